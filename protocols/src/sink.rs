@@ -1,0 +1,255 @@
+//! Where a container's end puts an answer, and where the agent picks it up.
+//!
+//! A bounded pipe between the two halves of one call: a head, then one piece of body at a time.
+//! The writer waits while a piece is not taken, so memory does not grow with the answer and a slow
+//! caller slows the function down. Whole answers pass through without anybody waiting.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::task::{Context, Poll, Waker};
+
+use bytes::Bytes;
+use http_body::{Frame, SizeHint};
+
+use crate::{Body, BodyError, Head};
+
+/// The answer's reader is gone: the caller left.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("caller went away")]
+pub struct CallerLeft;
+
+/// Makes both ends of an answer's pipe.
+#[must_use]
+pub fn reply_pipe() -> (ReplySink, ReplySource) {
+    let shared = Arc::new(Mutex::new(Shared::default()));
+    (ReplySink { shared: shared.clone(), left: None }, ReplySource { shared })
+}
+
+#[derive(Default)]
+struct Shared {
+    head: Option<(Head, Option<u64>)>,
+    piece: Option<Bytes>,
+    end: Option<End>,
+    reader_gone: bool,
+    reader: Option<Waker>,
+    writer: Option<Waker>,
+}
+
+enum End {
+    Whole,
+    Cut(BodyError),
+}
+
+fn lock(shared: &Mutex<Shared>) -> MutexGuard<'_, Shared> {
+    shared.lock().expect("no code panics while it holds this lock")
+}
+
+/// The writing end. A container's end holds it for the length of one call.
+///
+/// Dropped before [`ReplySink::finish`], it leaves the answer cut.
+pub struct ReplySink {
+    shared: Arc<Mutex<Shared>>,
+    /// Bytes still owed of a body whose length was announced.
+    left: Option<u64>,
+}
+
+impl ReplySink {
+    /// Gives the head, once, before any piece. `length` is the body's, where it is known: the
+    /// pieces must then add up to it.
+    pub fn head(&mut self, head: Head, length: Option<u64>) {
+        let mut shared = lock(&self.shared);
+        debug_assert!(shared.head.is_none() && shared.piece.is_none(), "one head an answer, and first");
+        self.left = length;
+        shared.head = Some((head, length));
+        wake(&mut shared.reader);
+    }
+
+    /// Gives a piece of the body; waits while the one before it is not taken. Cancel safe: the
+    /// piece is then dropped, and the answer with it.
+    ///
+    /// # Errors
+    /// When the caller left. There is no use in going on.
+    pub async fn send(&mut self, piece: Bytes) -> Result<(), CallerLeft> {
+        if piece.is_empty() {
+            return Ok(());
+        }
+        if let Some(left) = &mut self.left {
+            debug_assert!(*left >= piece.len() as u64, "no more than was announced");
+            *left = left.saturating_sub(piece.len() as u64);
+        }
+        let mut piece = Some(piece);
+        std::future::poll_fn(|cx| {
+            let mut shared = lock(&self.shared);
+            if shared.reader_gone {
+                return Poll::Ready(Err(CallerLeft));
+            }
+            if shared.piece.is_some() {
+                register(&mut shared.writer, cx);
+                return Poll::Pending;
+            }
+            shared.piece = piece.take();
+            wake(&mut shared.reader);
+            Poll::Ready(Ok(()))
+        })
+        .await
+    }
+
+    /// Resolves when the caller has left, and not before. Cancel safe.
+    pub async fn left(&mut self) {
+        std::future::poll_fn(|cx| {
+            let mut shared = lock(&self.shared);
+            if shared.reader_gone {
+                return Poll::Ready(());
+            }
+            register(&mut shared.writer, cx);
+            Poll::Pending
+        })
+        .await;
+    }
+
+    /// Says that the body is whole.
+    pub fn finish(self) {
+        self.end(End::Whole);
+    }
+
+    /// Says that the body broke off, and why.
+    pub fn cut(self, why: BodyError) {
+        self.end(End::Cut(why));
+    }
+
+    fn end(&self, end: End) {
+        let mut shared = lock(&self.shared);
+        if shared.end.is_none() {
+            shared.end = Some(end);
+            wake(&mut shared.reader);
+        }
+    }
+}
+
+impl Drop for ReplySink {
+    fn drop(&mut self) {
+        self.end(End::Cut(BodyError::Cut("the container's end gave up".into())));
+    }
+}
+
+impl fmt::Debug for ReplySink {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ReplySink").field("left", &self.left).finish_non_exhaustive()
+    }
+}
+
+/// The reading end. Dropping it tells the writer that the caller left.
+pub struct ReplySource {
+    shared: Arc<Mutex<Shared>>,
+}
+
+/// An answer as far as it has come when its head is there.
+#[derive(Debug)]
+pub struct Gathered {
+    /// The head.
+    pub head: Head,
+    /// All of the body if it was there already, else what comes of it.
+    pub body: Body,
+}
+
+impl ReplySource {
+    /// Is the head there? If not, whoever writes it next wakes this task.
+    pub fn poll_head(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut shared = lock(&self.shared);
+        if shared.head.is_some() || shared.end.is_some() {
+            return Poll::Ready(());
+        }
+        register(&mut shared.reader, cx);
+        Poll::Pending
+    }
+
+    /// Takes the answer, once its head is there; `None` if there never was one.
+    #[must_use]
+    pub fn into_reply(self) -> Option<Gathered> {
+        let mut shared = lock(&self.shared);
+        let (head, length) = shared.head.take()?;
+        if matches!(shared.end, Some(End::Whole)) {
+            let body = shared.piece.take().map_or_else(Body::empty, Body::from);
+            return Some(Gathered { head, body });
+        }
+        drop(shared);
+        Some(Gathered { head, body: Body::stream(Streaming { source: self, left: length }) })
+    }
+}
+
+impl Drop for ReplySource {
+    fn drop(&mut self) {
+        let mut shared = lock(&self.shared);
+        shared.reader_gone = true;
+        shared.piece = None;
+        wake(&mut shared.writer);
+    }
+}
+
+impl fmt::Debug for ReplySource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ReplySource")
+    }
+}
+
+struct Streaming {
+    source: ReplySource,
+    left: Option<u64>,
+}
+
+impl http_body::Body for Streaming {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        mut self: std::pin::Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let mut shared = lock(&self.source.shared);
+        let piece = shared.piece.take();
+        if let Some(piece) = piece {
+            wake(&mut shared.writer);
+            drop(shared);
+            if let Some(left) = &mut self.left {
+                *left = left.saturating_sub(piece.len() as u64);
+            }
+            return Poll::Ready(Some(Ok(Frame::data(piece))));
+        }
+        match shared.end.take() {
+            Some(End::Whole) => {
+                shared.end = Some(End::Whole);
+                Poll::Ready(None)
+            }
+            Some(End::Cut(why)) => {
+                shared.end = Some(End::Whole);
+                Poll::Ready(Some(Err(why)))
+            }
+            None => {
+                register(&mut shared.reader, cx);
+                Poll::Pending
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        let shared = lock(&self.source.shared);
+        shared.piece.is_none() && matches!(shared.end, Some(End::Whole))
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.left.map_or_else(SizeHint::default, SizeHint::with_exact)
+    }
+}
+
+fn wake(waker: &mut Option<Waker>) {
+    if let Some(waker) = waker.take() {
+        waker.wake();
+    }
+}
+
+fn register(slot: &mut Option<Waker>, cx: &Context<'_>) {
+    match slot {
+        Some(waker) => waker.clone_from(cx.waker()),
+        None => *slot = Some(cx.waker().clone()),
+    }
+}

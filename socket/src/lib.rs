@@ -1,1 +1,40 @@
+//! Unix sockets done carefully.
+//!
+//! A unix socket looks like a file and behaves like a trap. Its address holds 107 bytes, however
+//! deep the file lies. The file outlives the process that made it, and nothing about it tells
+//! whether anybody still listens. It is there before its mode is right, and before anybody accepts.
+//! Whoever may write to its directory can put a link in its place that leads anywhere. And a
+//! non-blocking `connect` to a listener whose backlog is full does not wait: it fails.
+//!
+//! This room answers each of these once, for every listener and every connection of ours:
+//!
+//! * [`announce`]: a function says that it is there, under the name it was given, so that the name
+//!   appears only when everything behind it is right.
+//! * [`claim`]: a server takes a path for itself alone, tells a dead owner from a living one, and
+//!   takes away at its end only what is still its own.
+//! * [`Dir`]: a directory held open. [`Dir::look`] finds the socket of a name in it, and follows
+//!   links only to names beside them; [`Socket::connect`] reaches exactly what was found.
+//!
+//! No path here is too long: what does not fit an address is reached through the descriptor of its
+//! directory, as `/proc/self/fd/N/name`.
+//!
+//! Absent on purpose: what is said over a socket, and who may say it.
 
+mod address;
+mod announce;
+mod claim;
+mod connect;
+mod dir;
+mod error;
+mod file;
+mod sys;
+
+pub use announce::{Announced, Sign, announce};
+pub use claim::{Claim, claim};
+pub use connect::connect;
+pub use dir::{Dir, LINKS_MAX, LookError, Socket};
+pub use error::SocketError;
+
+/// Connections that may wait to be accepted, for every listener of ours. The kernel lowers it to
+/// `net.core.somaxconn`.
+pub const BACKLOG: i32 = 1024;

@@ -1,0 +1,82 @@
+//! The address of a name in a directory, whatever the length of the directory's path.
+//!
+//! `sun_path` holds 108 bytes. `/proc/self/fd/N` is a link of the kernel's own to the very file
+//! that descriptor N has open, so a path through it is short, and stays right when the directory is
+//! renamed. The plain path is preferred where it fits: it works without `/proc`, and it is the
+//! address that a peer sees.
+
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{AtFlags, Mode};
+use rustix::io::Errno;
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
+
+use crate::file::{File, Spot};
+use crate::{BACKLOG, SocketError};
+
+/// A listening stream socket at `spot`, non-blocking, of exactly `mode` from the first moment that
+/// anybody could connect.
+///
+/// The mode is set on the socket before it is bound, which Linux passes on to the new file less the
+/// umask, and on the file before anybody listens: at no moment is it wider than asked for.
+pub(crate) fn listen(spot: &Spot, mode: Mode) -> Result<(OwnedFd, File), SocketError> {
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let socket = rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)
+        .map_err(|e| spot.failed("make a socket for", e))?;
+    rustix::fs::fchmod(&socket, mode).map_err(|e| spot.failed("set the mode of", e))?;
+    let address = of(spot).map_err(|e| spot.failed("bind", e))?;
+    rustix::net::bind(&socket, &address).map_err(|e| match e {
+        Errno::ADDRINUSE => SocketError::InUse { path: spot.path.clone(), pid: None },
+        e => spot.failed("bind", e),
+    })?;
+    let file = spot.file()?.ok_or_else(|| spot.failed("find, just bound,", Errno::NOENT))?;
+    let ready = rustix::fs::chmodat(&spot.dir, &spot.name, mode, AtFlags::empty())
+        .map_err(|e| spot.failed("set the mode of", e))
+        .and_then(|()| rustix::net::listen(&socket, BACKLOG).map_err(|e| spot.failed("listen on", e)));
+    match ready {
+        Ok(()) => Ok((socket, file)),
+        Err(e) => {
+            spot.remove_if(file);
+            Err(e)
+        }
+    }
+}
+
+/// The address of whatever `file` has open; for a socket opened with `O_PATH`, its own.
+pub(crate) fn of_open(file: &impl AsFd) -> Result<SocketAddrUnix, Errno> {
+    SocketAddrUnix::new(through(file))
+}
+
+fn of(spot: &Spot) -> Result<SocketAddrUnix, Errno> {
+    SocketAddrUnix::new(&*spot.path).or_else(|_| SocketAddrUnix::new(through(&spot.dir).join(&spot.name)))
+}
+
+fn through(file: &impl AsFd) -> PathBuf {
+    Path::new("/proc/self/fd").join(file.as_fd().as_raw_fd().to_string())
+}
+
+/// The longest name, in bytes, that fits an address whatever the directory: what
+/// `/proc/self/fd/N/` leaves of 107 with the longest N.
+#[cfg(test)]
+pub(crate) const NAME_BYTES_MAX: usize = 107 - "/proc/self/fd/2147483647/".len();
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::ffi::OsStrExt;
+
+    use super::*;
+
+    #[test]
+    fn a_short_path_is_its_own_address_and_a_long_one_goes_through_its_directory() {
+        let dir = tempfile::tempdir().unwrap();
+        let short = Spot::of(&dir.path().join("s")).unwrap();
+        assert_eq!(of(&short).unwrap().path_bytes(), Some(short.path.as_os_str().as_bytes()));
+
+        let deep = dir.path().join("d".repeat(200));
+        std::fs::create_dir(&deep).unwrap();
+        let long = Spot::of(&deep.join("s".repeat(NAME_BYTES_MAX))).unwrap();
+        let address = of(&long).unwrap();
+        assert!(address.path_bytes().unwrap().starts_with(b"/proc/self/fd/"));
+    }
+}

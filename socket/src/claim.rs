@@ -1,0 +1,202 @@
+//! Taking a path for one listener alone.
+//!
+//! A socket file says nothing about its owner: one that a crash left behind looks like one that is
+//! served this minute. Asking it (by connecting) tells the two apart, and a lock beside it makes
+//! the asking and the taking one step, so that of two servers started together exactly one wins.
+
+use std::ffi::OsString;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::net::UnixListener;
+use std::path::Path;
+
+use rustix::fs::{FileType, FlockOperation, Mode, OFlags};
+use rustix::io::Errno;
+
+use crate::file::{File, Spot};
+use crate::{Dir, SocketError, address, sys};
+
+/// A path that is ours, and the listener there. Dropping it removes the path, if it is still ours.
+#[derive(Debug)]
+pub struct Claim {
+    listener: UnixListener,
+    spot: Spot,
+    file: File,
+    /// Held as long as the path is. The lock file itself stays for the next owner: if it were
+    /// removed, two could hold a lock on two files of one name.
+    _lock: OwnedFd,
+}
+
+/// Takes `path` for a stream listener of ours alone, and listens. `mode` is the file's, for example
+/// `0o600`; it is never wider, not even for a moment.
+///
+/// The listener does not block, as tokio wants it.
+///
+/// # Errors
+/// [`SocketError::InUse`] if somebody listens there, with the owner's pid where it can be seen;
+/// [`SocketError::NotASocket`] if what is there is not a socket.
+pub fn claim(path: &Path, mode: u32) -> Result<Claim, SocketError> {
+    let spot = Spot::of(path)?;
+    let lock = lock(&spot)?;
+    clear(&spot)?;
+    let (socket, file) = address::listen(&spot, Mode::from_raw_mode(mode))?;
+    Ok(Claim { listener: socket.into(), spot, file, _lock: lock })
+}
+
+impl Claim {
+    /// The listener. A copy (`try_clone`) may outlive the claim, the path does not.
+    #[must_use]
+    pub fn listener(&self) -> &UnixListener {
+        &self.listener
+    }
+
+    /// The path, as it was asked for.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.spot.path
+    }
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        self.spot.remove_if(self.file);
+    }
+}
+
+/// `PATH.lock`, held. It is ours alone to write, so nobody else can keep us out.
+fn lock(spot: &Spot) -> Result<OwnedFd, SocketError> {
+    let mut name = OsString::from(&spot.name);
+    name.push(".lock");
+    let lock = spot.beside(name)?;
+    let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let file = rustix::fs::openat(&lock.dir, &lock.name, flags, Mode::from_raw_mode(0o600))
+        .map_err(|e| lock.failed("open", e))?;
+    match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(file),
+        Err(Errno::WOULDBLOCK) => Err(in_use(spot, owner(spot))),
+        Err(e) => Err(lock.failed("lock", e)),
+    }
+}
+
+/// Makes room at `spot` if what is there is a socket that nobody listens on.
+fn clear(spot: &Spot) -> Result<(), SocketError> {
+    match spot.file()?.map(|file| file.kind) {
+        None => return Ok(()),
+        Some(FileType::Socket) => {}
+        Some(_) => return Err(SocketError::NotASocket { path: spot.path.clone() }),
+    }
+    match ask(spot) {
+        Ok(pid) => Err(in_use(spot, pid)),
+        Err(Errno::CONNREFUSED) => spot.remove(),
+        Err(Errno::NOENT) => Ok(()),
+        Err(e) => Err(spot.failed("ask who listens at", e)),
+    }
+}
+
+/// Connects to whoever listens at `spot`, to learn that somebody does, and who.
+fn ask(spot: &Spot) -> Result<Option<u32>, Errno> {
+    let dir = Dir::from(spot.dir.try_clone().map_err(|_| Errno::MFILE)?);
+    let Ok(Some(socket)) = dir.look(&spot.name) else { return Err(Errno::NOENT) };
+    match socket.connect_now() {
+        Ok(stream) => Ok(sys::peer_pid(stream.as_fd())),
+        // No room in the backlog, or a socket of another type: somebody is there either way.
+        Err(e) => match Errno::from_io_error(&e) {
+            Some(Errno::AGAIN | Errno::PROTOTYPE) => Ok(None),
+            Some(e) => Err(e),
+            None => Err(Errno::IO),
+        },
+    }
+}
+
+fn owner(spot: &Spot) -> Option<u32> {
+    ask(spot).ok().flatten()
+}
+
+fn in_use(spot: &Spot, pid: Option<u32>) -> SocketError {
+    SocketError::InUse { path: spot.path.clone(), pid }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt;
+    use std::os::unix::net::UnixStream;
+
+    use super::*;
+
+    #[test]
+    fn a_claimed_path_is_served_with_its_mode_and_goes_with_the_claim() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("s");
+        let claim = claim(&path, 0o640).unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o640);
+        UnixStream::connect(&path).unwrap();
+        claim.listener().accept().unwrap();
+        drop(claim);
+        assert!(!path.exists());
+    }
+
+    #[test]
+    fn a_second_claim_is_refused_and_names_the_owner() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("s");
+        let _first = claim(&path, 0o600).unwrap();
+        let e = claim(&path, 0o600).unwrap_err();
+        assert!(e.to_string().contains(&format!("by process {}", std::process::id())), "{e}");
+        assert!(path.exists());
+    }
+
+    #[test]
+    fn a_listener_that_knows_no_lock_is_respected_also_with_a_full_backlog() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("s");
+        let listener = UnixListener::bind(&path).unwrap();
+        rustix::net::listen(&listener, 0).unwrap();
+        let first = claim(&path, 0o600).unwrap_err();
+        assert!(matches!(first, SocketError::InUse { pid: Some(_), .. }), "{first}");
+        let full = claim(&path, 0o600).unwrap_err();
+        assert!(matches!(full, SocketError::InUse { pid: None, .. }), "{full}");
+    }
+
+    #[test]
+    fn a_socket_that_a_crash_left_is_replaced() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("s");
+        drop(UnixListener::bind(&path).unwrap());
+        let _claim = claim(&path, 0o600).unwrap();
+        UnixStream::connect(&path).unwrap();
+    }
+
+    #[test]
+    fn what_is_no_socket_is_never_removed() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("s");
+        fs::write(&path, "mine").unwrap();
+        assert!(matches!(claim(&path, 0o600).unwrap_err(), SocketError::NotASocket { .. }));
+        fs::remove_file(&path).unwrap();
+        std::os::unix::fs::symlink("elsewhere", &path).unwrap();
+        assert!(matches!(claim(&path, 0o600).unwrap_err(), SocketError::NotASocket { .. }));
+        assert!(fs::symlink_metadata(&path).is_ok());
+    }
+
+    #[test]
+    fn a_path_that_was_given_to_another_meanwhile_is_left_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("s");
+        let claim = claim(&path, 0o600).unwrap();
+        fs::remove_file(&path).unwrap();
+        let _other = UnixListener::bind(&path).unwrap();
+        drop(claim);
+        assert!(path.exists());
+    }
+
+    #[test]
+    fn a_path_longer_than_an_address_is_claimed() {
+        let dir = tempfile::tempdir().unwrap();
+        let deep = dir.path().join("d".repeat(200));
+        fs::create_dir(&deep).unwrap();
+        let first = claim(&deep.join("s"), 0o600).unwrap();
+        assert!(matches!(claim(&deep.join("s"), 0o600).unwrap_err(), SocketError::InUse { .. }));
+        drop(first);
+        claim(&deep.join("s"), 0o600).unwrap();
+    }
+}

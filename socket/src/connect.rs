@@ -1,0 +1,136 @@
+//! Connecting, and waiting out a full backlog.
+//!
+//! A non-blocking `connect` to a unix listener whose backlog is full fails with `EAGAIN` at once,
+//! and nothing will ever say when there is room: no descriptor becomes ready for it. So it is tried
+//! again after a while, a longer one each time. A listener with a backlog of one is common among
+//! functions.
+
+use std::io;
+use std::os::unix::net::UnixStream as Blocking;
+use std::path::Path;
+use std::time::Duration;
+
+use rustix::fs::{Mode, OFlags};
+use rustix::net::{AddressFamily, SocketFlags, SocketType};
+use tokio::net::UnixStream;
+
+use crate::{Socket, address};
+
+/// The first pause after a full backlog; each further one is twice as long.
+const PAUSE_MIN: Duration = Duration::from_micros(500);
+/// The longest pause.
+const PAUSE_MAX: Duration = Duration::from_millis(50);
+
+impl Socket {
+    /// Connects to this very socket, and waits while its backlog is full.
+    ///
+    /// The wait has no end of its own: the caller's deadline ends it by dropping this future, which
+    /// is safe at any time.
+    ///
+    /// # Errors
+    /// As `connect(2)`: `ConnectionRefused` if nobody listens.
+    pub async fn connect(&self) -> io::Result<UnixStream> {
+        let mut pause = PAUSE_MIN;
+        loop {
+            match self.connect_now() {
+                Ok(stream) => return UnixStream::from_std(stream),
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
+                    tokio::time::sleep(pause).await;
+                    pause = (pause * 2).min(PAUSE_MAX);
+                }
+                Err(e) => return Err(e),
+            }
+        }
+    }
+
+    /// Connects to this very socket if there is room now. The stream does not block.
+    ///
+    /// # Errors
+    /// As `connect(2)`: `WouldBlock` if the backlog is full, `ConnectionRefused` if nobody listens.
+    pub fn connect_now(&self) -> io::Result<Blocking> {
+        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+        let socket = rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
+        rustix::net::connect(&socket, &address::of_open(self)?)?;
+        Ok(socket.into())
+    }
+}
+
+/// Connects to the socket at `path`, of any length, and waits while its backlog is full, as
+/// [`Socket::connect`] does. Links are followed: this is for paths that we were told by someone we
+/// trust.
+///
+/// # Errors
+/// As `open(2)` and `connect(2)`.
+pub async fn connect(path: &Path) -> io::Result<UnixStream> {
+    let file = rustix::fs::open(path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?;
+    Socket::from(file).connect().await
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::net::UnixListener;
+
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    use super::*;
+    use crate::Dir;
+
+    #[tokio::test]
+    async fn a_full_backlog_is_waited_out() {
+        let dir = tempfile::tempdir().unwrap();
+        let listener = UnixListener::bind(dir.path().join("s")).unwrap();
+        rustix::net::listen(&listener, 0).unwrap();
+        let socket = Dir::open(dir.path()).unwrap().look("s".as_ref()).unwrap().unwrap();
+
+        let mut fill = Vec::new();
+        while let Ok(stream) = socket.connect_now() {
+            fill.push(stream);
+        }
+        assert_eq!(socket.connect_now().unwrap_err().kind(), io::ErrorKind::WouldBlock);
+
+        let waiting = tokio::spawn(async move { socket.connect().await.map(drop) });
+        tokio::task::yield_now().await;
+        assert!(!waiting.is_finished());
+        for _ in &fill {
+            listener.accept().unwrap();
+        }
+        waiting.await.unwrap().unwrap();
+    }
+
+    #[tokio::test]
+    async fn the_socket_that_was_found_is_reached_even_if_its_name_is_given_to_another() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("s");
+        let ours = UnixListener::bind(&path).unwrap();
+        let socket = Dir::open(dir.path()).unwrap().look("s".as_ref()).unwrap().unwrap();
+        std::fs::remove_file(&path).unwrap();
+        let theirs = UnixListener::bind(&path).unwrap();
+        theirs.set_nonblocking(true).unwrap();
+
+        socket.connect().await.unwrap().write_all(b"hi").await.unwrap();
+        assert_eq!(theirs.accept().unwrap_err().kind(), io::ErrorKind::WouldBlock);
+        let (mut peer, _) = ours.accept().unwrap();
+        let mut text = String::new();
+        std::io::Read::read_to_string(&mut peer, &mut text).unwrap();
+        assert_eq!(text, "hi");
+    }
+
+    #[tokio::test]
+    async fn a_path_longer_than_an_address_is_connected_to() {
+        let dir = tempfile::tempdir().unwrap();
+        let deep = dir.path().join("d".repeat(200));
+        std::fs::create_dir(&deep).unwrap();
+        let announced = crate::announce(&deep.join("lsnr.sock")).unwrap();
+        let mut stream = connect(&deep.join("lsnr.sock")).await.unwrap();
+        drop(announced.listener.accept().unwrap());
+        assert_eq!(stream.read(&mut [0; 8]).await.unwrap(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_socket_that_nobody_listens_on_refuses_at_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("s");
+        drop(UnixListener::bind(&path).unwrap());
+        assert_eq!(connect(&path).await.unwrap_err().kind(), io::ErrorKind::ConnectionRefused);
+    }
+}

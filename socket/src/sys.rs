@@ -1,0 +1,23 @@
+//! The one question that `rustix` cannot ask: it has no room for a process that cannot be seen.
+#![allow(unsafe_code)]
+
+use std::os::fd::{AsRawFd, BorrowedFd};
+
+/// The process at the other end of a connected unix socket; `None` if it lives where we cannot see
+/// it, as in another pid namespace, for which the kernel says 0.
+pub(crate) fn peer_pid(socket: BorrowedFd<'_>) -> Option<u32> {
+    let mut cred = libc::ucred { pid: 0, uid: 0, gid: 0 };
+    let mut length = size_of::<libc::ucred>() as libc::socklen_t;
+    // SAFETY: `cred` is a plain structure of integers, alive and ours alone for the call, and
+    // `length` is its size; the kernel writes at most that many bytes.
+    let answer = unsafe {
+        libc::getsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_PEERCRED,
+            (&raw mut cred).cast(),
+            &raw mut length,
+        )
+    };
+    if answer != 0 || cred.pid <= 0 { None } else { u32::try_from(cred.pid).ok() }
+}

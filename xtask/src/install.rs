@@ -1,0 +1,145 @@
+//! What tasks need and a machine may lack.
+//!
+//! Only three kinds of thing are installed: packages of Debian, for which there is no place inside
+//! the project; packages of PyPI and npm, below `target/peers`; and programs of crates.io, below
+//! `target/tools`. Whatever is at hand is used as it is. Versions of what tests speak to are
+//! pinned, because a story tells what one release does.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+
+use crate::step::{run, works};
+use crate::tree;
+
+/// What PyPI's packages are to be, as `pip` reads it.
+const PYTHON_REQUIREMENTS: &str = include_str!("../peers/requirements.txt");
+/// What npm's packages are to be.
+const NODE_PACKAGES: &str = include_str!("../peers/package.json");
+/// The releases of PyPI's `fdk` that spoke the formats of 2018: the last with `http`, the last with
+/// `json` and `cloudevent`, the first that is `http-stream` only. Their own pins no longer build,
+/// so each is put beside newer versions of what it imports.
+const OLD_FDKS: [&str; 3] = ["0.0.8", "0.0.32", "0.0.36"];
+/// The test runner's release.
+const NEXTEST: &str = "0.9.143";
+
+/// A command, and the package of Debian that brings it.
+pub(crate) struct Debian {
+    /// Does what the package brings already work?
+    pub(crate) at_hand: fn() -> bool,
+    /// The package's name.
+    pub(crate) package: &'static str,
+}
+
+/// Python with its virtual environments.
+pub(crate) const PYTHON: Debian = Debian {
+    at_hand: || works(Command::new("python3").args(["-c", "import ensurepip, venv"])),
+    package: "python3-venv",
+};
+/// Node.
+pub(crate) const NODE: Debian = Debian { at_hand: || works(Command::new("node").arg("--version")), package: "nodejs" };
+/// Node's package client.
+pub(crate) const NPM: Debian = Debian { at_hand: || works(Command::new("npm").arg("--version")), package: "npm" };
+/// The yardstick of the benchmarks.
+pub(crate) const NGINX: Debian = Debian { at_hand: || works(Command::new("nginx").arg("-v")), package: "nginx-light" };
+/// The load of the benchmarks. Its `--version` ends with 1, so starting is all that is asked of it.
+pub(crate) const WRK: Debian = Debian { at_hand: || Command::new("wrk").arg("-v").output().is_ok(), package: "wrk" };
+
+/// Installs those of `wanted` that are not at hand.
+pub(crate) fn debian(wanted: &[Debian]) -> Result<()> {
+    let missing: Vec<&str> = wanted.iter().filter(|d| !(d.at_hand)()).map(|d| d.package).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    eprintln!("    from Debian: {}", missing.join(" "));
+    if !works(Command::new("apt-get").arg("--version")) {
+        bail!("no apt-get here; install what these packages of Debian bring, then try again: {}", missing.join(" "));
+    }
+    run(apt_get().arg("update")).context("the list of packages could not be fetched; is the network there?")?;
+    run(apt_get().args(["install", "--yes", "--no-install-recommends"]).args(&missing))
+}
+
+/// Makes the virtual environment with PyPI's packages, and the old kits beside it.
+pub(crate) fn python_peers() -> Result<()> {
+    let home = tree::peers().join("python");
+    let stamp = format!("{PYTHON_REQUIREMENTS}{OLD_FDKS:?}");
+    once(&home, &stamp, || {
+        let venv = home.join("venv");
+        run(Command::new("python3").args(["-m", "venv"]).arg(&venv))?;
+        let pip = || {
+            let mut pip = Command::new(venv.join("bin/pip"));
+            pip.args(["install", "--quiet", "--disable-pip-version-check"]);
+            pip
+        };
+        let requirements = home.join("requirements.txt");
+        fs::write(&requirements, PYTHON_REQUIREMENTS)?;
+        run(pip().arg("--requirement").arg(&requirements))?;
+        for version in OLD_FDKS {
+            let target = home.join(format!("fdk-{version}"));
+            run(pip().arg("--no-deps").arg("--target").arg(target).arg(format!("fdk=={version}")))?;
+        }
+        Ok(())
+    })
+}
+
+/// Installs npm's packages.
+pub(crate) fn node_peers() -> Result<()> {
+    let home = tree::peers().join("node");
+    once(&home, NODE_PACKAGES, || {
+        fs::write(home.join("package.json"), NODE_PACKAGES)?;
+        run(Command::new("npm").args(["install", "--silent", "--no-audit", "--no-fund"]).current_dir(&home))
+    })
+}
+
+/// The test runner as a command, installed if it is not there.
+pub(crate) fn nextest() -> Result<Command> {
+    if works(Command::new("cargo").args(["nextest", "--version"])) {
+        let mut cargo = Command::new("cargo");
+        cargo.arg("nextest");
+        return Ok(cargo);
+    }
+    let program = tool("cargo-nextest", NEXTEST)?;
+    let mut command = Command::new(program);
+    command.arg("nextest");
+    Ok(command)
+}
+
+fn tool(name: &str, version: &str) -> Result<PathBuf> {
+    let program = tree::tools().join("bin").join(name);
+    if !program.exists() {
+        eprintln!("    from crates.io: {name} {version}, which is built here and takes a few minutes");
+        run(Command::new("cargo")
+            .args(["install", "--quiet", "--locked", name, "--version", version, "--root"])
+            .arg(tree::tools()))?;
+    }
+    Ok(program)
+}
+
+/// Does `work` in a new folder `home`, unless it was done there before for the same `stamp`.
+fn once(home: &Path, stamp: &str, work: impl FnOnce() -> Result<()>) -> Result<()> {
+    let mark = home.join(".installed");
+    if fs::read_to_string(&mark).is_ok_and(|found| found == stamp) {
+        return Ok(());
+    }
+    if home.exists() {
+        fs::remove_dir_all(home).with_context(|| format!("cannot clear {}", home.display()))?;
+    }
+    fs::create_dir_all(home).with_context(|| format!("cannot make {}", home.display()))?;
+    eprintln!("    into {}", home.display());
+    work()?;
+    fs::write(&mark, stamp).with_context(|| format!("cannot write {}", mark.display()))
+}
+
+fn apt_get() -> Command {
+    let mut command = if works(Command::new("sh").args(["-c", "test $(id -u) = 0"])) {
+        Command::new("apt-get")
+    } else {
+        let mut sudo = Command::new("sudo");
+        sudo.arg("apt-get");
+        sudo
+    };
+    command.arg("--quiet=2").env("DEBIAN_FRONTEND", "noninteractive");
+    command
+}

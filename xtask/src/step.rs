@@ -1,0 +1,35 @@
+//! One step of a task: said before it starts, timed when it ends.
+
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail};
+
+/// Does `work` under a headline, and prints how long it took.
+pub(crate) fn step<T>(name: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
+    eprintln!("==> {name}");
+    let began = Instant::now();
+    let done = work().with_context(|| name.to_owned());
+    let verdict = if done.is_ok() { "done" } else { "failed" };
+    eprintln!("<== {name}: {verdict} after {:.1} s", began.elapsed().as_secs_f64());
+    done
+}
+
+/// Runs `command` in sight of the person, to success.
+pub(crate) fn run(command: &mut Command) -> Result<()> {
+    let status = command.stdin(Stdio::null()).status().with_context(|| format!("cannot start {command:?}"))?;
+    if !status.success() {
+        bail!("{command:?} ended with {status}");
+    }
+    Ok(())
+}
+
+/// Does `command` start, and end well? What it prints is dropped.
+pub(crate) fn works(command: &mut Command) -> bool {
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .is_ok_and(|status| status.success())
+}

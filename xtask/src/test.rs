@@ -1,0 +1,37 @@
+//! `cargo xtask test`: every test, nothing skipped.
+
+use std::process::Command;
+
+use anyhow::Result;
+
+use crate::install::{self, NODE, NPM, PYTHON};
+use crate::step::{run, step};
+use crate::tree;
+
+/// Installs what the tests need, builds once, runs all of them.
+///
+/// `args` go to the test runner; with any given, the examples in the docs are left out.
+pub(crate) fn run_all(args: &[&str]) -> Result<()> {
+    step("install what the tests need from Debian", || install::debian(&[PYTHON, NODE, NPM]))?;
+    step("install the function kits of PyPI", install::python_peers)?;
+    step("install the function kit of npm", install::node_peers)?;
+    let mut nextest = step("find the test runner", install::nextest)?;
+    // All targets in one build: the stories' programs then share what the tests are linked from,
+    // instead of being built a second time without the features that only tests ask for.
+    step("build", || {
+        run(Command::new("cargo").args(["build", "--workspace", "--all-targets"]).current_dir(tree::root()))
+    })?;
+    if args.is_empty() {
+        step("test the examples in the docs", || {
+            run(Command::new("cargo").args(["test", "--workspace", "--doc"]).current_dir(tree::root()))
+        })?;
+    }
+    step("test", || {
+        run(nextest
+            .args(["run", "--workspace"])
+            .args(args)
+            .env("HOTFN_NO_SKIP", "1")
+            .env("HOTFN_BIN_DIR", tree::target().join("debug"))
+            .current_dir(tree::root()))
+    })
+}

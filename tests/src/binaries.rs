@@ -1,0 +1,99 @@
+//! The programs of this workspace, as files.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+use rustix::fs::{FlockOperation, flock};
+
+/// The folder with the programs, when somebody else has built them: `cargo xtask test` has.
+const ENV_BIN_DIR: &str = "HOTFN_BIN_DIR";
+
+/// The program `name` of this workspace: `hotfn`, or one of the examples.
+///
+/// # Panics
+/// When it is not there and cannot be built.
+#[must_use]
+pub fn program(name: &str) -> PathBuf {
+    static FOLDER: OnceLock<PathBuf> = OnceLock::new();
+    let path = FOLDER.get_or_init(folder).join(name);
+    assert!(path.is_file(), "no program at {}; build it with `cargo build --workspace --bins`", path.display());
+    path
+}
+
+/// The image of the example `name`, as a node's config names it.
+#[must_use]
+pub fn image(name: &str) -> String {
+    format!("process:{}", program(name).display())
+}
+
+/// The folder of the example `name`.
+#[must_use]
+pub fn example(name: &str) -> PathBuf {
+    let path = root().join("examples").join(name);
+    assert!(path.is_dir(), "no example at {}", path.display());
+    path
+}
+
+/// The file `name` of the functions that only stories have.
+#[must_use]
+pub fn function(name: &str) -> PathBuf {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("functions").join(name);
+    assert!(path.is_file(), "no function at {}", path.display());
+    path
+}
+
+/// The project's root.
+#[must_use]
+pub fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("this package lies in the project's root").to_owned()
+}
+
+/// The folder everything is built into.
+#[must_use]
+pub fn target() -> PathBuf {
+    let profile = profile_folder();
+    profile.parent().expect("a profile's folder lies in the target's").to_owned()
+}
+
+fn folder() -> PathBuf {
+    if let Some(folder) = std::env::var_os(ENV_BIN_DIR) {
+        return folder.into();
+    }
+    let folder = profile_folder();
+    build(&folder);
+    folder
+}
+
+/// Where this very test program was built: `target/<profile>/deps/stories-…`.
+fn profile_folder() -> PathBuf {
+    let program = std::env::current_exe().expect("a program knows its own file");
+    let folder = program.parent().and_then(Path::parent).expect("tests lie two folders below `target`");
+    folder.to_owned()
+}
+
+/// Builds the programs, once for all the test processes of one run.
+///
+/// The build is asked for everything the tests were built of, so that both share what they are
+/// linked from.
+fn build(folder: &Path) {
+    let mark = folder.join(".stories-built");
+    let lock = File::create(folder.join(".stories-lock")).expect("the target folder is writable");
+    flock(&lock, FlockOperation::LockExclusive).expect("a file of ours can be locked");
+    // The runner names its runs; without it there is one process, which asks once.
+    let run = std::env::var("NEXTEST_RUN_ID").ok();
+    if run.is_some() && fs::read_to_string(&mark).ok() == run {
+        return;
+    }
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.args(["build", "--quiet", "--workspace", "--all-targets"]).current_dir(root());
+    if folder.ends_with("release") {
+        cargo.arg("--release");
+    }
+    let status = cargo.status().expect("cargo starts");
+    assert!(status.success(), "{cargo:?} ended with {status}");
+    if let Some(run) = run {
+        fs::write(mark, run).expect("the target folder is writable");
+    }
+}

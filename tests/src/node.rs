@@ -1,0 +1,310 @@
+//! A node: `hotfn serve` with a config of the story's making.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::Request;
+use rustix::process::Signal;
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::client::{self, Answer, Connection, whole};
+use crate::{binaries, processes, soon, until};
+
+/// How long a node may take to end after it was asked to.
+const END_BOUND: Duration = Duration::from_secs(40);
+
+/// A function as `hotfn.toml` describes it.
+#[derive(Clone, Debug)]
+pub struct Function {
+    /// Keys and their values, as they stand in the file.
+    lines: BTreeMap<String, String>,
+    config: BTreeMap<String, String>,
+}
+
+impl Function {
+    /// A function whose id is its name, of the app `stories`.
+    #[must_use]
+    pub fn new(name: &str, image: &str) -> Self {
+        let function = Self { lines: BTreeMap::new(), config: BTreeMap::new() };
+        function.set("app", "stories").set("name", name).set("id", name).set("image", image).set("memory", 32)
+    }
+
+    /// Sets `key`: a text, a number, or a list of texts.
+    #[must_use]
+    pub fn set(mut self, key: &str, value: impl Into<Value>) -> Self {
+        // For these three JSON and TOML agree.
+        self.lines.insert(key.to_owned(), value.into().to_string());
+        self
+    }
+
+    /// Adds to the function's environment.
+    #[must_use]
+    pub fn config(mut self, key: &str, value: &str) -> Self {
+        self.config.insert(key.to_owned(), Value::from(value).to_string());
+        self
+    }
+
+    fn to_toml(&self, mark: &str) -> String {
+        let mut toml = String::from("[[function]]\n");
+        for (key, value) in &self.lines {
+            let _ = writeln!(toml, "{key} = {value}");
+        }
+        toml.push_str("[function.config]\n");
+        for (key, value) in &self.config {
+            let _ = writeln!(toml, "{key} = {value}");
+        }
+        let (key, value) = mark.split_once('=').expect("a mark is a variable and its value");
+        let _ = writeln!(toml, "{key} = \"{value}\"\n");
+        toml
+    }
+}
+
+/// A place where one node after another may live: its config, and the folder for what it makes.
+#[derive(Debug)]
+pub struct Home {
+    folder: TempDir,
+    /// What the functions of its nodes have in their environment, and nobody else.
+    mark: String,
+}
+
+/// A running node. Dropping it ends it at once, without grace.
+#[derive(Debug)]
+pub struct Node {
+    child: Child,
+    address: SocketAddr,
+    log: Log,
+}
+
+/// What a node said on stderr and stdout, line by line.
+#[derive(Clone, Debug, Default)]
+struct Log(Arc<Mutex<Vec<String>>>);
+
+impl Home {
+    /// A home for `functions`, on nodes as they are by default.
+    #[must_use]
+    pub fn of(functions: &[Function]) -> Self {
+        Self::with(&[], functions)
+    }
+
+    /// A home for `functions`, on nodes whose `[node]` table has `settings`.
+    #[must_use]
+    pub fn with(settings: &[(&str, i64)], functions: &[Function]) -> Self {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let mark = format!("HOTFN_STORY={}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+        let folder = TempDir::with_prefix("hotfn-story-").expect("the temporary folder is writable");
+        fs::create_dir(folder.path().join("tmp")).expect("a new folder is writable");
+        let settings = settings.iter().map(|(key, value)| format!("{key} = {value}\n"));
+        let toml: String = std::iter::once("[node]\n".to_owned())
+            .chain(settings)
+            .chain(functions.iter().map(|function| function.to_toml(&mark)))
+            .collect();
+        fs::write(folder.path().join("hotfn.toml"), toml).expect("a new folder is writable");
+        Self { folder, mark }
+    }
+
+    /// Starts a node and waits until it listens.
+    pub async fn start(&self) -> Node {
+        let mut command = Command::new(binaries::program("hotfn"));
+        command.args(["serve", "--listen", "127.0.0.1:0", "--config"]).arg(self.config());
+        Node::start(command.env("TMPDIR", self.scratch())).await
+    }
+
+    /// Its config file.
+    #[must_use]
+    pub fn config(&self) -> PathBuf {
+        self.folder.path().join("hotfn.toml")
+    }
+
+    /// Where its nodes make whatever they make in files.
+    #[must_use]
+    pub fn scratch(&self) -> PathBuf {
+        self.folder.path().join("tmp")
+    }
+
+    /// The processes of its functions that run now.
+    #[must_use]
+    pub fn containers(&self) -> Vec<u32> {
+        processes::marked(&self.mark)
+    }
+
+    /// Everything its nodes have made in files that is still there: container directories, sockets.
+    #[must_use]
+    pub fn files(&self) -> Vec<PathBuf> {
+        let mut found = Vec::new();
+        everything_below(&self.scratch(), &mut found);
+        found
+    }
+}
+
+impl Node {
+    /// Starts `command`, a `hotfn` that serves, and waits until it says where it listens.
+    ///
+    /// # Panics
+    /// When it ends instead.
+    pub async fn start(command: &mut Command) -> Self {
+        let mut child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap_or_else(|e| panic!("cannot start {command:?}: {e}"));
+        let log = Log::default();
+        log.follow(child.stdout.take().expect("its output is a pipe"));
+        log.follow(child.stderr.take().expect("its errors are a pipe"));
+        let address = until("the node to say where it listens", Duration::from_secs(120), || {
+            if let Ok(Some(status)) = child.try_wait() {
+                panic!("the node ended with {status}:\n{}", log.all());
+            }
+            log.lines().iter().find_map(|line| address_in(line))
+        })
+        .await;
+        Self { child, address, log }
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Its process.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Everything it said so far.
+    #[must_use]
+    pub fn said(&self) -> String {
+        self.log.all()
+    }
+
+    /// Calls function `id` with `body` on a connection of its own.
+    ///
+    /// # Panics
+    /// When there is no answer.
+    pub async fn invoke(&self, id: &str, body: impl Into<Bytes>) -> Answer {
+        self.ask(client::invoke(id, whole(body))).await
+    }
+
+    /// Makes `request` on a connection of its own.
+    ///
+    /// # Panics
+    /// When there is no answer.
+    pub async fn ask(&self, request: Request<client::Body>) -> Answer {
+        let what = format!("{} {}", request.method(), request.uri());
+        let answer = async { Connection::open(self.address).await?.call(request).await };
+        answer.await.unwrap_or_else(|e| panic!("no answer to {what}: {e}\n{}", self.log.all()))
+    }
+
+    /// Opens a connection to it.
+    ///
+    /// # Panics
+    /// When it does not listen.
+    pub async fn connect(&self) -> Connection {
+        Connection::open(self.address).await.unwrap_or_else(|e| panic!("cannot connect: {e}\n{}", self.log.all()))
+    }
+
+    /// Sends it `signal`.
+    pub fn signal(&self, signal: Signal) {
+        processes::signal(self.pid(), signal);
+    }
+
+    /// Waits until it has ended.
+    ///
+    /// # Panics
+    /// After 40 s.
+    pub async fn end(mut self) -> (ExitStatus, String) {
+        let child = &mut self.child;
+        let what = "the node to end";
+        let status = until(what, END_BOUND, || child.try_wait().expect("a child can be waited for")).await;
+        (status, self.log.all())
+    }
+
+    /// Asks it to end with TERM, and waits until it has.
+    ///
+    /// # Panics
+    /// When it does not, or not well.
+    pub async fn drain(self) -> String {
+        self.signal(Signal::TERM);
+        let (status, said) = self.end().await;
+        assert!(status.success(), "the node ended with {status}:\n{said}");
+        said
+    }
+
+    /// Waits until it said a line with `text`, and gives that.
+    pub async fn says(&self, text: &str) -> String {
+        soon(&format!("the node to say {text:?}"), || self.log.lines().iter().find(|l| l.contains(text)).cloned()).await
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Log {
+    fn follow(&self, from: impl std::io::Read + Send + 'static) {
+        let log = self.clone();
+        thread::spawn(move || {
+            for line in BufReader::new(from).split(b'\n').map_while(Result::ok) {
+                let line = String::from_utf8_lossy(&line).into_owned();
+                log.0.lock().expect("nobody panics with the log in hand").push(line);
+            }
+        });
+    }
+
+    fn lines(&self) -> Vec<String> {
+        self.0.lock().expect("nobody panics with the log in hand").clone()
+    }
+
+    fn all(&self) -> String {
+        self.lines().join("\n")
+    }
+}
+
+/// The address of this machine that `line` names.
+fn address_in(line: &str) -> Option<SocketAddr> {
+    let at = line.find("127.0.0.1:")?;
+    let end = line[at..].find(|c: char| !c.is_ascii_digit() && c != '.' && c != ':').map_or(line.len(), |n| at + n);
+    let address: SocketAddr = line[at..end].trim_end_matches(['.', ':']).parse().ok()?;
+    (address.port() != 0).then_some(address)
+}
+
+/// Everything below `folder`.
+fn everything_below(folder: &Path, found: &mut Vec<PathBuf>) {
+    // What goes away while we look was not left behind.
+    let Ok(entries) = fs::read_dir(folder) else { return };
+    for path in entries.filter_map(|entry| Some(entry.ok()?.path())) {
+        everything_below(&path, found);
+        found.push(path);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_of_any_shape_gives_its_address() {
+        let check = |line: &str, port: Option<u16>| assert_eq!(address_in(line).map(|a| a.port()), port, "{line}");
+        check("listening on http://127.0.0.1:8080/", Some(8080));
+        check(r#"{"message":"listening","address":"127.0.0.1:8080"}"#, Some(8080));
+        check("\u{1b}[2mlistening\u{1b}[0m address=127.0.0.1:41234", Some(41234));
+        check("listen=127.0.0.1:0", None);
+        check("nothing here", None);
+    }
+}

@@ -1,0 +1,86 @@
+//! Why a process could not be started.
+
+use std::io;
+use std::path::PathBuf;
+
+use rustix::io::Errno;
+
+use crate::Job;
+
+/// Why a process could not be started. Each names the program.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SpawnError {
+    /// The working directory is not there, is none, or is closed to us.
+    #[error("cannot start {program:?}: its working directory {cwd:?} cannot be entered")]
+    Cwd {
+        /// What was to be started.
+        program: PathBuf,
+        /// Where.
+        cwd: PathBuf,
+        /// The system's answer.
+        #[source]
+        source: io::Error,
+    },
+    /// The file is there but cannot be run: no permission, a directory, not a program of this
+    /// machine, or a script whose interpreter is missing.
+    #[error("cannot start {program:?}: {why}")]
+    NotExecutable {
+        /// The file.
+        program: PathBuf,
+        /// What is the matter with it.
+        why: &'static str,
+        /// The system's answer.
+        #[source]
+        source: io::Error,
+    },
+    /// There is no such file, or no such name in the search path.
+    #[error("cannot start {program:?}: there is no such program{}", within(.path))]
+    NotFound {
+        /// What was looked for.
+        program: PathBuf,
+        /// The search path, if a name was searched for.
+        path: Option<String>,
+    },
+    /// The operating system refused for a reason that is not the job's: processes, memory or
+    /// descriptors have run out.
+    #[error("cannot start {program:?}: cannot {what}")]
+    Os {
+        /// What was to be started.
+        program: PathBuf,
+        /// What was tried, as a verb.
+        what: &'static str,
+        /// The system's answer.
+        #[source]
+        source: io::Error,
+    },
+}
+
+impl SpawnError {
+    pub(crate) fn os(job: &Job, what: &'static str, source: impl Into<io::Error>) -> Self {
+        Self::Os { program: job.program.clone(), what, source: source.into() }
+    }
+
+    /// Tells apart what `execve` lumps together. The working directory is open by then, so it is
+    /// never the reason.
+    pub(crate) fn exec(job: &Job, source: io::Error) -> Self {
+        let file = job.cwd.as_deref().map_or_else(|| job.program.clone(), |cwd| cwd.join(&job.program));
+        let program = job.program.clone();
+        let why = match Errno::from_io_error(&source) {
+            Some(Errno::NOENT | Errno::NOTDIR) if file.symlink_metadata().is_err() => {
+                return Self::NotFound { program, path: None };
+            }
+            Some(Errno::NOENT) => "the interpreter or loader that it names is missing",
+            Some(Errno::ACCESS) if file.is_dir() => "it is a directory",
+            Some(Errno::ACCESS) => "it may not be executed",
+            Some(Errno::NOEXEC | Errno::LIBBAD) => "it is not a program for this machine",
+            Some(Errno::TXTBSY) => "it is being written",
+            _ => return Self::os(job, "run it", source),
+        };
+        Self::NotExecutable { program, why, source }
+    }
+}
+
+fn within(path: &Option<String>) -> String {
+    path.as_ref().map_or_else(String::new, |path| format!(" in {path:?}"))
+}

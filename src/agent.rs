@@ -1,39 +1,14 @@
 //! The agent.
 
-use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hotfn_protocols::{Call, Fault, FunctionId, Kind, Limits, Reply};
+use hotfn_protocols::{Call, Fault, FunctionId, Kind, Reply};
 
+use crate::config::Config;
 use crate::container::Driver;
 use crate::{Function, Invoke};
-
-/// How an agent is to be. Plain data; [`Agent::builder`] starts from the defaults.
-#[derive(Clone, Debug)]
-pub struct Config {
-    /// Where container directories are made. Default: the system's temporary folder.
-    pub iofs_root: PathBuf,
-    /// The bounds on what functions are sent and may answer.
-    pub limits: Limits,
-    /// How long a container's socket may take to appear. Default 5 s.
-    pub start_timeout: Duration,
-    /// How long a container idles before it is frozen; `None`: never. Default 50 ms.
-    pub freeze_idle: Option<Duration>,
-    /// How long freezing or thawing may take before the container goes. Default 5 s.
-    pub freeze_timeout: Duration,
-    /// How long a container may take to end after it was asked to. Default 2 s.
-    pub end_grace: Duration,
-    /// The node's memory for containers, in MB; `None`: what the host and its cgroup leave.
-    pub memory_mb: Option<u64>,
-    /// The node's CPUs for containers, in thousandths; `None`: what the host and its cgroup leave.
-    pub cpu_milli: Option<u64>,
-    /// A full node refuses at once instead of letting calls wait. Default false.
-    pub refuse_when_full: bool,
-    /// Most bytes of log a call may write before the rest is dropped with a notice. Default 1 MiB.
-    pub log_bytes_max: u64,
-}
 
 /// Keeps containers hot and gives calls to them. Cheap to clone.
 #[derive(Clone, Debug)]

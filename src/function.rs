@@ -6,6 +6,9 @@ use std::time::Duration;
 
 use hotfn_protocols::{Format, FunctionId};
 
+use crate::config::Config;
+use crate::pool::{Need, Rules};
+
 /// A function: what to start for it, how to talk to it, and how much of the node it may have.
 ///
 /// Plain data. Deploying a changed one under the same id sends later calls to new containers, while
@@ -78,5 +81,30 @@ impl Function {
             queue_wait_max: None,
             config: BTreeMap::new(),
         }
+    }
+}
+
+impl Function {
+    /// What one container counts for.
+    pub(crate) fn need(&self) -> Need {
+        Need { memory_mb: self.memory_mb, cpu_milli: self.cpu_milli }
+    }
+}
+
+/// What of a function and an agent's config the pool goes by.
+pub(crate) fn rules(function: &Function, config: &Config) -> Rules {
+    let concurrency = if function.format.has_socket() { function.concurrency.max(1) } else { 1 };
+    Rules {
+        cold: !function.format.is_streamable(),
+        concurrency,
+        freeze_idle: config.freeze_idle,
+        idle_timeout: function.idle_timeout,
+        max_age: function.max_age,
+        max_calls: function.max_calls_per_container,
+        max_containers: function.max_containers,
+        min_warm: function.min_warm,
+        need: function.need(),
+        queue_max: function.queue_max,
+        queue_wait_max: function.queue_wait_max,
     }
 }

@@ -155,6 +155,17 @@ impl Fault {
         self
     }
 
+    /// Adds one more thing that is known, after the reason there may be.
+    #[must_use]
+    pub fn and(mut self, more: impl Into<String>) -> Self {
+        let more = more.into();
+        self.0.reason = Some(match self.0.reason.take() {
+            Some(reason) => format!("{reason}; {more}"),
+            None => more,
+        });
+        self
+    }
+
     /// Adds the cause, for the log.
     #[must_use]
     pub fn caused_by(mut self, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {

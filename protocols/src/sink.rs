@@ -7,6 +7,7 @@
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll, Waker};
+use std::time::Instant;
 
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
@@ -30,6 +31,7 @@ struct Shared {
     head: Option<(Head, Option<u64>)>,
     piece: Option<Bytes>,
     end: Option<End>,
+    reached: Option<Instant>,
     reader_gone: bool,
     reader: Option<Waker>,
     writer: Option<Waker>,
@@ -54,6 +56,13 @@ pub struct ReplySink {
 }
 
 impl ReplySink {
+    /// Notes that the call has reached the function: its first bytes were written just now. The
+    /// first time counts.
+    pub fn reached(&mut self) {
+        let mut shared = lock(&self.shared);
+        shared.reached.get_or_insert_with(Instant::now);
+    }
+
     /// Gives the head, once, before any piece. `length` is the body's, where it is known: the
     /// pieces must then add up to it.
     pub fn head(&mut self, head: Head, length: Option<u64>) {
@@ -161,6 +170,12 @@ impl ReplySource {
         }
         register(&mut shared.reader, cx);
         Poll::Pending
+    }
+
+    /// When the call reached the function, if it has.
+    #[must_use]
+    pub fn reached(&self) -> Option<Instant> {
+        lock(&self.shared).reached
     }
 
     /// Takes the answer, once its head is there; `None` if there never was one.

@@ -145,6 +145,15 @@ impl Home {
         everything_below(&self.scratch(), &mut found);
         found
     }
+
+    /// Checks that its nodes left nothing behind: no process, no directory, no socket.
+    ///
+    /// # Panics
+    /// When something is there.
+    pub fn is_bare(&self) {
+        let (containers, files) = (self.containers(), self.files());
+        assert!(containers.is_empty() && files.is_empty(), "left behind: processes {containers:?}, files {files:?}");
+    }
 }
 
 impl Node {

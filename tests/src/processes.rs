@@ -4,7 +4,6 @@
 //! again whoever their parent is by then, so also after their node was killed.
 
 use std::fs;
-use std::path::Path;
 
 use rustix::process::{Pid, Signal};
 
@@ -32,15 +31,16 @@ pub fn rss_bytes(pid: u32) -> u64 {
     kib.map(|kib: u64| kib * 1024).unwrap_or_else(|| panic!("process {pid} has no memory; is it a zombie?"))
 }
 
-/// How many open descriptors of `pid` point to `what`, such as `anon_inode:inotify`.
+/// How many open descriptors of `pid` are of the `kind` that the kernel names them by, such as
+/// `anon_inode:inotify` or `socket:`.
 ///
 /// # Panics
 /// When it does not run.
 #[must_use]
-pub fn descriptors(pid: u32, what: &str) -> usize {
+pub fn descriptors(pid: u32, kind: &str) -> usize {
     let folder = fs::read_dir(format!("/proc/{pid}/fd")).unwrap_or_else(|e| panic!("process {pid}: {e}"));
     let targets = folder.filter_map(|entry| fs::read_link(entry.ok()?.path()).ok());
-    targets.filter(|target| target == Path::new(what)).count()
+    targets.filter(|target| target.to_string_lossy().starts_with(kind)).count()
 }
 
 /// Sends `signal` to `pid`.

@@ -1,1 +1,14 @@
-fn main() {}
+//! Stories of the whole system, one binary, a module a story.
+//!
+//! Each starts the real programs and looks at them from outside. What a machine must have beyond
+//! Rust is said aloud where it is missing; `cargo xtask test` brings it.
+
+mod cli;
+mod crash;
+mod drain;
+mod formats;
+mod hot;
+mod identity;
+mod real_fdks;
+mod rooms;
+mod streaming;

@@ -1,24 +1,72 @@
-//! HTTP over stdio.
+//! HTTP/1.1 over a container's standard input and output.
+//!
+//! ```text
+//! PUT /books?new=1 HTTP/1.1                  HTTP/1.1 201 Created
+//! Host: shop.example                         Location: /books/7
+//! Content-Type: text/plain                   Content-Length: 2
+//! Connection: keep-alive
+//! Fn_call_id: 01JABCDEFGHJKMNPQRSTVWXYZ0     hi
+//! Fn_method: PUT
+//! Fn_request_url: http://shop.example/books?new=1
+//! Fn_deadline: 2026-11-21T03:04:05.678Z
+//! Content-Length: 2
+//!
+//! hi
+//! ```
+//!
+//! The function sees the caller's request as it was, and its answer's status and headers are the
+//! caller's, whatever the call's intent. Four headers are added, spelled with an underscore so that
+//! no caller's can be mistaken for them; a caller's own of those names are dropped.
+//!
+//! There is one stream for the container's life and no way to drop it and begin anew. So there is
+//! one reader for its life, which keeps what came too early; and whatever leaves the place of the
+//! next message unknown (a broken answer, one without a length, a request that broke off, a byte
+//! too many) retires the container. An answer that was whole is delivered all the same.
 
-use crate::{Call, ContainerIo, Exiting, Fault, Kind, Limits, ReplySink, Reuse, Stdin, Stdout, Verdict};
+use std::borrow::Cow;
+use std::time::{Instant, SystemTime};
+
+use bytes::BytesMut;
+use http::header::{CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
+use http::{HeaderMap, HeaderName, Method, StatusCode};
+
+use crate::http1::{Broken, Exchange, Inbox, Length, RequestHead, ResponseDecoder, ResponseHead, Upload, encode};
+use crate::names::{FN_CALL_ID, FN_DEADLINE};
+use crate::{
+    Arrival, Call, ContainerIo, Deadline, Exiting, Head, Intent, Kind, Limits, ReplySink, Reuse, Stdin, Stdout,
+    Verdict, gateway, hop,
+};
 
 /// The name of this format.
 pub const NAME: &str = "http";
 
+const CALL_ID: HeaderName = HeaderName::from_static("fn_call_id");
+const DEADLINE: HeaderName = HeaderName::from_static("fn_deadline");
+const METHOD: HeaderName = HeaderName::from_static("fn_method");
+const REQUEST_URL: HeaderName = HeaderName::from_static("fn_request_url");
+
 /// The agent's end.
 #[derive(Debug)]
 pub struct Http {
-    stdin: Box<dyn Stdin>,
-    stdout: Box<dyn Stdout>,
-    exit: Exiting,
+    wire: Wire,
     limits: Limits,
+    /// What was read and belongs to no answer yet.
+    inbox: Inbox,
+    /// Heads and small bodies on their way out.
+    outbox: BytesMut,
+    /// Is the next byte in either direction the first of a message? Not while a call is under way,
+    /// so a call that is dropped half way leaves it false.
+    is_clean: bool,
 }
 
+type Wire = tokio::io::Join<Box<dyn Stdout>, Box<dyn Stdin>>;
+
 impl Http {
-    /// Takes a container's ends.
+    /// Takes a container's ends. Its exit is seen as the end of its output.
     #[must_use]
-    pub fn new(stdin: Box<dyn Stdin>, stdout: Box<dyn Stdout>, exit: Exiting, limits: Limits) -> Self {
-        Self { stdin, stdout, exit, limits }
+    pub fn new(stdin: Box<dyn Stdin>, stdout: Box<dyn Stdout>, _exit: Exiting, limits: Limits) -> Self {
+        let wire = tokio::io::join(stdout, stdin);
+        Self { wire, limits, inbox: Inbox::new(), outbox: BytesMut::new(), is_clean: true }
     }
 }
 
@@ -27,11 +75,134 @@ impl ContainerIo for Http {
         true
     }
 
+    /// Retires for any byte: an answer to nobody would become the next caller's.
     fn look(&mut self) -> Reuse {
-        Reuse::Keep
+        if !self.is_clean || !self.inbox.is_empty() {
+            return Reuse::Retire;
+        }
+        match self.wire.reader_mut().read_now(&mut [0]) {
+            Err(e) if e.kind() == std::io::ErrorKind::WouldBlock => Reuse::Keep,
+            _ => Reuse::Retire,
+        }
     }
 
-    async fn dispatch(&mut self, _call: Call, _sink: ReplySink) -> Verdict {
-        Verdict::failed(Fault::new(Kind::Internal), Reuse::Retire)
+    async fn dispatch(&mut self, mut call: Call, sink: ReplySink) -> Verdict {
+        let began = Instant::now();
+        let mut upload = match Upload::open(std::mem::take(&mut call.body), self.limits.request_bytes_max).await {
+            Ok(upload) => upload,
+            // Nothing was written: the container never knew.
+            Err(e) => return Verdict::failed(Broken::Call(e).into_fault(Kind::InvalidFrame), Reuse::Keep),
+        };
+        self.is_clean = false;
+        let length = upload.len().map_or(Length::Chunked, Length::Exact);
+        encode_head(&call, length, &mut self.outbox);
+        let decoder = ResponseDecoder::new(&call.method, (&self.limits).into());
+        let (wire, inbox) = (&mut self.wire, &mut self.inbox);
+        let mut exchange = Exchange::new(wire, inbox, &mut self.outbox, length, &mut upload, decoder);
+        let verdict = match answer(&mut exchange, sink, &self.limits).await {
+            Ok(length) => {
+                self.is_clean = length != Length::UntilClose && exchange.is_clean();
+                Verdict::answered(if self.is_clean { Reuse::Keep } else { Reuse::Retire })
+            }
+            Err(broken) => Verdict::failed(broken.into_fault(Kind::InvalidFrame), Reuse::Retire),
+        };
+        Verdict { dispatch: exchange.time_to_write(began), ..verdict }
     }
 }
+
+/// Hands the function's answer on; says where its body ended.
+async fn answer(exchange: &mut Exchange<'_, Wire>, mut sink: ReplySink, limits: &Limits) -> Result<Length, Broken> {
+    let ResponseHead { status, mut headers, length, .. } = exchange.head(&mut sink).await?;
+    gateway::strip_answer(&mut headers);
+    exchange.deliver(Head { status, headers }, length, sink, limits).await?;
+    Ok(length)
+}
+
+/// Agent: appends the head of a request.
+fn encode_head(call: &Call, length: Length, out: &mut BytesMut) {
+    let (authority, target) = split(&call.url);
+    encode::request_line(out, &call.method, &target);
+    match call.headers.get(HOST) {
+        Some(host) => encode::header(out, &HOST, host),
+        None => encode::line(out, "Host", if is_host(authority) { authority } else { "localhost" }),
+    }
+    for (name, value) in call.headers.iter().filter(|(name, _)| !is_ours(name)) {
+        encode::header(out, name, value);
+    }
+    encode::line(out, "Fn_call_id", call.id.as_str());
+    encode::line(out, "Fn_method", call.method.as_str());
+    out.extend_from_slice(b"Fn_request_url: ");
+    encode::url(out, &call.url);
+    out.extend_from_slice(b"\r\n");
+    if let Some(deadline) = &call.deadline {
+        encode::line(out, "Fn_deadline", &deadline.to_rfc3339_millis());
+    }
+    // A request without a body says nothing of it, unless its method makes one expect it.
+    let expects_body = matches!(call.method, Method::PATCH | Method::POST | Method::PUT);
+    if length != Length::Exact(0) || expects_body {
+        encode::length(out, length);
+    }
+    encode::head_end(out);
+}
+
+/// Function: reads a request's head. The body is the reader's to add.
+///
+/// The four added headers are found in any case, with underscores or with dashes, and are not among
+/// the caller's; neither is the framing. All of HTTP is the function's to see, so the intent is
+/// [`Intent::Gateway`]. `at` and `wall` are the two clocks' readings of one moment. What is missing
+/// or cannot be read is absent.
+#[must_use]
+pub fn decode_call(head: &RequestHead, at: Instant, wall: SystemTime) -> Arrival {
+    let text = |name: &HeaderName| head.headers.get(name).and_then(|value| value.to_str().ok());
+    let said =
+        |underscores: &HeaderName, dashes: &str| text(underscores).or_else(|| head.headers.get(dashes)?.to_str().ok());
+    let callers = head.headers.iter().filter(|(name, _)| !is_ours(name) || *name == HOST);
+    Arrival {
+        call_id: said(&CALL_ID, "fn-call-id").filter(|id| !id.is_empty()).map(str::to_owned),
+        deadline: said(&DEADLINE, "fn-deadline").and_then(|deadline| Deadline::parse(deadline, at, wall)),
+        intent: Intent::Gateway,
+        method: said(&METHOD, "fn-method").and_then(|m| m.parse().ok()).unwrap_or_else(|| head.method.clone()),
+        url: said(&REQUEST_URL, "fn-request-url").unwrap_or(&head.target).to_owned(),
+        headers: callers.map(|(name, value)| (name.clone(), value.clone())).collect(),
+        ..Arrival::default()
+    }
+}
+
+/// Function: appends an answer's head. `status` is 200 or above. An answer to `HEAD`, or with
+/// status 204 or 304, is followed by no body.
+///
+/// The connection is the container's standard output: a length the agent cannot know before the
+/// stream ends is sent in chunks, for the stream does not end with an answer.
+pub fn encode_answer(status: StatusCode, headers: &HeaderMap, length: Length, out: &mut BytesMut) {
+    debug_assert!(!status.is_informational(), "an interim answer is none");
+    let mut headers = headers.clone();
+    hop::strip(&mut headers);
+    let length = if length == Length::UntilClose { Length::Chunked } else { length };
+    encode::response_head(out, status, &headers, length);
+}
+
+/// Does the platform set it, so that a caller's own does not pass?
+fn is_ours(name: &HeaderName) -> bool {
+    [HOST, CONTENT_LENGTH, TRANSFER_ENCODING, FN_CALL_ID, FN_DEADLINE, CALL_ID, DEADLINE, METHOD, REQUEST_URL]
+        .contains(name)
+}
+
+/// Authority and path of a URL, either of which may be missing: `http://a:1/b?c` is `a:1` and
+/// `/b?c`.
+fn split(url: &str) -> (&str, Cow<'_, str>) {
+    let url = url.split('#').next().unwrap_or_default();
+    let (authority, path) = match url.split_once("://") {
+        Some((_, rest)) => rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len())),
+        None => ("", url),
+    };
+    let path = if path.starts_with('/') || path == "*" { path.into() } else { format!("/{path}").into() };
+    (authority, path)
+}
+
+/// May it stand in a `Host` header?
+fn is_host(authority: &str) -> bool {
+    authority.parse::<http::uri::Authority>().is_ok_and(|a| !a.as_str().contains('@'))
+}
+
+#[cfg(test)]
+mod tests;

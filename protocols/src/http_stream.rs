@@ -1,6 +1,40 @@
-//! HTTP over a socket.
+//! HTTP/1.1 over the unix socket that a function listens on: Fn's current contract.
+//!
+//! ```text
+//! POST /call HTTP/1.1                        HTTP/1.1 200 OK
+//! Host: localhost                            Content-Type: text/plain
+//! Content-Type: text/plain                   Content-Length: 2
+//! Fn-Call-Id: 01JABCDEFGHJKMNPQRSTVWXYZ0
+//! Fn-Deadline: 2026-11-21T03:04:05Z          hi
+//! Transfer-Encoding: chunked
+//!
+//! 2
+//! hi
+//! 0
+//!
+//! ```
+//!
+//! The request line never changes, and the status is a signal rather than the caller's status: 200
+//! for an answer, 502 when the function's code failed, 504 when its own clock ran out. What a
+//! trigger's caller and function tell each other travels in headers (see [`crate::gateway`]).
+//!
+//! The connection stays open between calls, for as long as the function leaves it open. It is a
+//! means only: whatever is unclear about it (bytes that nobody asked for, a body not read to its
+//! end) is settled by dropping it, and the container, which serves the next one just as well,
+//! stays. That is why one caller's oversized or broken request costs nobody else anything. A
+//! connection is gone before the next is dialled: some functions serve one at a time.
 
-use crate::{Call, ContainerIo, Dial, Fault, Kind, Limits, ReplySink, Reuse, Verdict};
+use std::time::Instant;
+
+use bytes::BytesMut;
+use http::header::{CONTENT_LENGTH, HOST};
+use http::{Method, StatusCode};
+
+use crate::http1::{Broken, Exchange, Inbox, Length, ResponseDecoder, ResponseHead, Upload, encode};
+use crate::names::{FN_CALL_ID, FN_DEADLINE};
+use crate::{
+    Call, ContainerIo, Dial, Fault, Head, Intent, Kind, Limits, ReplySink, Reuse, Stream, Verdict, gateway, hop,
+};
 
 /// The name of this format.
 pub const NAME: &str = "http-stream";
@@ -10,13 +44,35 @@ pub const NAME: &str = "http-stream";
 pub struct HttpStream {
     dial: Box<dyn Dial>,
     limits: Limits,
+    /// Clean: the last answer on it was whole, and nothing followed it. A call takes it out, so a
+    /// call that is dropped half way drops it too.
+    kept: Option<Connection>,
+}
+
+/// A connection to the function, with its buffers.
+#[derive(Debug)]
+struct Connection {
+    stream: Box<dyn Stream>,
+    inbox: Inbox,
+    /// Heads and small bodies on their way out. Empty between calls.
+    outbox: BytesMut,
 }
 
 impl HttpStream {
     /// Takes the place of a function's socket.
     #[must_use]
     pub fn new(dial: Box<dyn Dial>, limits: Limits) -> Self {
-        Self { dial, limits }
+        Self { dial, limits, kept: None }
+    }
+
+    async fn dial(&mut self) -> Result<Connection, Fault> {
+        match self.dial.dial().await {
+            Ok(stream) => Ok(Connection { stream, inbox: Inbox::new(), outbox: BytesMut::new() }),
+            Err(e) => {
+                let reason = format!("cannot connect to the function's socket: {e}");
+                Err(Fault::new(Kind::Receiving).because(reason).caused_by(e))
+            }
+        }
     }
 }
 
@@ -25,11 +81,146 @@ impl ContainerIo for HttpStream {
         true
     }
 
+    /// Never retires: if the kept connection ended, or has bytes that nobody asked for, it alone
+    /// goes.
     fn look(&mut self) -> Reuse {
+        let is_quiet = |kept: &mut Connection| {
+            let read = kept.stream.read_now(&mut [0]);
+            read.is_err_and(|e| e.kind() == std::io::ErrorKind::WouldBlock)
+        };
+        self.kept = self.kept.take().and_then(|mut kept| is_quiet(&mut kept).then_some(kept));
         Reuse::Keep
     }
 
-    async fn dispatch(&mut self, _call: Call, _sink: ReplySink) -> Verdict {
-        Verdict::failed(Fault::new(Kind::Internal), Reuse::Retire)
+    async fn dispatch(&mut self, mut call: Call, mut sink: ReplySink) -> Verdict {
+        let began = Instant::now();
+        let mut upload = match Upload::open(std::mem::take(&mut call.body), self.limits.request_bytes_max).await {
+            Ok(upload) => upload,
+            Err(e) => return failed(Broken::Call(e)),
+        };
+        loop {
+            let kept = self.kept.take();
+            let is_reused = kept.is_some();
+            let mut connection = match kept {
+                Some(kept) => kept,
+                None => match self.dial().await {
+                    Ok(new) => new,
+                    Err(fault) => return Verdict::failed(fault, Reuse::Retire),
+                },
+            };
+            let mut exchange = connection.exchange(&call, &mut upload, &self.limits);
+            let head = match exchange.head(&mut sink).await {
+                Ok(head) => head,
+                // The function closed an idle connection just as we wrote to it. Only this once:
+                // the next connection is a new one. This one is dropped before it is dialled.
+                Err(broken) if is_reused && exchange.is_repeatable(&broken) => continue,
+                Err(broken) => return Verdict { dispatch: exchange.time_to_write(began), ..failed(broken) },
+            };
+            let keep_alive = head.keep_alive;
+            let dispatch = exchange.time_to_write(began);
+            let verdict = answer(&mut exchange, head, call.intent, sink, &self.limits).await;
+            if keep_alive && exchange.is_clean() {
+                drop(exchange);
+                self.kept = Some(connection);
+            }
+            return Verdict { dispatch, ..verdict };
+        }
     }
 }
+
+impl Connection {
+    fn exchange<'a>(
+        &'a mut self,
+        call: &Call,
+        upload: &'a mut Upload,
+        limits: &Limits,
+    ) -> Exchange<'a, Box<dyn Stream>> {
+        let length = if upload.len() == Some(0) { Length::Exact(0) } else { Length::Chunked };
+        encode_head(call, length, &mut self.outbox);
+        let decoder = ResponseDecoder::new(&Method::POST, limits.into());
+        Exchange::new(&mut self.stream, &mut self.inbox, &mut self.outbox, length, upload, decoder)
+    }
+}
+
+/// Appends the head of a request.
+///
+/// Neither id nor deadline can be a caller's, and neither can the body's length: it is sent in
+/// chunks even where it is known, as Fn does.
+fn encode_head(call: &Call, length: Length, out: &mut BytesMut) {
+    encode::request_line(out, &Method::POST, "/call");
+    encode::line(out, "Host", "localhost");
+    match call.intent {
+        Intent::Gateway => gateway::encode_call(call, out),
+        Intent::Invoke => {
+            let ours = [HOST, CONTENT_LENGTH, FN_CALL_ID, FN_DEADLINE];
+            for (name, value) in hop::passing(&call.headers).filter(|(name, _)| !ours.contains(name)) {
+                encode::header(out, name, value);
+            }
+        }
+    }
+    encode::line(out, "Fn-Call-Id", call.id.as_str());
+    if let Some(deadline) = &call.deadline {
+        encode::line(out, "Fn-Deadline", &deadline.to_rfc3339_seconds());
+    }
+    encode::length(out, length);
+    encode::head_end(out);
+}
+
+/// What an answer's status makes of it: the first table of section 1.8 of the contract.
+async fn answer(
+    exchange: &mut Exchange<'_, Box<dyn Stream>>,
+    mut head: ResponseHead,
+    intent: Intent,
+    sink: ReplySink,
+    limits: &Limits,
+) -> Verdict {
+    let status = head.status;
+    let fault = match status {
+        StatusCode::OK => {
+            let callers = match intent {
+                Intent::Gateway => gateway::decode_answer(&head.headers),
+                Intent::Invoke => {
+                    gateway::strip_answer(&mut head.headers);
+                    Ok(Head { status, headers: head.headers })
+                }
+            };
+            match callers {
+                Ok(callers) => {
+                    return match exchange.deliver(callers, head.length, sink, limits).await {
+                        Ok(()) => Verdict::answered(Reuse::Keep),
+                        Err(broken) => failed(broken),
+                    };
+                }
+                Err(fault) => fault,
+            }
+        }
+        StatusCode::BAD_GATEWAY => Fault::new(Kind::Failed),
+        StatusCode::GATEWAY_TIMEOUT => Fault::new(Kind::TimedOut).because("the function said so itself, with 504"),
+        other => {
+            let reason = format!(
+                "function answered {}; it must be 200, or 502 for a failure and 504 for a timeout of its own",
+                other.as_u16()
+            );
+            return Verdict::failed(Fault::new(Kind::InvalidResponse).because(reason), Reuse::Retire);
+        }
+    };
+    // The body is nobody's. If it is here already the connection can stay; nobody waits for it.
+    let _ = exchange.read_off();
+    Verdict::failed(fault, Reuse::Keep)
+}
+
+/// What a broken exchange costs: the second table.
+///
+/// A caller's fault, and an answer that is merely too long, cost the connection. What lets us doubt
+/// the function itself costs the container. So does a caller who leaves, as in Fn: the function
+/// may not notice, and go on for as long as it likes.
+fn failed(broken: Broken) -> Verdict {
+    let reuse = match broken {
+        Broken::AnswerTooLarge { .. } | Broken::Call(_) => Reuse::Keep,
+        Broken::CallerLeft | Broken::Invalid(_) | Broken::Lost(_) => Reuse::Retire,
+    };
+    Verdict::failed(broken.into_fault(Kind::Receiving), reuse)
+}
+
+#[cfg(test)]
+mod tests;

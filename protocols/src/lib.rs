@@ -8,6 +8,7 @@
 //! * one module a format, each with both directions of its wire side by side, so that the agent's
 //!   end and the function's end test each other: [`mod@default`], [`mod@http`], [`http_stream`],
 //!   [`json`], [`cloudevent`].
+//! * [`http1`], [`gateway`] and [`hop`]: what the two formats that speak HTTP share.
 //!
 //! This room knows nothing of ours: not how a container was started, not what a route is. Its
 //! frames are plain machines over bytes; only the thin shells that implement [`ContainerIo`] name
@@ -20,7 +21,10 @@ mod deadline;
 pub mod default;
 mod fault;
 mod format;
+pub mod gateway;
+pub mod hop;
 pub mod http;
+pub mod http1;
 pub mod http_stream;
 mod id;
 mod io;

@@ -27,3 +27,8 @@ mod wait;
 
 pub use skip::skipped;
 pub use wait::{soon, until};
+
+/// The snippets of the README compile.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;

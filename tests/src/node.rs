@@ -120,6 +120,14 @@ impl Home {
         Node::start(command.env("TMPDIR", self.scratch())).await
     }
 
+    /// The variable in the environment of its functions, and its value.
+    ///
+    /// Functions of the config file have it already.
+    #[must_use]
+    pub fn mark(&self) -> (&str, &str) {
+        self.mark.split_once('=').expect("a mark is a variable and its value")
+    }
+
     /// Its config file.
     #[must_use]
     pub fn config(&self) -> PathBuf {

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use crate::binaries;
 
-/// How long a program may run. One that builds a function takes the longest.
-const BOUND: Duration = Duration::from_secs(120);
+/// How long a program may run. One that builds a function for the first time takes the longest.
+const BOUND: Duration = Duration::from_secs(240);
 /// How often it is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(5);
 
@@ -50,7 +50,7 @@ pub fn hotfn(args: &[&str]) -> Ended {
 /// Runs `command` with `input` on its standard input.
 ///
 /// # Panics
-/// When it cannot start, or runs for longer than two minutes.
+/// When it cannot start, or runs for longer than four minutes.
 pub fn run(command: &mut Command, input: &[u8]) -> Ended {
     let mut child = command
         .stdin(Stdio::piped())

@@ -5,7 +5,10 @@
 
 mod cli;
 mod crash;
+mod dev;
 mod drain;
+mod examples;
+mod faults;
 mod formats;
 mod hot;
 mod identity;

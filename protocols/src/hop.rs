@@ -1,0 +1,103 @@
+//! Headers that speak of one connection and not of the call: they end where it does.
+//!
+//! Nine names, as in Fn, and whatever a peer itself names in `Connection` (RFC 9110, section
+//! 7.6.1). `Te: trailers` passes, because functions that speak gRPC ask for it; it passes even if
+//! `Connection` names it, as that RFC makes senders do.
+
+use http::header::{CONNECTION, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE};
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+/// The names that never pass; `Te` does with one value.
+const NAMES: [HeaderName; 9] = [
+    CONNECTION,
+    HeaderName::from_static("proxy-connection"),
+    HeaderName::from_static("keep-alive"),
+    PROXY_AUTHENTICATE,
+    PROXY_AUTHORIZATION,
+    TE,
+    TRAILER,
+    TRANSFER_ENCODING,
+    UPGRADE,
+];
+
+/// The headers that pass, in their order.
+pub fn passing(headers: &HeaderMap) -> impl Iterator<Item = (&HeaderName, &HeaderValue)> {
+    let names_some = headers.contains_key(CONNECTION);
+    headers.iter().filter(move |(name, value)| {
+        if *name == TE {
+            return value.as_bytes().eq_ignore_ascii_case(b"trailers");
+        }
+        let stays = NAMES.contains(name) || names_some && is_named(headers, name);
+        !stays
+    })
+}
+
+/// Removes the headers that do not pass.
+pub fn strip(headers: &mut HeaderMap) {
+    if headers.contains_key(CONNECTION) {
+        let named: Vec<HeaderName> = headers.keys().filter(|n| **n != TE && is_named(headers, n)).cloned().collect();
+        for name in named {
+            headers.remove(name);
+        }
+    }
+    let te_passes = headers.get_all(TE).iter().all(|v| v.as_bytes().eq_ignore_ascii_case(b"trailers"));
+    for name in NAMES.iter().filter(|name| !(te_passes && **name == TE)) {
+        headers.remove(name);
+    }
+}
+
+/// Does a `Connection` header name it?
+fn is_named(headers: &HeaderMap, name: &HeaderName) -> bool {
+    headers
+        .get_all(CONNECTION)
+        .iter()
+        .flat_map(|value| value.as_bytes().split(|b| *b == b','))
+        .any(|token| token.trim_ascii().eq_ignore_ascii_case(name.as_str().as_bytes()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(lines: &[(&'static str, &'static str)], passing_names: &[&str]) {
+        let mut headers = HeaderMap::new();
+        for (name, value) in lines {
+            headers.append(HeaderName::from_static(name), HeaderValue::from_static(value));
+        }
+        let names: Vec<_> = passing(&headers).map(|(name, _)| name.as_str()).collect();
+        assert_eq!(names, passing_names, "{lines:?}");
+        strip(&mut headers);
+        let names: Vec<_> = headers.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(names, passing_names, "{lines:?}, stripped");
+    }
+
+    #[test]
+    fn nine_names_never_pass() {
+        for name in NAMES {
+            let mut headers = HeaderMap::new();
+            headers.append(&name, HeaderValue::from_static("x"));
+            assert_eq!(passing(&headers).count(), 0, "{name}");
+            strip(&mut headers);
+            assert!(headers.is_empty(), "{name}");
+        }
+    }
+
+    #[test]
+    fn te_passes_for_trailers_alone() {
+        check(&[("te", "trailers")], &["te"]);
+        check(&[("te", "Trailers"), ("connection", "te")], &["te"]);
+        check(&[("te", "gzip")], &[]);
+        check(&[("te", "trailers, gzip")], &[]);
+    }
+
+    #[test]
+    fn names_in_connection_do_not_pass() {
+        check(&[("connection", "close, X-Mine"), ("x-mine", "1"), ("x-other", "2")], &["x-other"]);
+        check(&[("connection", "x-a"), ("connection", "x-b"), ("x-a", "1"), ("x-b", "2")], &[]);
+    }
+
+    #[test]
+    fn repeated_headers_pass_repeated() {
+        check(&[("x-a", "1"), ("x-a", "2"), ("keep-alive", "5")], &["x-a", "x-a"]);
+    }
+}

@@ -1,0 +1,140 @@
+//! From a message to bytes, appended to a buffer.
+//!
+//! Heads are written line by line, straight from where the caller's headers are: no map is built
+//! on the way. Names are written the way Fn writes them, each word with a capital: no function
+//! should care, and some do.
+
+use std::fmt::Write as _;
+
+use bytes::{BufMut as _, BytesMut};
+use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+
+use super::Length;
+
+/// What follows a chunk's data.
+pub const CHUNK_END: &[u8] = b"\r\n";
+
+/// What follows the last chunk: the body is whole.
+pub const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
+
+/// Appends a whole request head. What `headers` say about the body's length is left out in favour
+/// of `length`; `target` is written as [`url`] writes it.
+pub fn request_head(out: &mut BytesMut, method: &Method, target: &str, headers: &HeaderMap, length: Length) {
+    request_line(out, method, target);
+    for (name, value) in headers.iter().filter(|(name, _)| !is_length(name)) {
+        header(out, name, value);
+    }
+    // A request cannot last until the stream ends: it would never be answered.
+    self::length(out, if length == Length::UntilClose { Length::Chunked } else { length });
+    head_end(out);
+}
+
+/// Appends a whole answer head. What `headers` say about the body's length is left out in favour
+/// of `length`.
+pub fn response_head(out: &mut BytesMut, status: StatusCode, headers: &HeaderMap, length: Length) {
+    status_line(out, status);
+    for (name, value) in headers.iter().filter(|(name, _)| !is_length(name)) {
+        header(out, name, value);
+    }
+    // An answer that has no body by its status must not announce one.
+    if !super::framing::is_bodiless(status) {
+        self::length(out, length);
+    }
+    head_end(out);
+}
+
+/// Appends `POST /call HTTP/1.1`.
+pub fn request_line(out: &mut BytesMut, method: &Method, target: &str) {
+    out.extend_from_slice(method.as_str().as_bytes());
+    out.put_u8(b' ');
+    url(out, target);
+    out.extend_from_slice(b" HTTP/1.1\r\n");
+}
+
+/// Appends `HTTP/1.1 200 OK`.
+pub fn status_line(out: &mut BytesMut, status: StatusCode) {
+    out.extend_from_slice(b"HTTP/1.1 ");
+    out.extend_from_slice(status.as_str().as_bytes());
+    out.put_u8(b' ');
+    out.extend_from_slice(status.canonical_reason().unwrap_or_default().as_bytes());
+    out.extend_from_slice(b"\r\n");
+}
+
+/// Appends a header, its name with capitals: `Content-Type: text/plain`.
+pub fn header(out: &mut BytesMut, name: &HeaderName, value: &HeaderValue) {
+    prefixed_header(out, "", name, value);
+}
+
+/// As [`header`], with `prefix` before the name, as it is.
+pub fn prefixed_header(out: &mut BytesMut, prefix: &str, name: &HeaderName, value: &HeaderValue) {
+    out.reserve(prefix.len() + name.as_str().len() + value.len() + 4);
+    out.extend_from_slice(prefix.as_bytes());
+    let start = out.len();
+    out.extend_from_slice(name.as_str().as_bytes());
+    let mut word_begins = true;
+    for byte in &mut out[start..] {
+        if word_begins {
+            byte.make_ascii_uppercase();
+        }
+        word_begins = *byte == b'-';
+    }
+    out.extend_from_slice(b": ");
+    out.extend_from_slice(value.as_bytes());
+    out.extend_from_slice(b"\r\n");
+}
+
+/// Appends a header of ours, its name as it is. `value` must be fit for a header.
+pub fn line(out: &mut BytesMut, name: &str, value: &str) {
+    debug_assert!(!value.contains(['\r', '\n']), "a value of ours keeps to its line");
+    out.reserve(name.len() + value.len() + 4);
+    out.extend_from_slice(name.as_bytes());
+    out.extend_from_slice(b": ");
+    out.extend_from_slice(value.as_bytes());
+    out.extend_from_slice(b"\r\n");
+}
+
+/// Appends the header that says where the body ends; none if that is where the stream does.
+pub fn length(out: &mut BytesMut, length: Length) {
+    match length {
+        Length::Chunked => out.extend_from_slice(b"Transfer-Encoding: chunked\r\n"),
+        Length::Exact(bytes) => write!(out, "Content-Length: {bytes}\r\n").expect("a buffer grows"),
+        Length::UntilClose => {}
+    }
+}
+
+/// Appends the blank line after a head.
+pub fn head_end(out: &mut BytesMut) {
+    out.extend_from_slice(b"\r\n");
+}
+
+/// Appends the line before a chunk of so many bytes, which are not 0: that would be the last one.
+pub fn chunk_start(out: &mut BytesMut, bytes: usize) {
+    debug_assert!(bytes > 0, "an empty chunk ends the body");
+    write!(out, "{bytes:x}\r\n").expect("a buffer grows");
+}
+
+/// Appends a whole chunk, or nothing if `data` is empty.
+pub fn chunk(out: &mut BytesMut, data: &[u8]) {
+    if !data.is_empty() {
+        chunk_start(out, data.len());
+        out.extend_from_slice(data);
+        out.extend_from_slice(CHUNK_END);
+    }
+}
+
+/// Appends a URL, or a part of one, so that it stays one word on its line: what is not a visible
+/// ASCII character is escaped.
+pub fn url(out: &mut BytesMut, url: &str) {
+    for byte in url.bytes() {
+        if byte.is_ascii_graphic() {
+            out.put_u8(byte);
+        } else {
+            write!(out, "%{byte:02X}").expect("a buffer grows");
+        }
+    }
+}
+
+fn is_length(name: &HeaderName) -> bool {
+    name == CONTENT_LENGTH || name == TRANSFER_ENCODING
+}

@@ -1,0 +1,415 @@
+//! One request out, one answer in, at the same time and on one task.
+//!
+//! The thin shell around the codec: read, feed, hand on. Whatever the shell waits for, bytes of
+//! the answer or a caller who takes them slowly, the request goes on being written meanwhile, so
+//! bodies stream both ways and neither can block the other.
+//!
+//! What a format makes of a failure is the format's to say; [`Broken`] only says what it was.
+
+use std::future::poll_fn;
+use std::io;
+use std::pin::pin;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use bytes::{Bytes, BytesMut};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite};
+
+use super::uplink::Uplink;
+use super::{Event, Invalid, Length, ResponseDecoder, ResponseHead, Upload, framing};
+use crate::{BodyError, CallerLeft, Fault, Head, Kind, Limits, ReplySink};
+
+/// Room for a read on a connection that carries small answers: what an idle container costs.
+const READ_BYTES: usize = 8 << 10;
+
+/// Room for a read while a large answer streams: doubled up to here whenever a read fills it.
+const READ_BYTES_MAX: usize = 256 << 10;
+
+/// Less room than this is not worth a system call.
+const READ_BYTES_MIN: usize = 1 << 10;
+
+/// What was read of answers and not yet understood. One for a connection's life, so that nothing
+/// that came with one answer is lost or taken for the next.
+#[derive(Debug)]
+pub(crate) struct Inbox {
+    bytes: BytesMut,
+    room: usize,
+}
+
+impl Inbox {
+    pub(crate) fn new() -> Self {
+        Self { bytes: BytesMut::new(), room: READ_BYTES }
+    }
+
+    /// Is nothing left of what was read?
+    pub(crate) fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
+    fn poll_read<R>(&mut self, wire: &mut R, cx: &mut Context<'_>) -> Poll<io::Result<usize>>
+    where
+        R: AsyncRead + Unpin,
+    {
+        let free = self.bytes.capacity() - self.bytes.len();
+        if free < READ_BYTES_MIN.max(self.room / 4) {
+            self.bytes.reserve(self.room);
+        }
+        let free = self.bytes.capacity() - self.bytes.len();
+        let read = pin!(wire.read_buf(&mut self.bytes)).poll(cx);
+        if let Poll::Ready(Ok(read)) = read
+            && read == free
+        {
+            self.room = (self.room * 2).min(READ_BYTES_MAX);
+        }
+        read
+    }
+
+    /// Gives back what only a large answer needed.
+    fn shrink(&mut self) {
+        if self.room > READ_BYTES && self.bytes.is_empty() {
+            *self = Self::new();
+        }
+    }
+}
+
+/// Why an exchange did not come to its end.
+#[derive(Debug)]
+pub(crate) enum Broken {
+    /// The answer is larger than its bound.
+    AnswerTooLarge { max: u64 },
+    /// The request's body failed.
+    Call(BodyError),
+    /// Nobody waits for the answer any more.
+    CallerLeft,
+    /// What came is not an answer, or ended within one.
+    Invalid(Invalid),
+    /// Reading failed.
+    Lost(io::Error),
+}
+
+impl From<Invalid> for Broken {
+    fn from(invalid: Invalid) -> Self {
+        Self::Invalid(invalid)
+    }
+}
+
+impl From<CallerLeft> for Broken {
+    fn from(CallerLeft: CallerLeft) -> Self {
+        Self::CallerLeft
+    }
+}
+
+impl Broken {
+    /// What the caller is told. `unreadable` is the format's word for an answer that is none.
+    pub(crate) fn into_fault(self, unreadable: Kind) -> Fault {
+        match self {
+            Self::AnswerTooLarge { max } => {
+                Fault::new(Kind::ResponseTooLarge).because(format!("it is larger than {max} bytes"))
+            }
+            Self::Call(e @ BodyError::TooLarge { max }) => {
+                Fault::new(Kind::RequestTooLarge).because(format!("it is larger than {max} bytes")).caused_by(e)
+            }
+            Self::Call(e @ BodyError::Cut(_)) => Fault::new(Kind::CallCut).caused_by(e),
+            Self::CallerLeft => Fault::new(Kind::CallerLeft),
+            Self::Invalid(e @ (Invalid::HeadTooLarge { .. } | Invalid::TooManyHeaders { .. })) => {
+                Fault::new(Kind::ResponseHeadersTooLarge).because(e.to_string())
+            }
+            Self::Invalid(e) => {
+                let what = if unreadable == Kind::InvalidFrame { "invalid http response: " } else { "" };
+                Fault::new(unreadable).because(format!("{what}{e}"))
+            }
+            Self::Lost(e) => Fault::new(unreadable).because("connection to the function was lost").caused_by(e),
+        }
+    }
+}
+
+/// One request and its answer on a wire.
+#[derive(Debug)]
+pub(crate) struct Exchange<'a, W> {
+    wire: &'a mut W,
+    inbox: &'a mut Inbox,
+    uplink: Uplink<'a>,
+    decoder: ResponseDecoder,
+    /// Has a byte of the answer come?
+    is_heard: bool,
+    /// Has its last one?
+    is_answered: bool,
+}
+
+impl<'a, W> Exchange<'a, W>
+where
+    W: AsyncRead + AsyncWrite + Unpin,
+{
+    /// Prepares; nothing is written yet. `head` is the encoded head, which announced `length`.
+    pub(crate) fn new(
+        wire: &'a mut W,
+        inbox: &'a mut Inbox,
+        head: &'a mut BytesMut,
+        length: Length,
+        upload: &'a mut Upload,
+        decoder: ResponseDecoder,
+    ) -> Self {
+        let uplink = Uplink::new(head, length, upload);
+        Self { wire, inbox, uplink, decoder, is_heard: false, is_answered: false }
+    }
+
+    /// Sends, and waits for the answer's head. The sink is told when the first bytes were written,
+    /// and asked whether the caller still waits.
+    pub(crate) async fn head(&mut self, sink: &mut ReplySink) -> Result<ResponseHead, Broken> {
+        loop {
+            match self.decoder.decode(&mut self.inbox.bytes)? {
+                Some(Event::Head(head)) => return Ok(head),
+                Some(Event::Data(_) | Event::End) => unreachable!("an answer begins with its head"),
+                None => {
+                    self.read(sink).await?;
+                }
+            }
+        }
+    }
+
+    /// Hands the answer to the sink: whole, if it is short enough to be held back until it is, else
+    /// piece by piece. `head` is the caller's, `length` the wire's.
+    ///
+    /// On an error before the first piece the sink was given nothing; after it, the answer is cut.
+    pub(crate) async fn deliver(
+        &mut self,
+        head: Head,
+        length: Length,
+        mut sink: ReplySink,
+        limits: &Limits,
+    ) -> Result<(), Broken> {
+        if framing::is_bodiless(head.status) {
+            // The status is the function's choice, and its body nobody's.
+            self.read_off()?;
+            sink.head(head, Some(0));
+            sink.finish();
+            return Ok(());
+        }
+        let mut held = Held::new(limits.response_bytes_max, length)?;
+        if self.hold(&mut held, length, &mut sink, limits.hold_bytes_max).await? {
+            let body = held.take();
+            sink.head(head, Some(body.len() as u64));
+            // A caller who left by now costs the container nothing: its answer is whole.
+            let _ = sink.send(body).await;
+            sink.finish();
+            return Ok(());
+        }
+        sink.head(head, length.exact());
+        let streamed = self.stream(&mut held, &mut sink).await;
+        match &streamed {
+            Ok(()) => sink.finish(),
+            Err(Broken::AnswerTooLarge { max }) => sink.cut(BodyError::TooLarge { max: *max }),
+            Err(_) => sink.cut(BodyError::Cut("the function's answer broke off".into())),
+        }
+        streamed
+    }
+
+    /// Reads over what has come of the answer's body; true if that was all of it.
+    pub(crate) fn read_off(&mut self) -> Result<bool, Invalid> {
+        while let Some(event) = self.decoder.decode(&mut self.inbox.bytes)? {
+            if event == Event::End {
+                self.is_answered = true;
+                break;
+            }
+        }
+        Ok(self.is_answered)
+    }
+
+    /// Are request and answer whole, and nothing came after it? Then another exchange can follow.
+    pub(crate) fn is_clean(&self) -> bool {
+        self.is_answered && self.uplink.is_whole() && self.inbox.is_empty()
+    }
+
+    /// How long after `began` the first bytes were written.
+    pub(crate) fn time_to_write(&self, began: Instant) -> Option<Duration> {
+        self.uplink.first_write().map(|written| written.saturating_duration_since(began))
+    }
+
+    /// After `broken`, can the same request be sent once more? It can if it is all still here, and
+    /// if it is sure that the function did not read it.
+    ///
+    /// A function may close an idle connection at any time, also at the very moment we write to
+    /// it. On a unix socket the kernel tells the two ends of that race apart: a write after the
+    /// close fails with `EPIPE`, and when the close came after the write, but before the function
+    /// read all of it, our next read fails with `ECONNRESET`. A clean end of file, however, means
+    /// that everything was read: the function may have begun to work, and to ask it twice could do
+    /// the work twice. `EPIPE` on a later write says the same of what was written before.
+    pub(crate) fn is_repeatable(&self, broken: &Broken) -> bool {
+        if self.is_heard || !self.uplink.is_replayable() {
+            return false;
+        }
+        let is_reset = |e: &io::Error| e.kind() == io::ErrorKind::ConnectionReset;
+        let never_written = self.uplink.first_write().is_none()
+            && self.uplink.failure().is_some_and(|e| e.kind() == io::ErrorKind::BrokenPipe);
+        never_written || self.uplink.failure().is_some_and(is_reset) || matches!(broken, Broken::Lost(e) if is_reset(e))
+    }
+
+    /// Holds the answer back for as long as it is short, and either of known length or here
+    /// already; true if that is all of it.
+    async fn hold(
+        &mut self,
+        held: &mut Held,
+        length: Length,
+        sink: &mut ReplySink,
+        bytes_max: usize,
+    ) -> Result<bool, Broken> {
+        let is_short = length.exact().map(|bytes| bytes <= bytes_max as u64);
+        if is_short == Some(false) {
+            return Ok(false);
+        }
+        while held.len() <= bytes_max {
+            let more = match self.decoder.decode(&mut self.inbox.bytes)? {
+                Some(Event::Data(piece)) => {
+                    held.push(piece)?;
+                    continue;
+                }
+                Some(_) => false,
+                None if is_short.is_some() => self.read(sink).await?,
+                None => match self.read_at_once().await? {
+                    Some(more) => more,
+                    None => return Ok(false),
+                },
+            };
+            if !more {
+                self.is_answered = true;
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Hands on what is held, then each piece as it comes.
+    async fn stream(&mut self, held: &mut Held, sink: &mut ReplySink) -> Result<(), Broken> {
+        self.give(sink, held.take()).await?;
+        loop {
+            let more = match self.decoder.decode(&mut self.inbox.bytes)? {
+                Some(Event::Data(piece)) => {
+                    held.count(&piece)?;
+                    self.give(sink, piece).await?;
+                    continue;
+                }
+                Some(_) => false,
+                None => self.read(sink).await?,
+            };
+            if !more {
+                self.is_answered = true;
+                return Ok(());
+            }
+        }
+    }
+
+    /// Waits for more of the answer, while the request goes on and the caller still waits. False if
+    /// the stream ended and the answer with it.
+    async fn read(&mut self, sink: &mut ReplySink) -> Result<bool, Broken> {
+        let read = poll_fn(|cx| {
+            let is_first = self.uplink.first_write().is_none();
+            if let Poll::Ready(Err(e)) = self.uplink.poll(self.wire, cx) {
+                return Poll::Ready(Err(Broken::Call(e)));
+            }
+            if is_first && self.uplink.first_write().is_some() {
+                sink.reached();
+            }
+            if let Poll::Ready(read) = self.inbox.poll_read(self.wire, cx) {
+                return Poll::Ready(read.map_err(Broken::Lost));
+            }
+            pin!(sink.left()).poll(cx).map(|()| Err(Broken::CallerLeft))
+        });
+        let read = read.await?;
+        self.heard(read)
+    }
+
+    /// As `read`, but `None` if nothing is there.
+    async fn read_at_once(&mut self) -> Result<Option<bool>, Broken> {
+        let read = poll_fn(|cx| {
+            Poll::Ready(match self.inbox.poll_read(self.wire, cx) {
+                Poll::Ready(read) => Some(read),
+                Poll::Pending => None,
+            })
+        });
+        let Some(read) = read.await.transpose().map_err(Broken::Lost)? else { return Ok(None) };
+        self.heard(read).map(Some)
+    }
+
+    fn heard(&mut self, read: usize) -> Result<bool, Broken> {
+        if read == 0 {
+            self.decoder.end()?;
+            return Ok(false);
+        }
+        self.is_heard = true;
+        Ok(true)
+    }
+
+    /// Hands a piece to the caller, while the request goes on.
+    async fn give(&mut self, sink: &mut ReplySink, piece: Bytes) -> Result<(), Broken> {
+        let mut sending = pin!(sink.send(piece));
+        poll_fn(|cx| {
+            if let Poll::Ready(Err(e)) = self.uplink.poll(self.wire, cx) {
+                return Poll::Ready(Err(Broken::Call(e)));
+            }
+            sending.as_mut().poll(cx).map_err(Broken::from)
+        })
+        .await
+    }
+}
+
+impl<W> Drop for Exchange<'_, W> {
+    fn drop(&mut self) {
+        self.inbox.shrink();
+    }
+}
+
+/// What is held back of an answer, and the count of all of it.
+#[derive(Debug)]
+struct Held {
+    first: Bytes,
+    rest: BytesMut,
+    counted: u64,
+    max: Option<u64>,
+}
+
+impl Held {
+    /// Counts up to `max`; a longer announced length is refused at once.
+    fn new(max: Option<u64>, announced: Length) -> Result<Self, Broken> {
+        let held = Self { first: Bytes::new(), rest: BytesMut::new(), counted: 0, max };
+        held.check(announced.exact().unwrap_or_default())?;
+        Ok(held)
+    }
+
+    fn len(&self) -> usize {
+        self.first.len() + self.rest.len()
+    }
+
+    fn push(&mut self, piece: Bytes) -> Result<(), Broken> {
+        self.count(&piece)?;
+        if self.first.is_empty() {
+            self.first = piece;
+        } else {
+            self.rest.extend_from_slice(&piece);
+        }
+        Ok(())
+    }
+
+    fn count(&mut self, piece: &Bytes) -> Result<(), Broken> {
+        self.counted += piece.len() as u64;
+        self.check(self.counted)
+    }
+
+    fn check(&self, bytes: u64) -> Result<(), Broken> {
+        match self.max {
+            Some(max) if bytes > max => Err(Broken::AnswerTooLarge { max }),
+            _ => Ok(()),
+        }
+    }
+
+    /// All that was held, without a copy if it came in one piece.
+    fn take(&mut self) -> Bytes {
+        let first = std::mem::take(&mut self.first);
+        if self.rest.is_empty() {
+            return first;
+        }
+        let mut all = BytesMut::with_capacity(first.len() + self.rest.len());
+        all.extend_from_slice(&first);
+        all.extend_from_slice(&std::mem::take(&mut self.rest));
+        all.freeze()
+    }
+}

@@ -1,0 +1,104 @@
+//! A request, read by a function.
+
+use bytes::{Bytes, BytesMut};
+use http::{HeaderMap, Method};
+
+use super::body::BodyDecoder;
+use super::head::{self, HeadScan, Room};
+use super::{Event, Invalid, Length, Limits, Part, framing};
+
+/// The head of a request.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct RequestHead {
+    /// `POST` in `POST /call HTTP/1.1`.
+    pub method: Method,
+    /// `/call` in `POST /call HTTP/1.1`, as it came.
+    pub target: String,
+    /// The headers, repeated ones repeated, values as slices of what was read.
+    pub headers: HeaderMap,
+    /// Where the body ends.
+    pub length: Length,
+    /// May another request follow on the same connection?
+    pub keep_alive: bool,
+}
+
+/// Reads requests, one after another, from a buffer that others fill.
+///
+/// ```
+/// use bytes::BytesMut;
+/// use hotfn_protocols::http1::{Event, Limits, RequestDecoder};
+///
+/// let mut requests = RequestDecoder::new(Limits::default());
+/// let mut buf = BytesMut::from("POST /call HTTP/1.1\r\nContent-Length: 2\r\n\r\nhi");
+/// let Some(Event::Head(head)) = requests.decode(&mut buf)? else { panic!("it is all there") };
+/// assert_eq!(head.target, "/call");
+/// assert_eq!(requests.decode(&mut buf)?, Some(Event::Data("hi".into())));
+/// assert_eq!(requests.decode(&mut buf)?, Some(Event::End));
+/// # Ok::<(), hotfn_protocols::http1::Invalid>(())
+/// ```
+#[derive(Debug)]
+pub struct RequestDecoder {
+    limits: Limits,
+    scan: HeadScan,
+    body: Option<BodyDecoder>,
+}
+
+impl RequestDecoder {
+    /// Waits for a first request.
+    #[must_use]
+    pub fn new(limits: Limits) -> Self {
+        Self { limits, scan: HeadScan::default(), body: None }
+    }
+
+    /// The next event; `None` if it takes more bytes than `buf` holds. After [`Event::End`] the
+    /// next request's head follows.
+    ///
+    /// # Errors
+    /// When the bytes are not a request. The decoder is of no further use.
+    pub fn decode(&mut self, buf: &mut BytesMut) -> Result<Option<Event<RequestHead>>, Invalid> {
+        if let Some(body) = &mut self.body {
+            let event = body.decode(buf, &self.limits)?;
+            if matches!(event, Some(Event::End)) {
+                self.body = None;
+            }
+            return Ok(event);
+        }
+        let Some(bytes) = self.scan.take(buf, &self.limits, trial)? else { return Ok(None) };
+        let head = parse(&bytes, &self.limits)?;
+        self.body = Some(BodyDecoder::new(head.length));
+        Ok(Some(Event::Head(head)))
+    }
+
+    /// The stream ended, and `decode` has nothing more. Between two requests that is as it should
+    /// be.
+    ///
+    /// # Errors
+    /// When it ended within a request.
+    pub fn end(&self, buf: &BytesMut) -> Result<(), Invalid> {
+        match &self.body {
+            Some(body) => body.end(),
+            None if buf.is_empty() => Ok(()),
+            None => Err(Invalid::Cut(Part::Head)),
+        }
+    }
+}
+
+fn trial<'b>(bytes: &'b [u8], room: Room<'_, 'b>) -> Result<(), httparse::Error> {
+    httparse::Request::new(&mut []).parse_with_uninit_headers(bytes, room).map(drop)
+}
+
+fn parse(bytes: &Bytes, limits: &Limits) -> Result<RequestHead, Invalid> {
+    head::with_room(limits, |room| {
+        let mut lines = httparse::Request::new(&mut []);
+        lines.parse_with_uninit_headers(bytes, room).map_err(|e| head::refusal(e, limits))?;
+        let (Some(method), Some(target)) = (lines.method, lines.path) else {
+            return Err(Invalid::Head("incomplete request line".to_owned()));
+        };
+        let method = method.parse().map_err(|_| Invalid::Head(format!("method {method:?}")))?;
+        let headers = head::header_map(bytes, lines.headers)?;
+        let version = head::version(lines.version);
+        let length = framing::of_request(version, &headers)?;
+        let keep_alive = framing::is_keep_alive(version, &headers);
+        Ok(RequestHead { method, target: target.to_owned(), headers, length, keep_alive })
+    })
+}

@@ -1,0 +1,90 @@
+//! An answer, read by an agent.
+
+use bytes::{Bytes, BytesMut};
+use http::{HeaderMap, Method, StatusCode};
+
+use super::body::BodyDecoder;
+use super::head::{self, HeadScan, Room};
+use super::{Event, Invalid, Length, Limits, Part, framing};
+
+/// The head of a final answer.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct ResponseHead {
+    /// 200 or above: interim answers are read over.
+    pub status: StatusCode,
+    /// The headers, repeated ones repeated, values as slices of what was read.
+    pub headers: HeaderMap,
+    /// Where the body ends.
+    pub length: Length,
+    /// May another request follow on the same connection?
+    pub keep_alive: bool,
+}
+
+/// Reads the one answer to one request from a buffer that others fill. Interim answers (`100`,
+/// `103`) before it are read over.
+#[derive(Debug)]
+pub struct ResponseDecoder {
+    limits: Limits,
+    to_head: bool,
+    scan: HeadScan,
+    body: Option<BodyDecoder>,
+}
+
+impl ResponseDecoder {
+    /// Waits for the answer to a request with this method: one to `HEAD` has no body.
+    #[must_use]
+    pub fn new(to: &Method, limits: Limits) -> Self {
+        Self { limits, to_head: to == Method::HEAD, scan: HeadScan::default(), body: None }
+    }
+
+    /// The next event; `None` if it takes more bytes than `buf` holds. Not to be asked again after
+    /// [`Event::End`].
+    ///
+    /// # Errors
+    /// When the bytes are not an answer. The decoder is of no further use, nor is the stream.
+    pub fn decode(&mut self, buf: &mut BytesMut) -> Result<Option<Event<ResponseHead>>, Invalid> {
+        if let Some(body) = &mut self.body {
+            return body.decode(buf, &self.limits);
+        }
+        loop {
+            let Some(bytes) = self.scan.take(buf, &self.limits, trial)? else { return Ok(None) };
+            let head = parse(&bytes, &self.limits, self.to_head)?;
+            if head.status == StatusCode::SWITCHING_PROTOCOLS {
+                return Err(Invalid::Switched);
+            }
+            if !head.status.is_informational() {
+                self.body = Some(BodyDecoder::new(head.length));
+                return Ok(Some(Event::Head(head)));
+            }
+        }
+    }
+
+    /// The stream ended, and `decode` has nothing more: is that the end of the answer?
+    ///
+    /// # Errors
+    /// When it ended within the answer, or before it.
+    pub fn end(&self) -> Result<(), Invalid> {
+        self.body.as_ref().map_or(Err(Invalid::Cut(Part::Head)), BodyDecoder::end)
+    }
+}
+
+fn trial<'b>(bytes: &'b [u8], room: Room<'_, 'b>) -> Result<(), httparse::Error> {
+    let mut lines = httparse::Response::new(&mut []);
+    httparse::ParserConfig::default().parse_response_with_uninit_headers(&mut lines, bytes, room).map(drop)
+}
+
+fn parse(bytes: &Bytes, limits: &Limits, to_head: bool) -> Result<ResponseHead, Invalid> {
+    head::with_room(limits, |room| {
+        let mut lines = httparse::Response::new(&mut []);
+        let config = httparse::ParserConfig::default();
+        let parsed = config.parse_response_with_uninit_headers(&mut lines, bytes, room);
+        parsed.map_err(|e| head::refusal(e, limits))?;
+        let status = lines.code.and_then(|code| StatusCode::from_u16(code).ok());
+        let status = status.ok_or_else(|| Invalid::Head(format!("status {:?}", lines.code)))?;
+        let headers = head::header_map(bytes, lines.headers)?;
+        let version = head::version(lines.version);
+        let length = framing::of_response(version, &headers, status, to_head)?;
+        let keep_alive = framing::is_keep_alive(version, &headers) && length != Length::UntilClose;
+        Ok(ResponseHead { status, headers, length, keep_alive })
+    })
+}

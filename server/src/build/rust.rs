@@ -1,0 +1,56 @@
+//! Rust: `cargo build --release`, and what it says it made.
+//!
+//! The folder may be a package of its own or a member of a workspace: where `cargo` puts the
+//! program is its affair, and it names the place in its messages.
+
+use std::process::Stdio;
+
+use serde::Deserialize;
+use tokio::io::{AsyncBufReadExt as _, BufReader};
+
+use super::{BuildError, finish, io_error, not_started, tool};
+use crate::project::{Command, Project};
+
+pub(super) async fn build(project: &Project) -> Result<Command, BuildError> {
+    let mut cargo = tool("cargo", &project.dir);
+    cargo.args(["build", "--release", "--bins", "--message-format=json-render-diagnostics"]).stdout(Stdio::piped());
+    let mut child = cargo.spawn().map_err(|e| not_started(&cargo, e))?;
+    let stdout = child.stdout.take().expect("it was piped a line above");
+    let mut programs = Vec::new();
+    let mut lines = BufReader::new(stdout).lines();
+    while let Some(line) = lines.next_line().await.map_err(io_error("cannot read what cargo says".to_owned()))? {
+        if let Ok(Message { target, executable: Some(path) }) = serde_json::from_str(&line) {
+            programs.push((target.name, path));
+        }
+    }
+    finish(&mut child, "cargo build").await?;
+    Ok(Command { words: vec![choose(programs, project)?], ..Command::default() })
+}
+
+/// A line of cargo's, of which only finished programs have an `executable`.
+#[derive(Deserialize)]
+struct Message {
+    target: Target,
+    executable: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Target {
+    name: String,
+}
+
+/// One program is the function; of many, the one with the function's name or called `func`.
+fn choose(mut programs: Vec<(String, String)>, project: &Project) -> Result<String, BuildError> {
+    if let Some(at) = programs.iter().position(|(name, _)| *name == project.name || name == "func") {
+        return Ok(programs.swap_remove(at).1);
+    }
+    match programs.len() {
+        1 => Ok(programs.swap_remove(0).1),
+        0 => Err(BuildError::Nothing("the package has no program; add a src/main.rs".to_owned())),
+        _ => Err(BuildError::Nothing(format!(
+            "the package has {} programs; call one of them {:?} or \"func\"",
+            programs.len(),
+            project.name
+        ))),
+    }
+}

@@ -1,0 +1,99 @@
+//! `hotfn dev`: the function in a folder, again at each change.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Instant;
+
+use hotfn_protocols::FunctionId;
+
+use super::Usage;
+use super::serve::start;
+use super::signals::Signals;
+use crate::build::build;
+use crate::config::{Deployment, env, function as limit};
+use crate::node::Node;
+use crate::project::Project;
+use crate::project::watch::Watch;
+
+#[derive(clap::Args, Debug)]
+#[command(after_help = "Example:\n  hotfn dev examples/hello\n  hotfn dev examples/hello-python --port 9000")]
+pub(super) struct Args {
+    /// The folder: with a func.yaml, or just a Cargo.toml, func.py, func.js, package.json, go.mod or an executable func
+    #[arg(default_value = ".")]
+    dir: PathBuf,
+    /// The port of 127.0.0.1 to listen on; 0 takes a free one [default: FN_PORT, else 8080]
+    #[arg(long)]
+    port: Option<u16>,
+    /// The app the function belongs to: /t/APP/… for its triggers
+    #[arg(long, default_value = "dev", value_parser = app)]
+    app: String,
+}
+
+fn app(name: &str) -> Result<String, String> {
+    limit::app(name).map(|()| name.to_owned())
+}
+
+pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
+    let project = Project::open(&args.dir).map_err(Usage::of)?;
+    let mut settings = env::settings(&env::process).map_err(Usage::of)?;
+    // Plain processes for trusted code: nobody else on the network is asked in.
+    let port = args.port.or_else(|| settings.listen.map(|listen| listen.port()));
+    settings.listen = port.map(|port| SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
+    let mut signals = Signals::new()?;
+    // Watched before it is built, so that a change during the build is seen.
+    let mut watch = Watch::new(&project.dir)?;
+
+    let deployment = tokio::select! {
+        built = build(&project) => project.deployment(&args.app, &built?),
+        () = signals.next() => return Ok(ExitCode::SUCCESS),
+    };
+    let mut served = deployment.function.id.clone();
+    let node = start(&settings, vec![deployment.clone()], "--port").await?;
+    announce(&project, &deployment, &node);
+
+    loop {
+        tokio::select! {
+            () = signals.next() => break,
+            () = watch.changed() => {}
+        }
+        tokio::select! {
+            () = signals.next() => break,
+            swapped = swap(&args, &node, &served) => match swapped {
+                Ok(now) => served = now,
+                Err(e) => eprintln!("hotfn: {e:#}\nhotfn: the version before it is still served"),
+            },
+        }
+    }
+    println!("ending; once more to end at once");
+    node.stop(signals.next()).await;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Builds what is there now and serves it instead of `before`. Anything may have changed, the name
+/// included.
+async fn swap(args: &Args, node: &Node, before: &FunctionId) -> anyhow::Result<FunctionId> {
+    let began = Instant::now();
+    let project = Project::open(&args.dir)?;
+    let deployment = project.deployment(&args.app, &build(&project).await?);
+    let now = deployment.function.id.clone();
+    if now != *before {
+        announce(&project, &deployment, node);
+    }
+    node.deploy(deployment);
+    if now != *before {
+        node.remove(before);
+    }
+    println!("{now} was rebuilt in {:.1?}", began.elapsed());
+    Ok(now)
+}
+
+fn announce(project: &Project, Deployment { function, triggers }: &Deployment, node: &Node) {
+    let base = format!("http://{}", node.local_addr());
+    println!("{} is served ({}, {})", function.name, project.runtime, function.format);
+    println!("  {base}/invoke/{}", function.id);
+    for trigger in triggers {
+        println!("  {base}/t/{}{}", trigger.app, trigger.source);
+    }
+    println!("Try:\n  curl -d '{{\"name\":\"Ada\"}}' {base}/invoke/{}", function.id);
+}

@@ -1,0 +1,108 @@
+//! The command line: what there is to ask for, and a file for each subcommand.
+//!
+//! Exit codes are the same everywhere: 0 when it went well, 1 for a fault or another failure, 2
+//! for wrong usage, config that cannot be followed included.
+
+mod dev;
+mod input;
+mod invoke;
+mod run;
+mod serve;
+mod show;
+mod signals;
+
+use std::num::NonZeroUsize;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::log::{self, FunctionLines};
+
+/// Keeps function containers hot and talks to them fast.
+#[derive(Debug, Parser)]
+#[command(name = "hotfn", version, after_help = EXAMPLE, propagate_version = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+    /// Threads that serve; 1 is a good choice for a small machine [default: one for each CPU]
+    #[arg(long, global = true, value_name = "N")]
+    threads: Option<NonZeroUsize>,
+    /// error, warn, info, debug, trace, or a filter such as hotfn=debug [default: info; warn for one call]
+    #[arg(long, global = true, value_name = "LEVEL")]
+    log_level: Option<String>,
+    /// How log lines look [default: text]
+    #[arg(long, global = true, value_name = "FORMAT")]
+    log_format: Option<log::Format>,
+}
+
+const EXAMPLE: &str =
+    "Example:\n  hotfn dev examples/hello\n  curl -d '{\"name\":\"Ada\"}' http://127.0.0.1:8080/invoke/hello";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Build and serve the function in a folder, again at each change
+    Dev(dev::Args),
+    /// Call a function that is served somewhere
+    Invoke(invoke::Args),
+    /// Start a function, make one call, end it
+    Run(run::Args),
+    /// Serve the functions of a config file
+    Serve(serve::Args),
+}
+
+/// What was asked for cannot be done as it was asked: exit code 2.
+#[derive(Debug, thiserror::Error)]
+#[error("{0:#}")]
+struct Usage(anyhow::Error);
+
+impl Usage {
+    fn of(error: impl Into<anyhow::Error>) -> anyhow::Error {
+        Self(error.into()).into()
+    }
+}
+
+impl Cli {
+    /// Does what was asked for, and answers with the exit code.
+    #[must_use]
+    pub fn run(self) -> ExitCode {
+        match self.try_run() {
+            Ok(code) => code,
+            Err(e) => {
+                eprintln!("hotfn: {e:#}");
+                ExitCode::from(if e.is::<Usage>() { 2 } else { 1 })
+            }
+        }
+    }
+
+    fn try_run(self) -> anyhow::Result<ExitCode> {
+        let (quiet, lines) = match self.command {
+            Command::Serve(_) => ("info", FunctionLines::Events),
+            Command::Dev(_) => ("info", FunctionLines::Bare),
+            // Whoever makes one call wants its answer, and what the function prints.
+            Command::Invoke(_) | Command::Run(_) => ("warn", FunctionLines::Bare),
+        };
+        log::start(self.log_level.as_deref(), self.log_format, quiet, lines).map_err(Usage::of)?;
+        let runtime = runtime(self.threads)?;
+        runtime.block_on(async {
+            match self.command {
+                Command::Dev(args) => dev::run(args).await,
+                Command::Invoke(args) => invoke::run(args).await,
+                Command::Run(args) => run::run(args).await,
+                Command::Serve(args) => serve::run(args).await,
+            }
+        })
+    }
+}
+
+fn runtime(threads: Option<NonZeroUsize>) -> std::io::Result<tokio::runtime::Runtime> {
+    let mut builder = match threads.map(NonZeroUsize::get) {
+        Some(1) => tokio::runtime::Builder::new_current_thread(),
+        Some(threads) => {
+            let mut builder = tokio::runtime::Builder::new_multi_thread();
+            builder.worker_threads(threads);
+            builder
+        }
+        None => tokio::runtime::Builder::new_multi_thread(),
+    };
+    builder.enable_all().build()
+}

@@ -1,0 +1,107 @@
+//! `hotfn run`: one function, one call.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use hotfn::{Agent, Function, Invoke as _};
+use hotfn_protocols::{Call, Fault, Format};
+
+use super::input::{Input, Variable};
+use super::signals::Signals;
+use super::{Usage, show};
+use crate::build::{self, build};
+use crate::config::{Settings, env};
+use crate::project::Project;
+
+#[derive(clap::Args, Debug)]
+#[command(
+    override_usage = "hotfn run [OPTIONS] DIR\n       hotfn run [OPTIONS] -- CMD [ARG]...",
+    after_help = "Examples:\n  hotfn run examples/hello -d '{\"name\":\"Ada\"}'\n  \
+        hotfn run --format default -d hi -- cat"
+)]
+pub(super) struct Args {
+    /// A folder that holds a function; it is built first
+    #[arg(value_name = "DIR", required_unless_present = "command", conflicts_with = "command")]
+    dir: Option<PathBuf>,
+    /// A program that is a function
+    #[arg(value_name = "CMD", last = true)]
+    command: Vec<String>,
+    /// How to talk to it: http-stream, http, json, cloudevent or default [default: the folder's, http-stream for a CMD]
+    #[arg(long, value_parser = crate::config::function::format)]
+    format: Option<Format>,
+    /// How long the call may take, in seconds [default: the folder's, 30 for a CMD]
+    #[arg(long, value_name = "S", value_parser = clap::value_parser!(u64).range(1..=300))]
+    timeout: Option<u64>,
+    /// A variable of the function's environment; may be given many times
+    #[arg(short, long = "env", value_name = "K=V")]
+    env: Vec<Variable>,
+    #[command(flatten)]
+    input: Input,
+}
+
+pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
+    let settings: Settings = env::settings(&env::process).map_err(Usage::of)?;
+    let mut signals = Signals::new()?;
+    let function = tokio::select! {
+        function = function(&args) => function?,
+        () = signals.next() => return Ok(INTERRUPTED.into()),
+    };
+    let mut call = Call::new(function.id.clone(), args.input.body().await?);
+    call.headers = args.input.headers();
+
+    let agent = settings.agent().start()?;
+    agent.deploy(function);
+    let outcome = tokio::select! {
+        outcome = one_call(&agent, call, args.input.include) => outcome,
+        () = signals.next() => Ok(INTERRUPTED.into()),
+    };
+    agent.drain(DRAIN_PATIENCE).await;
+    outcome
+}
+
+/// What a shell reports of a program that ended by SIGINT.
+const INTERRUPTED: u8 = 130;
+
+/// The call is over or given up: nothing is worth waiting for but the container's own end.
+const DRAIN_PATIENCE: Duration = Duration::ZERO;
+
+async fn function(args: &Args) -> anyhow::Result<Function> {
+    let mut function = match &args.dir {
+        Some(dir) => {
+            let project = Project::open(dir).map_err(Usage::of)?;
+            let command = build(&project).await?;
+            project.deployment("run", &command).function
+        }
+        None => Function::new("run", build::image(&args.command)),
+    };
+    function.format = args.format.unwrap_or(function.format);
+    function.timeout = args.timeout.map_or(function.timeout, Duration::from_secs);
+    for Variable(name, value) in &args.env {
+        function.config.insert(name.clone(), value.clone());
+    }
+    Ok(function)
+}
+
+async fn one_call(agent: &Agent, call: Call, include: bool) -> anyhow::Result<ExitCode> {
+    match agent.invoke(call).await {
+        Ok(reply) => {
+            show::answer(reply.head.status, &reply.head.headers, reply.body, include).await?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Err(fault) => {
+            tell(&fault);
+            Ok(ExitCode::FAILURE)
+        }
+    }
+}
+
+fn tell(fault: &Fault) {
+    let mut chain = String::new();
+    let mut cause = std::error::Error::source(fault);
+    while let Some(e) = cause {
+        chain.push_str(&format!("\n  because: {e}"));
+        cause = e.source();
+    }
+    eprintln!("hotfn: {}: {fault} (blame: {}){chain}", fault.kind().code(), fault.blame());
+}

@@ -1,0 +1,46 @@
+//! `hotfn serve`: the functions of a config file, until a signal.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+
+use super::Usage;
+use super::signals::Signals;
+use crate::config::{self, Settings, env};
+use crate::node::{Node, StartError};
+
+#[derive(clap::Args, Debug)]
+#[command(after_help = "Example:\n  hotfn serve --config hotfn.toml --listen 0.0.0.0:8080\n\n\
+    docs/operating.md says what a config file holds and which environment variables count.")]
+pub(super) struct Args {
+    /// The file that names the functions
+    #[arg(long, value_name = "FILE", default_value = "hotfn.toml")]
+    config: PathBuf,
+    /// Where to listen, before what file and environment say [default: 127.0.0.1:8080]
+    #[arg(long, value_name = "ADDR:PORT")]
+    listen: Option<SocketAddr>,
+}
+
+pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
+    let file = config::load(&args.config).map_err(Usage::of)?;
+    let flags = Settings { listen: args.listen, ..Settings::default() };
+    let settings = flags.or(env::settings(&env::process).map_err(Usage::of)?).or(file.settings);
+    let mut signals = Signals::new()?;
+    let functions = file.functions.len();
+    let node = start(&settings, file.functions, "--listen").await?;
+    tracing::info!(functions, "listening on http://{}", node.local_addr());
+    signals.next().await;
+    tracing::info!("draining; a second signal ends it at once");
+    node.stop(signals.next()).await;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Starts a node; if its address is taken, says which `flag` would choose another.
+pub(super) async fn start(settings: &Settings, functions: Vec<config::Deployment>, flag: &str) -> anyhow::Result<Node> {
+    match Node::start(settings, functions).await {
+        Err(e @ StartError::Listen { .. }) => Err(e).with_context(|| format!("choose another address with {flag}")),
+        outcome => Ok(outcome?),
+    }
+}

@@ -1,0 +1,70 @@
+//! What a person sees of an answer: its bytes on standard output, everything else on standard error.
+
+use std::io;
+
+use bytes::Bytes;
+use http::{HeaderMap, StatusCode};
+use http_body::Body;
+use http_body_util::BodyExt as _;
+use tokio::io::{AsyncWriteExt as _, Stdout};
+
+/// Why an answer was not shown to its end.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Unshown {
+    /// It broke off.
+    #[error("the answer broke off")]
+    Cut(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// Standard output takes no more.
+    #[error("cannot write the answer")]
+    Stdout(#[source] io::Error),
+}
+
+/// Writes the answer's body as it comes, after its head if `include`. That nobody reads on is a
+/// way to say "enough", and no failure.
+pub(super) async fn answer<B>(status: StatusCode, headers: &HeaderMap, body: B, include: bool) -> Result<(), Unshown>
+where
+    B: Body<Data = Bytes> + Unpin,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    let mut out = tokio::io::stdout();
+    match write(&mut out, status, headers, body, include).await {
+        Err(Unshown::Stdout(e)) if e.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        outcome => outcome,
+    }
+}
+
+async fn write<B>(
+    out: &mut Stdout,
+    status: StatusCode,
+    headers: &HeaderMap,
+    mut body: B,
+    include: bool,
+) -> Result<(), Unshown>
+where
+    B: Body<Data = Bytes> + Unpin,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    if include {
+        out.write_all(&head(status, headers)).await.map_err(Unshown::Stdout)?;
+    }
+    while let Some(frame) = body.frame().await {
+        if let Ok(piece) = frame.map_err(|e| Unshown::Cut(e.into()))?.into_data() {
+            out.write_all(&piece).await.map_err(Unshown::Stdout)?;
+            // A person who watches a slow answer wants to see each piece.
+            out.flush().await.map_err(Unshown::Stdout)?;
+        }
+    }
+    out.flush().await.map_err(Unshown::Stdout)
+}
+
+fn head(status: StatusCode, headers: &HeaderMap) -> Vec<u8> {
+    let mut head = format!("HTTP/1.1 {status}\n").into_bytes();
+    for (name, value) in headers {
+        head.extend_from_slice(name.as_str().as_bytes());
+        head.extend_from_slice(b": ");
+        head.extend_from_slice(value.as_bytes());
+        head.push(b'\n');
+    }
+    head.push(b'\n');
+    head
+}

@@ -1,0 +1,198 @@
+//! The environment's names, once, and what they set.
+//!
+//! They are Fn's where Fn has the knob. A variable that is not set may be given as the name of a
+//! file that holds it, in a variable of the same name with `_FILE` behind it. An empty value
+//! counts as absent; a malformed one is fatal at start.
+
+use std::fs;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use super::Settings;
+
+/// How long a container idles before it is frozen, in ms; negative: never.
+pub const FREEZE_IDLE: &str = "FN_FREEZE_IDLE_MSECS";
+/// How long a container's socket may take to appear, in ms.
+pub const START_TIMEOUT: &str = "FN_HOT_START_TIMEOUT_MSECS";
+/// Most bytes of an answer's body; 0: no bound.
+pub const RESPONSE_BYTES_MAX: &str = "FN_MAX_RESPONSE_SIZE";
+/// Most bytes of an answer's head; 0: the default.
+pub const RESPONSE_HEAD_BYTES_MAX: &str = "FN_MAX_HDR_RESPONSE_SIZE";
+/// Most bytes of log a call may write.
+pub const LOG_BYTES_MAX: &str = "FN_MAX_LOG_SIZE_BYTES";
+/// The node's CPUs for containers, in thousandths; 0: detect.
+pub const CPU_MILLI: &str = "FN_MAX_TOTAL_CPU_MCPUS";
+/// The node's memory for containers, in bytes; 0: detect.
+pub const MEMORY_BYTES: &str = "FN_MAX_TOTAL_MEMORY_BYTES";
+/// Refuse calls at once when the node is full.
+pub const REFUSE_WHEN_FULL: &str = "FN_ENABLE_NB_RESOURCE_TRACKER";
+/// Where container directories are made.
+pub const IOFS: &str = "FN_IOFS_PATH";
+/// The port to listen on, at every address, as Fn does.
+pub const PORT: &str = "FN_PORT";
+/// Most bytes of a request's body; 0: no bound.
+pub const REQUEST_BYTES_MAX: &str = "FN_MAX_REQUEST_SIZE";
+/// Most bytes of a request's head.
+pub const REQUEST_HEAD_BYTES_MAX: &str = "FN_MAX_REQUEST_HEADER_SIZE";
+/// How long a connection may take to send a request's head, in s; 0: the default.
+pub const REQUEST_HEAD_TIMEOUT: &str = "FN_REQUEST_HEADER_READ_TIMEOUT";
+/// The least important level that is logged.
+pub const LOG_LEVEL: &str = "FN_LOG_LEVEL";
+/// How log lines look: `text` or `json`.
+pub const LOG_FORMAT: &str = "FN_LOG_FORMAT";
+
+/// A variable that cannot be followed.
+#[derive(Debug, thiserror::Error)]
+#[error("{name}: {value:?} is not {expected}")]
+pub struct Malformed {
+    name: String,
+    value: String,
+    expected: &'static str,
+}
+
+/// What the environment sets, seen through `lookup`.
+///
+/// # Errors
+/// At the first variable that cannot be followed.
+pub fn settings(lookup: &dyn Fn(&str) -> Option<String>) -> Result<Settings, Malformed> {
+    let env = Env { lookup };
+    Ok(Settings {
+        listen: env.read::<u16>(PORT, "a port, 0 to 65535")?.map(|p| SocketAddr::from((Ipv4Addr::UNSPECIFIED, p))),
+        iofs: env.read::<PathBuf>(IOFS, "a path")?,
+        memory_mb: env.read::<u64>(MEMORY_BYTES, BYTES)?.map(|bytes| bytes.div_ceil(1 << 20)),
+        cpu_milli: env.read(CPU_MILLI, "a whole number of thousandths of a CPU")?,
+        refuse_when_full: env.truth(REFUSE_WHEN_FULL)?,
+        freeze_idle_ms: env.read(FREEZE_IDLE, MILLISECONDS)?,
+        start_timeout_ms: env.read(START_TIMEOUT, MILLISECONDS)?,
+        request_bytes_max: env.read(REQUEST_BYTES_MAX, BYTES)?,
+        request_head_bytes_max: env.read(REQUEST_HEAD_BYTES_MAX, BYTES)?,
+        request_head_timeout: env.seconds(REQUEST_HEAD_TIMEOUT)?.filter(|&s| s > 0),
+        response_bytes_max: env.read(RESPONSE_BYTES_MAX, BYTES)?,
+        response_head_bytes_max: env.read(RESPONSE_HEAD_BYTES_MAX, BYTES)?,
+        log_bytes_max: env.read(LOG_BYTES_MAX, BYTES)?,
+        ..Settings::default()
+    })
+}
+
+/// The process's environment, for [`settings`]. What is not UTF-8 counts as absent.
+#[must_use]
+pub fn process(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+const BYTES: &str = "a whole number of bytes";
+const MILLISECONDS: &str = "a whole number of milliseconds";
+
+struct Env<'a> {
+    lookup: &'a dyn Fn(&str) -> Option<String>,
+}
+
+impl Env<'_> {
+    /// The value and the name it was found under.
+    fn find(&self, name: &str) -> Result<Option<String>, Malformed> {
+        if let Some(value) = (self.lookup)(name).filter(|v| !v.is_empty()) {
+            return Ok(Some(value));
+        }
+        let by_file = format!("{name}_FILE");
+        let Some(path) = (self.lookup)(&by_file).filter(|v| !v.is_empty()) else { return Ok(None) };
+        match fs::read_to_string(&path) {
+            Ok(text) => Ok(Some(text.trim().to_owned()).filter(|v| !v.is_empty())),
+            Err(_) => Err(Malformed { name: by_file, value: path, expected: "a file that can be read" }),
+        }
+    }
+
+    fn read<T: FromStr>(&self, name: &str, expected: &'static str) -> Result<Option<T>, Malformed> {
+        self.map(name, expected, |value| value.parse().ok())
+    }
+
+    /// The usual spellings.
+    fn truth(&self, name: &str) -> Result<Option<bool>, Malformed> {
+        self.map(name, "a truth value, such as true or false", |value| match value.to_ascii_lowercase().as_str() {
+            "1" | "t" | "true" | "yes" | "on" => Some(true),
+            "0" | "f" | "false" | "no" | "off" => Some(false),
+            _ => None,
+        })
+    }
+
+    /// Whole seconds, or a number with `ms`, `s`, `m` or `h` behind it; rounded up.
+    fn seconds(&self, name: &str) -> Result<Option<u64>, Malformed> {
+        self.map(name, "a number of seconds or a duration such as 500ms, 30s, 2m", |value| {
+            let digits = value.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+            let number: u64 = digits.parse().ok()?;
+            match &value[digits.len()..] {
+                "" | "s" => Some(number),
+                "ms" => Some(number.div_ceil(1000)),
+                "m" => number.checked_mul(60),
+                "h" => number.checked_mul(3600),
+                _ => None,
+            }
+        })
+    }
+
+    fn map<T>(
+        &self,
+        name: &str,
+        expected: &'static str,
+        parse: impl FnOnce(&str) -> Option<T>,
+    ) -> Result<Option<T>, Malformed> {
+        let Some(value) = self.find(name)? else { return Ok(None) };
+        match parse(value.trim()) {
+            Some(parsed) => Ok(Some(parsed)),
+            None => Err(Malformed { name: name.to_owned(), value, expected }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with(pairs: &[(&str, &str)]) -> Result<Settings, String> {
+        let lookup = |name: &str| pairs.iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).to_owned());
+        settings(&lookup).map_err(|e| e.to_string())
+    }
+
+    #[test]
+    fn each_variable_sets_its_knob() {
+        let settings = with(&[
+            (PORT, "9000"),
+            (FREEZE_IDLE, "-1"),
+            (MEMORY_BYTES, "1048577"),
+            (REFUSE_WHEN_FULL, "True"),
+            (REQUEST_HEAD_TIMEOUT, "1500ms"),
+            (REQUEST_BYTES_MAX, ""),
+        ])
+        .unwrap();
+        let expected = Settings {
+            listen: Some("0.0.0.0:9000".parse().unwrap()),
+            freeze_idle_ms: Some(-1),
+            memory_mb: Some(2),
+            refuse_when_full: Some(true),
+            request_head_timeout: Some(2),
+            ..Settings::default()
+        };
+        assert_eq!(settings, expected);
+    }
+
+    #[test]
+    fn a_malformed_value_is_refused_by_name() {
+        let check = |name, value, expected: &str| assert_eq!(with(&[(name, value)]).unwrap_err(), expected);
+        check(PORT, "http", "FN_PORT: \"http\" is not a port, 0 to 65535");
+        check(START_TIMEOUT, "-5", "FN_HOT_START_TIMEOUT_MSECS: \"-5\" is not a whole number of milliseconds");
+        check(
+            REFUSE_WHEN_FULL,
+            "maybe",
+            "FN_ENABLE_NB_RESOURCE_TRACKER: \"maybe\" is not a truth value, such as true or false",
+        );
+        check("FN_PORT_FILE", "/nowhere", "FN_PORT_FILE: \"/nowhere\" is not a file that can be read");
+    }
+
+    #[test]
+    fn a_value_may_be_in_a_file() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        fs::write(file.path(), "9001\n").unwrap();
+        let settings = with(&[("FN_PORT_FILE", file.path().to_str().unwrap())]).unwrap();
+        assert_eq!(settings.listen.unwrap().port(), 9001);
+    }
+}

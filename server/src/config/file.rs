@@ -1,0 +1,450 @@
+//! The config file: a `[node]` table and a `[[function]]` table for each function.
+//!
+//! ```toml
+//! [node]
+//! listen = "127.0.0.1:8080"
+//!
+//! [[function]]
+//! app = "shop"
+//! name = "hello"
+//! image = "process:target/release/hello"
+//! memory = 64             # MB
+//! timeout = 10            # s
+//! triggers = ["/hello"]   # http://127.0.0.1:8080/t/shop/hello
+//! ```
+//!
+//! `app` may be left out and is then `default`; a function without an `id` gets `app.name`, which
+//! is stable and, since no app's name holds a dot, nobody else's. Unknown keys are refused: a
+//! misspelt bound would otherwise be no bound.
+
+use std::collections::{BTreeMap, HashMap};
+use std::net::SocketAddr;
+use std::ops::RangeInclusive;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::Deserialize;
+use toml::Spanned;
+
+use hotfn::Function;
+use hotfn_protocols::Format;
+
+use super::function as limit;
+use super::{Deployment, Refused, Settings};
+use crate::front::Trigger;
+
+/// A config file's contents, checked.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Config {
+    /// The `[node]` table.
+    pub settings: Settings,
+    /// The `[[function]]` tables, in their order.
+    pub functions: Vec<Deployment>,
+}
+
+/// Reads the file at `path`.
+///
+/// # Errors
+/// When it cannot be read, or something in it cannot be followed.
+pub fn load(path: &Path) -> Result<Config, LoadError> {
+    let text = std::fs::read_to_string(path).map_err(|source| LoadError::Read { path: path.to_owned(), source })?;
+    Ok(parse(&text, path)?)
+}
+
+/// Why a config file could not be loaded.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// It could not be read.
+    #[error("cannot read the config file {}", .path.display())]
+    Read {
+        /// Its path.
+        path: PathBuf,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// It cannot be followed.
+    #[error(transparent)]
+    Refused(#[from] Refused),
+}
+
+/// Reads `text`, which came from `path`; relative folders in it are relative to its folder.
+///
+/// # Errors
+/// At the first thing that cannot be followed.
+pub fn parse(text: &str, path: &Path) -> Result<Config, Refused> {
+    let place = Place { text, path };
+    let file: File = toml::from_str(text).map_err(|e| {
+        let at = e.span().map_or(0, |span| span.start);
+        Refused { file: path.to_owned(), line: place.line(at), key: place.key(at), what: e.message().to_owned() }
+    })?;
+    let mut config = Config { settings: settings(file.node, &place)?, functions: Vec::new() };
+    let mut owners = Owners::default();
+    for table in file.function {
+        config.functions.push(deployment(table, &place, &mut owners)?);
+    }
+    Ok(config)
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    #[serde(default)]
+    node: NodeTable,
+    #[serde(default)]
+    function: Vec<Spanned<FunctionTable>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NodeTable {
+    listen: Option<SocketAddr>,
+    iofs: Option<PathBuf>,
+    memory: Option<Spanned<i64>>,
+    cpu_milli: Option<Spanned<i64>>,
+    refuse_when_full: Option<bool>,
+    freeze_idle_ms: Option<i64>,
+    start_timeout_ms: Option<Spanned<i64>>,
+    end_grace_ms: Option<Spanned<i64>>,
+    request_bytes_max: Option<Spanned<i64>>,
+    request_head_bytes_max: Option<Spanned<i64>>,
+    request_head_timeout: Option<Spanned<i64>>,
+    response_bytes_max: Option<Spanned<i64>>,
+    response_head_bytes_max: Option<Spanned<i64>>,
+    log_bytes_max: Option<Spanned<i64>>,
+    connections_max: Option<Spanned<i64>>,
+    detached_max: Option<Spanned<i64>>,
+    drain_patience: Option<Spanned<i64>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FunctionTable {
+    app: Option<Spanned<String>>,
+    name: Option<Spanned<String>>,
+    id: Option<Spanned<String>>,
+    image: Spanned<String>,
+    dir: Option<PathBuf>,
+    format: Option<Spanned<String>>,
+    memory: Option<Spanned<i64>>,
+    cpu_milli: Option<Spanned<i64>>,
+    timeout: Option<Spanned<i64>>,
+    idle_timeout: Option<Spanned<i64>>,
+    concurrency: Option<Spanned<i64>>,
+    min_warm: Option<Spanned<i64>>,
+    max_containers: Option<Spanned<i64>>,
+    max_calls_per_container: Option<Spanned<i64>>,
+    max_age: Option<Spanned<i64>>,
+    queue_max: Option<Spanned<i64>>,
+    queue_wait_max_ms: Option<Spanned<i64>>,
+    #[serde(default)]
+    config: BTreeMap<String, Spanned<String>>,
+    #[serde(default)]
+    triggers: Vec<Spanned<String>>,
+}
+
+fn settings(node: NodeTable, place: &Place<'_>) -> Result<Settings, Refused> {
+    let number = |value, range: RangeInclusive<u64>, unit| place.number(value, range, unit);
+    let size = |value, range| Ok(number(value, range, "bytes")?.map(|n| usize::try_from(n).unwrap_or(usize::MAX)));
+    let count = |value| Ok(number(value, 1..=1 << 20, "")?.map(|n| usize::try_from(n).unwrap_or(usize::MAX)));
+    const BYTES: RangeInclusive<u64> = 0..=1 << 50;
+    const MS: RangeInclusive<u64> = 1..=3_600_000;
+    Ok(Settings {
+        listen: node.listen,
+        iofs: node.iofs,
+        memory_mb: number(node.memory, limit::ANY, "MB")?,
+        cpu_milli: number(node.cpu_milli, limit::ANY, "thousandths of a CPU")?,
+        refuse_when_full: node.refuse_when_full,
+        freeze_idle_ms: node.freeze_idle_ms,
+        start_timeout_ms: number(node.start_timeout_ms, MS, "ms")?,
+        end_grace_ms: number(node.end_grace_ms, MS, "ms")?,
+        request_bytes_max: number(node.request_bytes_max, BYTES, "bytes")?,
+        request_head_bytes_max: size(node.request_head_bytes_max, 1024..=64 << 20)?,
+        request_head_timeout: number(node.request_head_timeout, 1..=3600, "s")?,
+        response_bytes_max: number(node.response_bytes_max, BYTES, "bytes")?,
+        response_head_bytes_max: size(node.response_head_bytes_max, 0..=64 << 20)?,
+        log_bytes_max: number(node.log_bytes_max, BYTES, "bytes")?,
+        connections_max: count(node.connections_max)?,
+        detached_max: count(node.detached_max)?,
+        drain_patience: number(node.drain_patience, 0..=3600, "s")?,
+    })
+}
+
+fn deployment(table: Spanned<FunctionTable>, place: &Place<'_>, owners: &mut Owners) -> Result<Deployment, Refused> {
+    let header = table.span().start;
+    let t = table.into_inner();
+    for name in [&t.name, &t.id].into_iter().flatten() {
+        place.check(name, |n| limit::name(n))?;
+    }
+    if let Some(app) = &t.app {
+        place.check(app, |a| limit::app(a))?;
+    }
+    place.check(&t.image, |i| limit::image(i))?;
+
+    let app = t.app.as_ref().map_or("default", |a| a.get_ref()).to_owned();
+    let (name, id) = match (&t.name, &t.id) {
+        (Some(name), Some(id)) => (name.get_ref().clone(), id.get_ref().clone()),
+        (Some(name), None) => (name.get_ref().clone(), format!("{app}.{}", name.get_ref())),
+        (None, Some(id)) => (id.get_ref().clone(), id.get_ref().clone()),
+        (None, None) => return Err(place.refuse(header, "a function needs a name or an id")),
+    };
+    let identity = t.id.as_ref().or(t.name.as_ref()).map_or(header, |given| given.span().start);
+    if let Some(line) = owners.ids.insert(id.clone(), place.line(identity)) {
+        return Err(place.refuse(identity, format!("the id {id:?} was given on line {line} already")));
+    }
+
+    let mut f = Function::new(id, t.image.into_inner());
+    f.name = name;
+    f.app_id.clone_from(&app);
+    f.app_name.clone_from(&app);
+    f.dir = t.dir.map(|dir| place.beside(&dir));
+    if let Some(format) = &t.format {
+        f.format = place.check(format, |name| limit::format(name))?;
+    }
+    let seconds = Duration::from_secs;
+    let small = |n: u64| u32::try_from(n).unwrap_or(u32::MAX);
+    let concurrency = t.concurrency.as_ref().map(Spanned::span);
+    let min_warm = t.min_warm.as_ref().map(Spanned::span);
+    set(&mut f.memory_mb, place.number(t.memory, limit::MEMORY_MB, "MB")?);
+    set(&mut f.cpu_milli, place.number(t.cpu_milli, limit::ANY, "thousandths of a CPU")?);
+    set(&mut f.timeout, place.number(t.timeout, limit::TIMEOUT_S, "s")?.map(seconds));
+    set(&mut f.idle_timeout, place.number(t.idle_timeout, limit::IDLE_TIMEOUT_S, "s")?.map(seconds));
+    set(&mut f.concurrency, place.number(t.concurrency, limit::CONCURRENCY, "")?.map(small));
+    set(&mut f.min_warm, place.number(t.min_warm, 0..=*limit::CONTAINERS.end(), "")?.map(small));
+    f.max_containers = place.number(t.max_containers, limit::CONTAINERS, "")?.map(small);
+    f.max_calls_per_container = place.number(t.max_calls_per_container, limit::SOME, "")?;
+    f.max_age = place.number(t.max_age, limit::SOME, "s")?.map(seconds);
+    f.queue_max = place.number(t.queue_max, limit::ANY, "")?.map(|n| usize::try_from(n).unwrap_or(usize::MAX));
+    f.queue_wait_max = place.number(t.queue_wait_max_ms, limit::ANY, "ms")?.map(Duration::from_millis);
+    if let Some(at) = concurrency.filter(|_| f.concurrency > 1 && f.format != Format::HttpStream) {
+        return Err(place.refuse(at.start, format!("above 1 it needs the format http-stream, this is {}", f.format)));
+    }
+    if let (Some(at), Some(most)) = (min_warm, f.max_containers)
+        && f.min_warm > most
+    {
+        return Err(place.refuse(at.start, format!("{} is more than max_containers, {most}", f.min_warm)));
+    }
+    for (name, value) in t.config {
+        place.check(&value, |value| limit::variable(&name, value))?;
+        f.config.insert(name, value.into_inner());
+    }
+
+    let mut triggers = Vec::new();
+    for source in t.triggers {
+        place.check(&source, |s| limit::source(s))?;
+        let at = source.span().start;
+        let trigger = Trigger { app: app.clone(), source: source.into_inner() };
+        if let Some(line) = owners.triggers.insert(trigger.clone(), place.line(at)) {
+            let what = format!("app {:?} has a trigger {:?} on line {line} already", trigger.app, trigger.source);
+            return Err(place.refuse(at, what));
+        }
+        triggers.push(trigger);
+    }
+    Ok(Deployment { function: f, triggers })
+}
+
+/// Which line has what can be given only once.
+#[derive(Default)]
+struct Owners {
+    ids: HashMap<String, usize>,
+    triggers: HashMap<Trigger, usize>,
+}
+
+fn set<T>(knob: &mut T, value: Option<T>) {
+    if let Some(value) = value {
+        *knob = value;
+    }
+}
+
+/// Finds lines and keys in the text, to tell a person where to look.
+struct Place<'a> {
+    text: &'a str,
+    path: &'a Path,
+}
+
+impl Place<'_> {
+    fn refuse(&self, at: usize, what: impl Into<String>) -> Refused {
+        Refused { file: self.path.to_owned(), line: self.line(at), key: self.key(at), what: what.into() }
+    }
+
+    fn check<V, T>(&self, value: &Spanned<V>, rule: impl FnOnce(&V) -> Result<T, String>) -> Result<T, Refused> {
+        rule(value.get_ref()).map_err(|what| self.refuse(value.span().start, what))
+    }
+
+    fn number(
+        &self,
+        value: Option<Spanned<i64>>,
+        range: RangeInclusive<u64>,
+        unit: &str,
+    ) -> Result<Option<u64>, Refused> {
+        value.map(|value| self.check(&value, |&v| limit::within(v, range, unit))).transpose()
+    }
+
+    fn line(&self, at: usize) -> usize {
+        self.before(at).matches('\n').count() + 1
+    }
+
+    /// The key whose value is at `at`. It stands before the value on the same line, or, as an
+    /// array may run over many lines, on one above; a table as a whole is named by its header.
+    fn key(&self, at: usize) -> String {
+        let line = self.before(at).rfind('\n').map_or(0, |newline| newline + 1);
+        let own = self.text[line..].lines().next();
+        let above = self.text[..line].lines().rev();
+        own.into_iter().chain(above).find_map(key_of).unwrap_or_default().to_owned()
+    }
+
+    /// A path in the file, which is relative to the file's folder.
+    fn beside(&self, path: &Path) -> PathBuf {
+        self.path.parent().map_or_else(|| path.to_owned(), |folder| folder.join(path))
+    }
+
+    fn before(&self, at: usize) -> &str {
+        &self.text[..self.text.floor_char_boundary(at)]
+    }
+}
+
+fn key_of(line: &str) -> Option<&str> {
+    let line = line.trim();
+    let is_header = line.starts_with('[') && line.ends_with(']');
+    let is_element = line.ends_with(',') || line.starts_with(']');
+    match line.split_once('=') {
+        Some((key, _)) if !is_element => Some(key.trim()),
+        _ => is_header.then_some(line),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(text: &str, line: usize, key: &str, what: &str) {
+        let refused = parse(text, Path::new("hotfn.toml")).unwrap_err();
+        assert_eq!((refused.line, &*refused.key, &*refused.what), (line, key, what), "{text}");
+    }
+
+    /// Checks one line of a function that is otherwise fine.
+    fn check_function(given: &str, key: &str, what: &str) {
+        check(&format!("[[function]]\nname = \"f\"\nimage = \"process:f\"\n{given}\n"), 4, key, what);
+    }
+
+    #[test]
+    fn a_whole_file_is_followed() {
+        let text = r#"
+            [node]
+            listen = "0.0.0.0:9000"
+            memory = 512
+            freeze_idle_ms = -1
+
+            [[function]]
+            app = "shop"
+            name = "hello"
+            image = "process:bin/hello --loud"
+            dir = "functions"
+            format = "json"
+            memory = 8192
+            timeout = 300
+            idle_timeout = 3600
+            min_warm = 1
+            max_containers = 1
+            queue_max = 0
+            queue_wait_max_ms = 250
+            triggers = ["/", "/deep/er"]
+            [function.config]
+            GREETING = "hi"
+
+            [[function]]
+            id = "only-an-id"
+            image = "process:x"
+            concurrency = 100
+        "#;
+        let config = parse(text, Path::new("/etc/hotfn.toml")).unwrap();
+        let settings = Settings {
+            listen: Some("0.0.0.0:9000".parse().unwrap()),
+            memory_mb: Some(512),
+            freeze_idle_ms: Some(-1),
+            ..Settings::default()
+        };
+        assert_eq!(config.settings, settings);
+        let hello = Function {
+            name: "hello".to_owned(),
+            app_id: "shop".to_owned(),
+            app_name: "shop".to_owned(),
+            dir: Some("/etc/functions".into()),
+            format: Format::Json,
+            memory_mb: 8192,
+            timeout: Duration::from_secs(300),
+            idle_timeout: Duration::from_secs(3600),
+            min_warm: 1,
+            max_containers: Some(1),
+            queue_max: Some(0),
+            queue_wait_max: Some(Duration::from_millis(250)),
+            config: [("GREETING".to_owned(), "hi".to_owned())].into(),
+            ..Function::new("shop.hello", "process:bin/hello --loud")
+        };
+        let triggers = ["/", "/deep/er"].map(|source| Trigger { app: "shop".into(), source: source.into() });
+        assert_eq!(config.functions[0], Deployment { function: hello, triggers: triggers.into() });
+        let other = &config.functions[1].function;
+        assert_eq!((other.id.as_str(), &*other.name, &*other.app_name), ("only-an-id", "only-an-id", "default"));
+        assert_eq!(other.concurrency, 100);
+    }
+
+    #[test]
+    fn unknown_keys_are_refused() {
+        let e = parse("[node]\nlisten = \"127.0.0.1:1\"\nmemroy = 1\n", Path::new("hotfn.toml")).unwrap_err();
+        assert!(e.to_string().starts_with("hotfn.toml:3: memroy: unknown field `memroy`, expected one of"), "{e}");
+        let e = parse("[functions]\n", Path::new("hotfn.toml")).unwrap_err();
+        assert!(e.to_string().starts_with("hotfn.toml:1: [functions]: unknown field `functions`"), "{e}");
+        let e = parse("[node]\nmemory = \n", Path::new("hotfn.toml")).unwrap_err();
+        assert_eq!((e.line, &*e.key), (2, "memory"));
+    }
+
+    #[test]
+    fn values_out_of_range_are_refused_with_the_range() {
+        check_function("memory = 0", "memory", "0 is out of range; it may be 1 to 8192 MB");
+        check_function("memory = 8193", "memory", "8193 is out of range; it may be 1 to 8192 MB");
+        check_function("timeout = 301", "timeout", "301 is out of range; it may be 1 to 300 s");
+        check_function("idle_timeout = 3601", "idle_timeout", "3601 is out of range; it may be 1 to 3600 s");
+        check_function("concurrency = 0", "concurrency", "0 is out of range; it may be 1 to 65536");
+        check_function("memory = \"much\"", "memory", "invalid type: string \"much\", expected i64");
+        check("[node]\ndrain_patience = -1", 2, "drain_patience", "-1 is out of range; it may be 0 to 3600 s");
+    }
+
+    #[test]
+    fn values_that_do_not_fit_are_refused_with_what_would() {
+        check_function("app = \"a.b\"", "app", "\"a.b\" is not an app's name; use letters, digits, _ and -");
+        check_function("id = \"\"", "id", "it is empty");
+        check_function(
+            "format = \"grpc\"",
+            "format",
+            "unknown format \"grpc\"; it is one of cloudevent, default, http, http-stream, json",
+        );
+        check_function(
+            "concurrency = 2\nformat = \"json\"",
+            "concurrency",
+            "above 1 it needs the format http-stream, this is json",
+        );
+        check_function("min_warm = 2\nmax_containers = 1", "min_warm", "2 is more than max_containers, 1");
+        check_function("config = { \"A=B\" = \"x\" }", "config", "\"A=B\" cannot be an environment variable");
+        check_function("triggers = [\"x\"]", "triggers", "\"x\" must begin with /");
+        check(
+            "[[function]]\nname = \"f\"\nimage = \"docker/hello\"",
+            3,
+            "image",
+            "\"docker/hello\" is not an image this node can start; write \"process:PATH ARG…\"",
+        );
+        check("[[function]]\nimage = \"process:f\"", 1, "[[function]]", "a function needs a name or an id");
+        check("[[function]]\nname = \"f\"", 1, "[[function]]", "missing field `image`");
+    }
+
+    #[test]
+    fn what_can_be_given_once_is_refused_twice() {
+        let one = "[[function]]\nname = \"f\"\nimage = \"process:f\"\n";
+        check(&format!("{one}{one}"), 5, "name", "the id \"default.f\" was given on line 2 already");
+        let two = "[[function]]\nname = \"g\"\nimage = \"process:g\"\ntriggers = [\n  \"/a\",\n  \"/b\",\n]\n";
+        check(
+            &format!("{one}triggers = [\"/b\"]\n{two}"),
+            10,
+            "triggers",
+            "app \"default\" has a trigger \"/b\" on line 4 already",
+        );
+    }
+}

@@ -1,0 +1,135 @@
+//! The limits of what may be said about a function, wherever it is said.
+//!
+//! They are those of section 4.8 of the contract. Each check answers with a sentence that names
+//! the value and what would be right; who calls it knows file, line and key.
+
+use std::ops::RangeInclusive;
+
+use hotfn_protocols::Format;
+
+/// A container's memory, in MB.
+pub const MEMORY_MB: RangeInclusive<u64> = 1..=8192;
+/// A call's time, in s.
+pub const TIMEOUT_S: RangeInclusive<u64> = 1..=300;
+/// A container's idle time, in s.
+pub const IDLE_TIMEOUT_S: RangeInclusive<u64> = 1..=3600;
+/// Calls in flight in one container.
+pub const CONCURRENCY: RangeInclusive<u64> = 1..=65_536;
+/// Containers of one function.
+pub const CONTAINERS: RangeInclusive<u64> = 1..=1_000_000;
+/// Counts and times that nothing else bounds.
+pub const ANY: RangeInclusive<u64> = 0..=u32::MAX as u64;
+/// Like [`ANY`], but not nothing.
+pub const SOME: RangeInclusive<u64> = 1..=u32::MAX as u64;
+
+/// A whole number within `range`.
+///
+/// # Errors
+/// When it is outside.
+pub fn within(value: i64, range: RangeInclusive<u64>, unit: &str) -> Result<u64, String> {
+    u64::try_from(value).ok().filter(|v| range.contains(v)).ok_or_else(|| {
+        let unit = if unit.is_empty() { String::new() } else { format!(" {unit}") };
+        format!("{value} is out of range; it may be {} to {}{unit}", range.start(), range.end())
+    })
+}
+
+/// A function's name or id: it stands in URLs as it is.
+///
+/// # Errors
+/// When it is empty, longer than 255 bytes, or would have to be escaped.
+pub fn name(name: &str) -> Result<(), String> {
+    length(name)?;
+    let fits = |b: u8| b.is_ascii_alphanumeric() || b"-_.~$&+=:@".contains(&b);
+    if name.bytes().all(fits) {
+        return Ok(());
+    }
+    Err(format!("{name:?} cannot stand in a URL as it is; use letters, digits and -_.~$&+=:@"))
+}
+
+/// An app's name.
+///
+/// # Errors
+/// When it is empty, longer than 255 bytes, or holds anything but letters of any script, digits,
+/// `_` and `-`.
+pub fn app(name: &str) -> Result<(), String> {
+    length(name)?;
+    if name.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '-')) {
+        return Ok(());
+    }
+    Err(format!("{name:?} is not an app's name; use letters, digits, _ and -"))
+}
+
+/// A trigger's source.
+///
+/// # Errors
+/// When it does not begin with a slash.
+pub fn source(source: &str) -> Result<(), String> {
+    if source.starts_with('/') { Ok(()) } else { Err(format!("{source:?} must begin with /")) }
+}
+
+/// A name in a function's environment.
+///
+/// # Errors
+/// When no process could be given it.
+pub fn variable(name: &str, value: &str) -> Result<(), String> {
+    if name.is_empty() || name.contains(['=', '\0']) || value.contains('\0') {
+        return Err(format!("{name:?} cannot be an environment variable"));
+    }
+    Ok(())
+}
+
+/// What a driver is to start. Only processes, so far.
+///
+/// # Errors
+/// When it names no program of this host.
+pub fn image(image: &str) -> Result<(), String> {
+    match image.strip_prefix("process:").map(str::trim) {
+        Some(program) if !program.is_empty() => Ok(()),
+        _ => Err(format!("{image:?} is not an image this node can start; write \"process:PATH ARG…\"")),
+    }
+}
+
+/// A format's name.
+///
+/// # Errors
+/// When it is none of the five.
+pub fn format(name: &str) -> Result<Format, String> {
+    name.parse().map_err(|e: hotfn_protocols::UnknownFormat| e.to_string())
+}
+
+fn length(name: &str) -> Result<(), String> {
+    match name.len() {
+        0 => Err("it is empty".to_owned()),
+        1..=NAME_BYTES_MAX => Ok(()),
+        more => Err(format!("{more} bytes are too long; a name has at most {NAME_BYTES_MAX}")),
+    }
+}
+
+const NAME_BYTES_MAX: usize = 255;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_held_to_both_ends_of_their_range() {
+        for (value, ok) in [(0, false), (1, true), (8192, true), (8193, false), (-1, false)] {
+            assert_eq!(within(value, MEMORY_MB, "MB").is_ok(), ok, "{value}");
+        }
+        assert_eq!(within(9000, MEMORY_MB, "MB").unwrap_err(), "9000 is out of range; it may be 1 to 8192 MB");
+    }
+
+    #[test]
+    fn names_are_what_the_contract_lets_through() {
+        for (text, ok) in
+            [("hello", true), ("a.b:c~d@e$f&g+h=i_j-k", true), ("a b", false), ("a/b", false), ("é", false)]
+        {
+            assert_eq!(name(text).is_ok(), ok, "{text}");
+        }
+        for (text, ok) in [("shop_1-a", true), ("café", true), ("a.b", false), ("", false)] {
+            assert_eq!(app(text).is_ok(), ok, "{text}");
+        }
+        assert!(name(&"x".repeat(255)).is_ok());
+        assert!(name(&"x".repeat(256)).is_err());
+    }
+}

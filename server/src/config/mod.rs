@@ -1,0 +1,43 @@
+//! What a node serves, and within which bounds.
+//!
+//! Three layers, the later over the earlier: the config file ([`file`]), the environment
+//! ([`env`](mod@env)), the flags ([`Settings::or`]). What none of them says keeps the default of
+//! the room that owns the knob. Everything is checked while it is read, so that a node either
+//! starts as it was asked to or says which word of which line it could not follow.
+
+pub mod env;
+pub mod file;
+pub mod function;
+mod settings;
+
+use std::path::PathBuf;
+
+use hotfn::Function;
+
+use crate::front::Trigger;
+
+pub use file::{Config, load, parse};
+pub use settings::Settings;
+
+/// A function and the places under `/t/` that call it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Deployment {
+    /// The function.
+    pub function: Function,
+    /// Its triggers.
+    pub triggers: Vec<Trigger>,
+}
+
+/// Something in a config file cannot be followed.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("{}:{line}: {key}: {what}", .file.display())]
+pub struct Refused {
+    /// The file.
+    pub file: PathBuf,
+    /// Its line, from 1.
+    pub line: usize,
+    /// The key on that line.
+    pub key: String,
+    /// What is the matter with its value, and what would be right.
+    pub what: String,
+}

@@ -1,0 +1,139 @@
+//! The knobs of a node.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use hotfn::Agent;
+
+use crate::front;
+
+/// The knobs of a node as one layer sets them; `None` leaves a knob to the layers below.
+///
+/// A bound of 0 means no bound, as in Fn.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Settings {
+    /// Where to listen for HTTP. Default `127.0.0.1:8080`.
+    pub listen: Option<SocketAddr>,
+    /// Where container directories are made. Default: the system's temporary folder.
+    pub iofs: Option<PathBuf>,
+    /// The node's memory for containers, in MB; 0: what the host leaves.
+    pub memory_mb: Option<u64>,
+    /// The node's CPUs for containers, in thousandths; 0: what the host leaves.
+    pub cpu_milli: Option<u64>,
+    /// Refuse calls at once when the node is full, instead of letting them wait.
+    pub refuse_when_full: Option<bool>,
+    /// How long a container idles before it is frozen, in ms; negative: never.
+    pub freeze_idle_ms: Option<i64>,
+    /// How long a container's socket may take to appear, in ms.
+    pub start_timeout_ms: Option<u64>,
+    /// How long a container may take to end after it was asked to, in ms.
+    pub end_grace_ms: Option<u64>,
+    /// Most bytes of a request's body; 0: no bound.
+    pub request_bytes_max: Option<u64>,
+    /// Most bytes of a request's head.
+    pub request_head_bytes_max: Option<usize>,
+    /// How long a connection may take to send a request's head, in s.
+    pub request_head_timeout: Option<u64>,
+    /// Most bytes of an answer's body; 0: no bound.
+    pub response_bytes_max: Option<u64>,
+    /// Most bytes of an answer's head; 0: the default.
+    pub response_head_bytes_max: Option<usize>,
+    /// Most bytes of log a call may write.
+    pub log_bytes_max: Option<u64>,
+    /// Most open connections.
+    pub connections_max: Option<usize>,
+    /// Most detached calls at a time.
+    pub detached_max: Option<usize>,
+    /// How long calls under way may take to finish when the node ends, in s. Default 30.
+    pub drain_patience: Option<u64>,
+}
+
+impl Settings {
+    /// This layer, and where it says nothing the one below.
+    #[must_use]
+    pub fn or(self, below: Self) -> Self {
+        Self {
+            listen: self.listen.or(below.listen),
+            iofs: self.iofs.or(below.iofs),
+            memory_mb: self.memory_mb.or(below.memory_mb),
+            cpu_milli: self.cpu_milli.or(below.cpu_milli),
+            refuse_when_full: self.refuse_when_full.or(below.refuse_when_full),
+            freeze_idle_ms: self.freeze_idle_ms.or(below.freeze_idle_ms),
+            start_timeout_ms: self.start_timeout_ms.or(below.start_timeout_ms),
+            end_grace_ms: self.end_grace_ms.or(below.end_grace_ms),
+            request_bytes_max: self.request_bytes_max.or(below.request_bytes_max),
+            request_head_bytes_max: self.request_head_bytes_max.or(below.request_head_bytes_max),
+            request_head_timeout: self.request_head_timeout.or(below.request_head_timeout),
+            response_bytes_max: self.response_bytes_max.or(below.response_bytes_max),
+            response_head_bytes_max: self.response_head_bytes_max.or(below.response_head_bytes_max),
+            log_bytes_max: self.log_bytes_max.or(below.log_bytes_max),
+            connections_max: self.connections_max.or(below.connections_max),
+            detached_max: self.detached_max.or(below.detached_max),
+            drain_patience: self.drain_patience.or(below.drain_patience),
+        }
+    }
+
+    /// Where to listen.
+    #[must_use]
+    pub fn listen(&self) -> SocketAddr {
+        self.listen.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], PORT)))
+    }
+
+    /// How long calls under way may take to finish when the node ends.
+    #[must_use]
+    pub fn drain_patience(&self) -> Duration {
+        Duration::from_secs(self.drain_patience.unwrap_or(30))
+    }
+
+    /// An agent like this.
+    #[must_use]
+    pub fn agent(&self) -> hotfn::Builder {
+        let mut builder = Agent::builder();
+        let config = &mut builder.config;
+        put(&mut config.iofs_root, self.iofs.clone());
+        put(&mut config.memory_mb, self.memory_mb.map(bound));
+        put(&mut config.cpu_milli, self.cpu_milli.map(bound));
+        put(&mut config.refuse_when_full, self.refuse_when_full);
+        put(
+            &mut config.freeze_idle,
+            self.freeze_idle_ms
+                .map(|ms| u64::try_from(ms).ok().filter(|&ms| ms <= NEVER_MS).map(Duration::from_millis)),
+        );
+        put(&mut config.start_timeout, self.start_timeout_ms.map(Duration::from_millis));
+        put(&mut config.end_grace, self.end_grace_ms.map(Duration::from_millis));
+        put(&mut config.limits.request_bytes_max, self.request_bytes_max.map(bound));
+        put(&mut config.limits.response_bytes_max, self.response_bytes_max.map(bound));
+        put(&mut config.limits.response_head_bytes_max, self.response_head_bytes_max.filter(|&max| max > 0));
+        put(&mut config.log_bytes_max, self.log_bytes_max);
+        builder
+    }
+
+    /// A front like this.
+    #[must_use]
+    pub fn front(&self) -> front::Config {
+        let mut config = front::Config::default();
+        put(&mut config.connections_max, self.connections_max);
+        put(&mut config.detached_max, self.detached_max);
+        put(&mut config.request_bytes_max, self.request_bytes_max.map(bound));
+        put(&mut config.request_head_bytes_max, self.request_head_bytes_max);
+        put(&mut config.head_timeout, self.request_head_timeout.map(Duration::from_secs));
+        config
+    }
+}
+
+/// Fn's port.
+pub(crate) const PORT: u16 = 8080;
+
+/// Beyond a year of idleness, "very large" means never.
+const NEVER_MS: u64 = 365 * 24 * 3600 * 1000;
+
+fn put<T>(knob: &mut T, value: Option<T>) {
+    if let Some(value) = value {
+        *knob = value;
+    }
+}
+
+fn bound(value: u64) -> Option<u64> {
+    (value > 0).then_some(value)
+}

@@ -1,0 +1,106 @@
+//! Which HTTP status a fault is: decided here and nowhere else.
+
+use http::{HeaderValue, Response, StatusCode, header};
+use serde::Serialize;
+
+use hotfn_protocols::{Blame, CallId, Fault, Kind, Retry, names};
+
+use super::answer::{self, Answer};
+
+/// The status of the contract's section 5. [`Kind::CallerLeft`] has none: nothing is sent.
+fn status(kind: Kind) -> StatusCode {
+    match kind {
+        Kind::BeyondNode | Kind::CallCut => StatusCode::BAD_REQUEST,
+        Kind::Busy | Kind::Draining => StatusCode::SERVICE_UNAVAILABLE,
+        Kind::CallUnsupported => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        Kind::InitTimeout | Kind::TimedOut => StatusCode::GATEWAY_TIMEOUT,
+        Kind::RequestTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+        Kind::UnknownFunction => StatusCode::NOT_FOUND,
+        // What is left differs only in whose doing it was, and so will kinds that are yet to come.
+        other => match other.blame() {
+            Blame::Caller => StatusCode::BAD_REQUEST,
+            Blame::Function => StatusCode::BAD_GATEWAY,
+            Blame::Platform => StatusCode::INTERNAL_SERVER_ERROR,
+        },
+    }
+}
+
+/// What the caller reads. The cause behind the fault is for the log.
+#[derive(Serialize)]
+struct Told<'a> {
+    /// The kind's sentence, and the reason after it where there is one: what the Fn CLI shows.
+    message: &'a str,
+    code: &'static str,
+    blame: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'a str>,
+    call_id: &'a str,
+}
+
+/// The answer to a call that failed.
+pub(super) fn response(fault: &Fault, call: CallId) -> Response<Answer> {
+    let told = Told {
+        message: &fault.to_string(),
+        code: fault.kind().code(),
+        blame: fault.blame().as_str(),
+        reason: fault.reason(),
+        call_id: call.as_str(),
+    };
+    let mut text = serde_json::to_string(&told).expect("strings are always JSON");
+    text.push('\n');
+    let mut response = answer::json(status(fault.kind()), text);
+    answer::write_timing(&mut response, fault.timing());
+    let headers = response.headers_mut();
+    headers.insert(names::FN_BLAME, HeaderValue::from_static(told.blame));
+    if let Retry::After(wait) = fault.retry() {
+        headers.insert(header::RETRY_AFTER, HeaderValue::from(wait.as_secs()));
+    }
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_has_its_status() {
+        let expected = |kind: Kind| match kind.code() {
+            "beyond_node" | "call_cut" | "caller_left" => 400,
+            "unknown_function" => 404,
+            "request_too_large" => 413,
+            "call_unsupported" => 415,
+            "internal" => 500,
+            "exited"
+            | "function_failed"
+            | "init_failed"
+            | "invalid_response_frame"
+            | "invalid_response"
+            | "out_of_memory"
+            | "receiving_response"
+            | "response_too_large"
+            | "response_headers_too_large" => 502,
+            "busy" | "draining" => 503,
+            "init_timeout" | "timed_out" => 504,
+            other => panic!("{other} needs a row here and in docs/errors"),
+        };
+        for &kind in Kind::ALL {
+            assert_eq!(status(kind).as_u16(), expected(kind), "{kind:?}");
+        }
+    }
+
+    #[test]
+    fn every_kind_has_a_page() {
+        let page = include_str!("../../../docs/errors/README.md");
+        for kind in Kind::ALL {
+            let heading = format!("### `{}`", kind.code());
+            assert!(page.contains(&heading), "docs/errors/README.md lacks {heading:?}");
+        }
+    }
+
+    #[test]
+    fn a_full_node_says_when_to_come_back() {
+        let response = response(&Fault::new(Kind::Busy), CallId::new());
+        assert_eq!(response.headers()[header::RETRY_AFTER], "15");
+        assert_eq!(response.headers()[names::FN_BLAME], "platform");
+    }
+}

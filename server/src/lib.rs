@@ -1,0 +1,20 @@
+//! The node: a front, an agent behind it, and the ways to tell them what to serve.
+//!
+//! Read in this order:
+//!
+//! * [`front`]: HTTP requests become calls, replies become answers.
+//! * [`config`]: what a node serves and within which bounds: file, environment, flags.
+//! * [`project`] and [`build`]: a folder with a function's source, and how it becomes something
+//!   that can be started.
+//! * [`node`]: the three together, from the first connection to the last.
+//! * [`cli`]: the subcommands of the binary `hotfn`, a file each.
+//!
+//! This room reads config, builds rooms, serves and drains. It decides nothing about calls.
+
+pub mod build;
+pub mod cli;
+pub mod config;
+pub mod front;
+mod log;
+pub mod node;
+pub mod project;

@@ -1,0 +1,106 @@
+//! A node: an agent, a front before it, and the order in which they begin and end.
+
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::net::TcpListener;
+
+use hotfn::Agent;
+use hotfn_protocols::FunctionId;
+
+use crate::config::{Deployment, Settings};
+use crate::front::Front;
+use crate::front::listen::Server;
+
+/// An agent that answers over HTTP.
+#[derive(Debug)]
+pub struct Node {
+    agent: Agent,
+    front: Arc<Front>,
+    server: Server,
+    patience: Duration,
+}
+
+/// Why a node could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The agent could not start.
+    #[error(transparent)]
+    Agent(#[from] hotfn::agent::StartError),
+    /// The address cannot be listened on.
+    #[error("cannot listen on {addr}")]
+    Listen {
+        /// The address.
+        addr: SocketAddr,
+        /// The system's answer.
+        source: io::Error,
+    },
+}
+
+impl Node {
+    /// Listens, then starts an agent with these functions, then answers: who connects early waits
+    /// and is not refused.
+    ///
+    /// # Errors
+    /// When the address is taken or not ours, or the agent cannot start.
+    pub async fn start(settings: &Settings, functions: Vec<Deployment>) -> Result<Self, StartError> {
+        let addr = settings.listen();
+        let refused = |source| StartError::Listen { addr, source };
+        let listener = TcpListener::bind(addr).await.map_err(refused)?;
+        let agent = settings.agent().start()?;
+        let front = Front::new(Arc::new(agent.clone()), settings.front());
+        for deployment in functions {
+            deploy(&agent, &front, deployment);
+        }
+        let server = Server::start(listener, front.clone()).map_err(refused)?;
+        Ok(Self { agent, front, server, patience: settings.drain_patience() })
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn local_addr(&self) -> SocketAddr {
+        self.server.local_addr()
+    }
+
+    /// Serves a function, or a changed one in place of the old. Calls in flight finish with the old.
+    pub fn deploy(&self, deployment: Deployment) {
+        deploy(&self.agent, &self.front, deployment);
+    }
+
+    /// Serves a function no longer.
+    pub fn remove(&self, function: &FunctionId) {
+        self.front.routes().put(function, []);
+        self.agent.remove(function);
+    }
+
+    /// Ends in order: new calls are refused while those under way finish, for as long as the
+    /// settings have patience or until `hurry` resolves; then the containers end; then the
+    /// connections close.
+    ///
+    /// The port stays open to say no with a 503 until the last call is done: a balancer then takes
+    /// its callers elsewhere, where a refused connection could mean anything.
+    pub async fn stop(self, hurry: impl Future<Output = ()>) {
+        let began = Instant::now();
+        self.front.refuse();
+        let hurried = tokio::select! {
+            () = self.front.settled() => false,
+            () = tokio::time::sleep(self.patience) => false,
+            () = hurry => true,
+        };
+        let left = if hurried { Duration::ZERO } else { self.patience.saturating_sub(began.elapsed()) };
+        self.agent.drain(left).await;
+        self.server.close(CLOSE_GRACE).await;
+    }
+}
+
+/// How long the last answers may take to leave, when their calls are done.
+const CLOSE_GRACE: Duration = Duration::from_secs(1);
+
+fn deploy(agent: &Agent, front: &Front, Deployment { function, triggers }: Deployment) {
+    let id = function.id.clone();
+    agent.deploy(function);
+    front.routes().put(&id, triggers);
+}

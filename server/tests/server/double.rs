@@ -1,0 +1,74 @@
+//! A double of the agent: answers calls as a test says.
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http_body::Frame;
+use http_body_util::StreamBody;
+use tokio::net::TcpListener;
+use tokio::sync::mpsc;
+
+use hotfn::Invoke;
+use hotfn_protocols::{Body, BodyError, Call, Fault, Reply};
+use hotfn_server::front::listen::Server;
+use hotfn_server::front::{Config, Front, Trigger};
+
+struct Double<F>(F);
+
+impl<F, A> Invoke for Double<F>
+where
+    F: Fn(Call) -> A + Send + Sync,
+    A: Future<Output = Result<Reply, Fault>> + Send + 'static,
+{
+    fn invoke(&self, call: Call) -> Pin<Box<dyn Future<Output = Result<Reply, Fault>> + Send + '_>> {
+        Box::pin((self.0)(call))
+    }
+}
+
+/// A front that is being served.
+pub(crate) struct Running {
+    pub(crate) addr: SocketAddr,
+    pub(crate) front: Arc<Front>,
+    pub(crate) server: Server,
+}
+
+/// Serves `answer` behind a front, with `/t/shop` and `/t/shop/a/b` as triggers of `f`.
+pub(crate) async fn serve<F, A>(answer: F) -> Running
+where
+    F: Fn(Call) -> A + Send + Sync + 'static,
+    A: Future<Output = Result<Reply, Fault>> + Send + 'static,
+{
+    serve_with(Config::default(), answer).await
+}
+
+pub(crate) async fn serve_with<F, A>(config: Config, answer: F) -> Running
+where
+    F: Fn(Call) -> A + Send + Sync + 'static,
+    A: Future<Output = Result<Reply, Fault>> + Send + 'static,
+{
+    let front = Front::new(Arc::new(Double(answer)), config);
+    let sources = ["/", "/a/b"].map(|source| Trigger { app: "shop".to_owned(), source: source.to_owned() });
+    front.routes().put(&"f".into(), sources);
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let server = Server::start(listener, front.clone()).unwrap();
+    Running { addr: server.local_addr(), front, server }
+}
+
+/// The reply of a function that says `body`.
+pub(crate) fn reply(body: impl Into<Body>) -> Reply {
+    Reply { body: body.into(), ..Reply::default() }
+}
+
+/// A body that a test writes piece by piece; dropping the sender ends it.
+pub(crate) fn piecewise() -> (mpsc::Sender<Result<&'static str, &'static str>>, Body) {
+    let (sender, receiver) = mpsc::channel(1);
+    let pieces = futures_util::stream::unfold(receiver, |mut receiver| async {
+        let piece: Result<&'static str, &'static str> = receiver.recv().await?;
+        let frame = piece.map(|text| Frame::data(Bytes::from(text))).map_err(|why| BodyError::Cut(why.into()));
+        Some((frame, receiver))
+    });
+    (sender, Body::stream(StreamBody::new(Box::pin(pieces))))
+}

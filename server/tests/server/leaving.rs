@@ -1,0 +1,58 @@
+//! A caller who leaves is noticed, whatever the call is doing.
+
+use hotfn_protocols::{Call, Fault, Reply};
+use tokio::sync::mpsc;
+
+use crate::client::Client;
+use crate::double::{piecewise, reply, serve};
+use crate::soon;
+
+/// Tells when it is dropped.
+struct Guard(mpsc::UnboundedSender<&'static str>);
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        let _ = self.0.send("dropped");
+    }
+}
+
+async fn never(call: Call, told: mpsc::UnboundedSender<&'static str>) -> Result<Reply, Fault> {
+    let guard = Guard(told);
+    let _ = guard.0.send("called");
+    let (_call, _guard) = (call, guard);
+    std::future::pending().await
+}
+
+#[tokio::test]
+async fn a_call_ends_when_its_caller_leaves() {
+    for request in [
+        "POST /invoke/f HTTP/1.1\ncontent-length: 2\n\nhi",
+        "POST /invoke/f HTTP/1.1\ntransfer-encoding: chunked\n\n2\nhi\n0\n\n",
+        "GET /t/shop HTTP/1.1\n\n",
+    ] {
+        let (told, mut events) = mpsc::unbounded_channel();
+        let node = serve(move |call| never(call, told.clone())).await;
+        let mut client = Client::connect(node.addr).await;
+        client.send(request).await;
+        assert_eq!(soon(events.recv()).await, Some("called"), "{request}");
+        drop(client);
+        assert_eq!(soon(events.recv()).await, Some("dropped"), "{request}");
+    }
+}
+
+#[tokio::test]
+async fn an_answer_ends_when_its_caller_leaves() {
+    let (pieces, body) = piecewise();
+    let body = std::sync::Mutex::new(Some(body));
+    let node = serve(move |_| {
+        let body = body.lock().unwrap().take().unwrap();
+        async { Ok(reply(body)) }
+    })
+    .await;
+    let mut client = Client::connect(node.addr).await;
+    client.send("POST /invoke/f HTTP/1.1\ncontent-length: 0\n\n").await;
+    pieces.send(Ok("first")).await.unwrap();
+    client.until("first").await;
+    drop(client);
+    soon(pieces.closed()).await;
+}

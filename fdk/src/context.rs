@@ -1,0 +1,154 @@
+//! What a handler may know about the call it works on.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use http::{HeaderMap, HeaderName, Method, header};
+
+use hotfn_protocols::{Arrival, Body, Deadline, Intent};
+
+use crate::settings::Settings;
+use crate::{Config, Trace};
+
+/// One call, all but its body. Cheap to clone.
+///
+/// What a platform did not say is absent: a missing or malformed deadline or id never fails a call.
+#[derive(Clone)]
+pub struct Context(Arc<Inner>);
+
+struct Inner {
+    call_id: Option<String>,
+    deadline: Option<Deadline>,
+    intent: Intent,
+    method: Method,
+    url: String,
+    headers: HeaderMap,
+    settings: Arc<Settings>,
+}
+
+impl Context {
+    pub(crate) fn new(arrival: Arrival, settings: Arc<Settings>) -> (Self, Body) {
+        let Arrival { call_id, deadline, intent, method, url, headers, body } = arrival;
+        (Self(Arc::new(Inner { call_id, deadline, intent, method, url, headers, settings })), body)
+    }
+
+    /// The platform's name for this call.
+    #[must_use]
+    pub fn call_id(&self) -> Option<&str> {
+        self.0.call_id.as_deref()
+    }
+
+    /// When it must have ended. Shortly before, the handler is dropped and the answer is 504; see
+    /// [`ENV_DEADLINE_EARLY_MS`](crate::ENV_DEADLINE_EARLY_MS).
+    #[must_use]
+    pub fn deadline(&self) -> Option<Deadline> {
+        self.0.deadline
+    }
+
+    /// What is left until the deadline, if there is one.
+    #[must_use]
+    pub fn time_left(&self) -> Option<Duration> {
+        self.0.deadline.map(|deadline| deadline.left(Instant::now()))
+    }
+
+    /// How much of HTTP this call is about: see [`Context::method`] and [`crate::Reply::status`].
+    #[must_use]
+    pub fn intent(&self) -> Intent {
+        self.0.intent
+    }
+
+    /// The caller's method on a gateway call, else `POST`.
+    #[must_use]
+    pub fn method(&self) -> &Method {
+        &self.0.method
+    }
+
+    /// The caller's URL on a gateway call, absolute and with its query; elsewhere whatever the
+    /// format tells, which may be nothing.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        &self.0.url
+    }
+
+    /// The call's headers; those of a gateway call are the HTTP caller's own, without their prefix.
+    #[must_use]
+    pub fn headers(&self) -> &HeaderMap {
+        &self.0.headers
+    }
+
+    /// The first value of a header, if it is text.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.0.headers.get(name)?.to_str().ok()
+    }
+
+    /// The body's content type.
+    #[must_use]
+    pub fn content_type(&self) -> Option<&str> {
+        self.0.headers.get(header::CONTENT_TYPE)?.to_str().ok()
+    }
+
+    /// The function's configuration: the whole environment as it was at the start.
+    #[must_use]
+    pub fn config(&self) -> &Config {
+        &self.0.settings.config
+    }
+
+    /// The id of the app that this function belongs to.
+    #[must_use]
+    pub fn app_id(&self) -> Option<&str> {
+        self.config().get("FN_APP_ID")
+    }
+
+    /// The name of the app that this function belongs to.
+    #[must_use]
+    pub fn app_name(&self) -> Option<&str> {
+        self.config().get("FN_APP_NAME")
+    }
+
+    /// This function's id.
+    #[must_use]
+    pub fn fn_id(&self) -> Option<&str> {
+        self.config().get("FN_FN_ID")
+    }
+
+    /// This function's name.
+    #[must_use]
+    pub fn fn_name(&self) -> Option<&str> {
+        self.config().get("FN_FN_NAME")
+    }
+
+    /// The memory this function was promised, in MB.
+    #[must_use]
+    pub fn memory_mb(&self) -> Option<u64> {
+        self.config().get("FN_MEMORY")?.parse().ok()
+    }
+
+    /// The caller's place in a distributed trace, if the call carries one.
+    #[must_use]
+    pub fn trace(&self) -> Option<Trace> {
+        Trace::read(&self.0.headers, self.0.settings.b3)
+    }
+
+    pub(crate) fn settings(&self) -> &Settings {
+        &self.0.settings
+    }
+
+    /// The first value of a header, in the bytes it came with.
+    pub(crate) fn header_bytes(&self, name: &HeaderName) -> Option<&[u8]> {
+        self.0.headers.get(name).map(http::HeaderValue::as_bytes)
+    }
+}
+
+impl fmt::Debug for Context {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The environment holds secrets: it is not part of what a log line shows.
+        f.debug_struct("Context")
+            .field("call_id", &self.0.call_id)
+            .field("intent", &self.0.intent)
+            .field("method", &self.0.method)
+            .field("url", &self.0.url)
+            .finish_non_exhaustive()
+    }
+}

@@ -9,6 +9,8 @@
 //!   end and the function's end test each other: [`mod@default`], [`mod@http`], [`http_stream`],
 //!   [`json`], [`cloudevent`].
 //! * [`http1`], [`gateway`] and [`hop`]: what the two formats that speak HTTP share.
+//! * [`document`]: what the two that speak JSON share.
+//! * [`sniff`]: what an answer is of which nobody said it.
 //!
 //! This room knows nothing of ours: not how a container was started, not what a route is. Its
 //! frames are plain machines over bytes; only the thin shells that implement [`ContainerIo`] name
@@ -16,9 +18,11 @@
 
 mod body;
 mod call;
+mod canonical;
 pub mod cloudevent;
 mod deadline;
 pub mod default;
+pub mod document;
 mod fault;
 mod format;
 pub mod gateway;
@@ -32,7 +36,11 @@ pub mod json;
 mod limits;
 pub mod names;
 mod reply;
+#[cfg(test)]
+mod samples;
 mod sink;
+pub mod sniff;
+mod stdio;
 
 pub use body::{Body, BodyError};
 pub use call::{Arrival, Call, Intent};

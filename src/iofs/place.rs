@@ -1,0 +1,124 @@
+//! The place of a function's socket, and a connection to it.
+
+use std::ffi::OsStr;
+use std::future::Future;
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use hotfn_protocols::{Dial, Stream};
+use hotfn_socket::Dir;
+use rustix::net::RecvFlags;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::UnixStream;
+use tokio::time::Instant;
+
+use super::{Invalid, LISTENER};
+
+/// How long a socket that appeared may refuse before anybody was ever let in: a function that binds
+/// the name itself is seen before it listens, or before it has set the mode.
+const FIRST_PATIENCE: Duration = Duration::from_secs(1);
+/// The pause between two tries then.
+const FIRST_PAUSE: Duration = Duration::from_millis(2);
+
+/// Where a function's socket is to be found: a name in a directory that is held open.
+#[derive(Clone, Debug)]
+pub(super) struct Place {
+    dir: Arc<Dir>,
+    /// Somebody was let in before: the function listens, and to be refused now means something.
+    reached: Arc<AtomicBool>,
+}
+
+impl Place {
+    pub(super) fn new(dir: Dir) -> Self {
+        Self { dir: Arc::new(dir), reached: Arc::default() }
+    }
+
+    pub(super) fn look(&self) -> Result<Option<hotfn_socket::Socket>, Invalid> {
+        self.dir.look(OsStr::new(LISTENER))
+    }
+
+    /// Looks anew each time: what was a socket in the directory when the function started may have
+    /// become anything since.
+    async fn connect(&self) -> io::Result<UnixStream> {
+        match self.look() {
+            Ok(Some(socket)) => socket.connect().await,
+            Ok(None) => Err(io::Error::new(io::ErrorKind::NotFound, format!("{LISTENER} is gone"))),
+            Err(invalid) => Err(io::Error::other(invalid)),
+        }
+    }
+
+    async fn connect_first(&self) -> io::Result<UnixStream> {
+        let until = Instant::now() + FIRST_PATIENCE;
+        loop {
+            match self.connect().await {
+                Err(e) if is_early(&e) && Instant::now() < until => tokio::time::sleep(FIRST_PAUSE).await,
+                connected => return connected,
+            }
+        }
+    }
+}
+
+impl Dial for Place {
+    fn dial(&self) -> Pin<Box<dyn Future<Output = io::Result<Box<dyn Stream>>> + Send + '_>> {
+        Box::pin(async move {
+            let stream = if self.reached.load(Ordering::Relaxed) {
+                self.connect().await?
+            } else {
+                let stream = self.connect_first().await?;
+                self.reached.store(true, Ordering::Relaxed);
+                stream
+            };
+            Ok(Box::new(Connection(stream)) as Box<dyn Stream>)
+        })
+    }
+}
+
+fn is_early(e: &io::Error) -> bool {
+    matches!(e.kind(), io::ErrorKind::ConnectionRefused | io::ErrorKind::PermissionDenied)
+}
+
+/// A connection to a function.
+#[derive(Debug)]
+struct Connection(UnixStream);
+
+impl Stream for Connection {
+    fn read_now(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        Ok(rustix::net::recv(&self.0, buf, RecvFlags::DONTWAIT)?.0)
+    }
+}
+
+impl AsyncRead for Connection {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for Connection {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write(cx, bytes)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write_vectored(cx, slices)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.0.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_shutdown(cx)
+    }
+}

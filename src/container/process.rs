@@ -1,1 +1,257 @@
 //! A function as a child process.
+//!
+//! An image `process:PATH ARG…` names a program, with words quoted as a shell does ([`mod@image`]).
+//! It runs as the agent's own user, in a session and group of its own, with limits, without new
+//! privileges, and dies with the agent. That is supervision and not isolation: it is for functions
+//! that are trusted as the agent itself is.
+//!
+//! What differs from a real container:
+//!
+//! * Memory is what the node counts, and not held to: a process has no limit of resident memory.
+//!   When the kernel's own out-of-memory killer picks one, that cannot be told from any other KILL.
+//! * The number of processes is not limited: the kernel counts them per user, and so an honest
+//!   function would pay for its neighbours.
+//! * A function that leaves its group is found by the label in its environment, which it could wipe.
+//!
+//! What the process prints, where it is not the format's, is read line by line as it comes, and a
+//! line that is longer than [`LINE_BYTES_MAX`] is cut: nothing it prints ever makes it wait.
+
+use std::ffi::OsString;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use hotfn_exec::{Child, Job, Resource, Signal, SpawnError, Supervisor, program};
+use hotfn_protocols::{Ends, Exit, Exiting};
+use tokio::task::JoinHandle;
+
+use super::{Container, Doing, Driver, DriverError, LogLine, Spec, Stdio};
+use crate::iofs::LABEL;
+
+mod image;
+mod lines;
+mod pipes;
+mod strays;
+#[cfg(test)]
+mod tests;
+
+pub use lines::LINE_BYTES_MAX;
+
+use strays::Strays;
+
+/// What an image for this driver begins with.
+pub const SCHEME: &str = "process:";
+
+/// How long the last lines of a process that has ended may take to be read: it is over when the
+/// pipe is empty, unless somebody else still holds its other end.
+const LAST_LINES_PATIENCE: Duration = Duration::from_secs(1);
+
+/// The limits that every function's process has.
+///
+/// Plain data; the defaults are Fn's. One that is above the agent's own is lowered to it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Rlimits {
+    /// Size of a core file, in bytes. Default: 0, none is written.
+    pub core_bytes: u64,
+    /// Memory locked against swapping, in bytes. Default 65,536 (`FN_MAX_LOCKED_MEMORY`).
+    pub locked_bytes: u64,
+    /// Bytes in POSIX message queues, for all of the user's processes. Default 819,200
+    /// (`FN_MAX_MESSAGE_QUEUE`).
+    pub message_queue_bytes: u64,
+    /// Descriptors open at once. Default 350 (`FN_MAX_OPEN_FILES`).
+    pub open_files: u64,
+    /// Signals queued, for all of the user's processes. Default 5,000 (`FN_MAX_PENDING_SIGNALS`).
+    pub pending_signals: u64,
+}
+
+impl Default for Rlimits {
+    fn default() -> Self {
+        Self {
+            core_bytes: 0,
+            locked_bytes: 65_536,
+            message_queue_bytes: 819_200,
+            open_files: 350,
+            pending_signals: 5_000,
+        }
+    }
+}
+
+impl Rlimits {
+    fn list(&self) -> Vec<(Resource, u64)> {
+        vec![
+            (Resource::Core, self.core_bytes),
+            (Resource::Memlock, self.locked_bytes),
+            (Resource::Msgqueue, self.message_queue_bytes),
+            (Resource::Nofile, self.open_files),
+            (Resource::Sigpending, self.pending_signals),
+        ]
+    }
+}
+
+/// Starts functions as child processes.
+#[derive(Debug)]
+pub struct ProcessDriver {
+    supervisor: Supervisor,
+    rlimits: Rlimits,
+    strays: Strays,
+}
+
+impl ProcessDriver {
+    /// With Fn's limits.
+    ///
+    /// # Errors
+    /// When the thread that starts processes cannot be had.
+    pub fn new() -> io::Result<Self> {
+        Ok(Self { supervisor: Supervisor::start()?, rlimits: Rlimits::default(), strays: Strays::default() })
+    }
+
+    /// With other limits.
+    #[must_use]
+    pub fn rlimits(self, rlimits: Rlimits) -> Self {
+        Self { rlimits, ..self }
+    }
+
+    async fn spawn(&self, spec: Spec, log: LogLine) -> Result<Process, DriverError> {
+        let label = spec.iofs.as_deref().map_or_else(|| spec.id.clone().into(), |iofs| iofs.as_os_str().to_owned());
+        let job = self.job(&spec, &label)?;
+        let mut spawned = self.supervisor.spawn(job).await.map_err(|e| refused(&spec.image, e))?;
+
+        let unusable = |e| os("use the pipes of a new process", e);
+        let child = spawned.child.clone();
+        let mut logs = Vec::with_capacity(2);
+        if let Some(stderr) = spawned.stderr.take() {
+            logs.push(lines::follow(stderr, Stdio::Err, log.clone()).map_err(unusable)?);
+        }
+        let pipes = match (spec.pipes, spawned.stdin.take(), spawned.stdout.take()) {
+            (true, Some(stdin), Some(stdout)) => Some(Ends::Pipes {
+                stdin: pipes::writer(stdin).map_err(unusable)?,
+                stdout: pipes::reader(stdout).map_err(unusable)?,
+                exit: Exiting(Box::pin(exit(&child))),
+            }),
+            (_, _, Some(stdout)) => {
+                logs.push(lines::follow(stdout, Stdio::Out, log).map_err(unusable)?);
+                None
+            }
+            _ => None,
+        };
+        Ok(Process { child, pipes: Mutex::new(pipes), logs: Mutex::new(logs), strays: self.strays.clone(), label })
+    }
+
+    fn job(&self, spec: &Spec, label: &OsString) -> Result<Job, DriverError> {
+        let words =
+            spec.image.strip_prefix(SCHEME).ok_or_else(|| image(&spec.image, "does not begin with process:"))?;
+        let mut words = image::words(words).map_err(|why| image(&spec.image, why))?.into_iter();
+        let name = words.next().ok_or_else(|| image(&spec.image, "names no program"))?;
+        let here = match &spec.dir {
+            Some(dir) => std::path::absolute(dir),
+            None => std::env::current_dir(),
+        };
+        let here = here.map_err(|e| os("find the directory to start in", e))?;
+
+        let path = spec.env.iter().rev().find(|(name, _)| name == "PATH").map(|(_, path)| OsString::from(path));
+        let path = path.or_else(|| std::env::var_os("PATH")).unwrap_or_else(|| program::PATH_DEFAULT.into());
+        let program = program::find(Path::new(&name), &path, &here).map_err(|e| refused(&spec.image, e))?;
+
+        let mut job = Job::new(program);
+        job.args = words.map(OsString::from).collect();
+        job.env = spec.env.iter().map(|(name, value)| (name.into(), value.into())).collect();
+        job.env.push((LABEL.into(), label.clone()));
+        job.cwd = spec.dir.as_ref().map(|_| PathBuf::from(&here));
+        job.stdin = if spec.pipes { hotfn_exec::Stdio::Pipe } else { hotfn_exec::Stdio::Null };
+        job.stdout = hotfn_exec::Stdio::Pipe;
+        job.stderr = hotfn_exec::Stdio::Pipe;
+        job.rlimits = self.rlimits.list();
+        Ok(job)
+    }
+}
+
+impl Driver for ProcessDriver {
+    fn start(&self, spec: Spec, log: LogLine) -> Doing<'_, Result<Box<dyn Container>, DriverError>> {
+        Box::pin(async move { Ok(Box::new(self.spawn(spec, log).await?) as Box<dyn Container>) })
+    }
+}
+
+/// A function's process, and its group.
+struct Process {
+    child: Child,
+    pipes: Mutex<Option<Ends>>,
+    /// One task a stream; each ends with its stream.
+    logs: Mutex<Vec<JoinHandle<()>>>,
+    strays: Strays,
+    label: OsString,
+}
+
+impl Container for Process {
+    fn pipes(&self) -> Option<Ends> {
+        self.pipes.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    fn exit(&self) -> Doing<'static, Exit> {
+        Box::pin(exit(&self.child))
+    }
+
+    fn freeze(&self) -> Doing<'_, Result<(), DriverError>> {
+        self.child.signal_group(Signal::STOP);
+        Box::pin(async { Ok(()) })
+    }
+
+    fn thaw(&self) -> Doing<'_, Result<(), DriverError>> {
+        self.child.signal_group(Signal::CONT);
+        Box::pin(async { Ok(()) })
+    }
+
+    fn end(&self, grace: Duration) -> Doing<'_, ()> {
+        Box::pin(async move {
+            self.child.end(grace).await;
+            self.strays.end(&self.label).await;
+            let logs = std::mem::take(&mut *self.logs.lock().unwrap_or_else(PoisonError::into_inner));
+            let read = async {
+                for log in logs {
+                    // One that panicked has lost lines, which is the log's loss alone.
+                    let _ = log.await;
+                }
+            };
+            let _ = tokio::time::timeout(LAST_LINES_PATIENCE, read).await;
+        })
+    }
+}
+
+impl std::fmt::Debug for Process {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Process").field("pid", &self.child.pid()).field("label", &self.label).finish_non_exhaustive()
+    }
+}
+
+fn exit(child: &Child) -> impl Future<Output = Exit> + Send + use<> {
+    let exit = child.exit();
+    async move {
+        match exit.await {
+            hotfn_exec::Exit::Code(code) => Exit::Code(code),
+            hotfn_exec::Exit::Signal(signal) => Exit::Signal(signal),
+        }
+    }
+}
+
+/// Whose fault it is that a process did not start: the image's, or the system's.
+fn refused(name: &str, e: SpawnError) -> DriverError {
+    match e {
+        SpawnError::Os { ref source, .. } => {
+            let kind = source.kind();
+            os("start a process", io::Error::new(kind, e))
+        }
+        e => image(name, with_cause(&e)),
+    }
+}
+
+fn with_cause(e: &dyn std::error::Error) -> String {
+    e.source().map_or_else(|| format!("does not start: {e}"), |cause| format!("does not start: {e}: {cause}"))
+}
+
+fn image(image: &str, why: impl Into<String>) -> DriverError {
+    DriverError::Image { image: image.to_owned(), why: why.into() }
+}
+
+fn os(what: &str, source: io::Error) -> DriverError {
+    DriverError::Os { what: format!("cannot {what}"), source }
+}

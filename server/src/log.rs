@@ -90,11 +90,8 @@ fn is_terminal() -> bool {
 }
 
 fn is_ours(metadata: &Metadata<'_>) -> bool {
-    metadata.target() != FUNCTIONS
+    metadata.target() != hotfn::log::TARGET
 }
-
-/// The target of the agent's events for lines that functions print.
-const FUNCTIONS: &str = "hotfn::function";
 
 struct BareLines;
 

@@ -29,7 +29,7 @@ pub struct Node {
 pub enum StartError {
     /// The agent could not start.
     #[error(transparent)]
-    Agent(#[from] hotfn::agent::StartError),
+    Agent(#[from] hotfn::StartError),
     /// The address cannot be listened on.
     #[error("cannot listen on {addr}")]
     Listen {

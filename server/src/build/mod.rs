@@ -67,10 +67,24 @@ pub async fn build(project: &Project) -> Result<Command, BuildError> {
     }
 }
 
-/// The image that starts this program with these arguments.
+/// The image that starts this program with these arguments, each quoted where it needs to be.
 #[must_use]
 pub fn image(words: &[String]) -> String {
-    format!("process:{}", words.join(" "))
+    let plain = |c: char| c.is_alphanumeric() || "-_./:=,+@%".contains(c);
+    let mut image = "process:".to_owned();
+    for (at, word) in words.iter().enumerate() {
+        if at > 0 {
+            image.push(' ');
+        }
+        if !word.is_empty() && word.chars().all(plain) {
+            image.push_str(word);
+        } else {
+            image.push('\'');
+            image.push_str(&word.replace('\'', r"'\''"));
+            image.push('\'');
+        }
+    }
+    image
 }
 
 /// A tool that works in `dir` and whose words go to standard error.
@@ -144,5 +158,20 @@ impl Fetched {
 
     fn noted(&self) -> Result<(), BuildError> {
         std::fs::write(&self.note, &self.wanted).map_err(io_error(format!("cannot write {}", self.note.display())))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_of_an_image_are_quoted_where_they_need_to_be() {
+        let check = |words: &[&str], expected: &str| {
+            let words: Vec<String> = words.iter().map(|&word| word.to_owned()).collect();
+            assert_eq!(image(&words), expected);
+        };
+        check(&["./func", "-x=1"], "process:./func -x=1");
+        check(&["/my dir/func", "it's", ""], r"process:'/my dir/func' 'it'\''s' ''");
     }
 }

@@ -5,7 +5,7 @@
 //! what it does is one call of the package's `main`, and that is what we make. A program with an
 //! entry of its own (`entrypoint: python3 func.py`) is run as it says.
 
-use super::{BuildError, Fetched, run, tool};
+use super::{BuildError, Fetched, OWN, run, tool};
 use crate::project::{Command, Project};
 
 pub(super) async fn build(project: &Project) -> Result<Command, BuildError> {
@@ -19,6 +19,8 @@ pub(super) async fn build(project: &Project) -> Result<Command, BuildError> {
         path = format!("{}:{path}", fetched.dir.display());
     }
     command.env.insert("PYTHONPATH".to_owned(), path);
+    let cache = project.dir.join(OWN).join("pycache").to_string_lossy().into_owned();
+    command.env.insert("PYTHONPYCACHEPREFIX".to_owned(), cache);
     // What a function prints belongs to the call at hand, not to whenever a buffer is full.
     command.env.insert("PYTHONUNBUFFERED".to_owned(), "1".to_owned());
     Ok(command)
@@ -29,9 +31,9 @@ const REQUIREMENTS: &str = "requirements.txt";
 async fn fetch(project: &Project, fetched: &Fetched) -> Result<(), BuildError> {
     let into = fetched.cleared()?;
     let mut pip = tool("python3", &project.dir);
-    pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-warn-script-location"])
-        .args(["--requirement", REQUIREMENTS, "--target"])
-        .arg(into);
+    pip.args(["-m", "pip", "install", "--quiet", "--requirement", REQUIREMENTS, "--target"]).arg(into);
+    // As variables, for not every version knows them as flags.
+    pip.envs([("PIP_DISABLE_PIP_VERSION_CHECK", "1"), ("PIP_ROOT_USER_ACTION", "ignore")]);
     run(pip, "pip install").await?;
     fetched.noted()
 }
@@ -50,8 +52,7 @@ fn words(entrypoint: Option<&str>) -> Vec<String> {
     }
 }
 
-/// Without a blank, since an image's words are divided by them.
-const FDK_MAIN: &str = "__import__('fdk.scripts.fdk',fromlist=['main']).main()";
+const FDK_MAIN: &str = "from fdk.scripts.fdk import main; main()";
 
 #[cfg(test)]
 mod tests {

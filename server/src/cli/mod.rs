@@ -27,7 +27,7 @@ pub struct Cli {
     /// Threads that serve; 1 is a good choice for a small machine [default: one for each CPU]
     #[arg(long, global = true, value_name = "N")]
     threads: Option<NonZeroUsize>,
-    /// error, warn, info, debug, trace, or a filter such as hotfn=debug [default: info; warn for one call]
+    /// error, warn, info, debug, trace, or a filter such as hotfn=debug [default: info for serve, else warn]
     #[arg(long, global = true, value_name = "LEVEL")]
     log_level: Option<String>,
     /// How log lines look [default: text]
@@ -77,9 +77,8 @@ impl Cli {
     fn try_run(self) -> anyhow::Result<ExitCode> {
         let (quiet, lines) = match self.command {
             Command::Serve(_) => ("info", FunctionLines::Events),
-            Command::Dev(_) => ("info", FunctionLines::Bare),
-            // Whoever makes one call wants its answer, and what the function prints.
-            Command::Invoke(_) | Command::Run(_) => ("warn", FunctionLines::Bare),
+            // A person sees answers and what the function prints; of the rest only what is wrong.
+            Command::Dev(_) | Command::Invoke(_) | Command::Run(_) => ("warn", FunctionLines::Bare),
         };
         log::start(self.log_level.as_deref(), self.log_format, quiet, lines).map_err(Usage::of)?;
         let runtime = runtime(self.threads)?;

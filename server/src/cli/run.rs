@@ -63,8 +63,9 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
 /// What a shell reports of a program that ended by SIGINT.
 const INTERRUPTED: u8 = 130;
 
-/// The call is over or given up: nothing is worth waiting for but the container's own end.
-const DRAIN_PATIENCE: Duration = Duration::ZERO;
+/// The call is over or given up, so this only waits for the container's own end, which the agent
+/// bounds: TERM, a grace, KILL.
+const DRAIN_PATIENCE: Duration = Duration::from_secs(10);
 
 async fn function(args: &Args) -> anyhow::Result<Function> {
     let mut function = match &args.dir {

@@ -4,8 +4,6 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::Context as _;
-
 use super::Usage;
 use super::signals::Signals;
 use crate::config::{self, Settings, env};
@@ -39,8 +37,10 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
 
 /// Starts a node; if its address is taken, says which `flag` would choose another.
 pub(super) async fn start(settings: &Settings, functions: Vec<config::Deployment>, flag: &str) -> anyhow::Result<Node> {
-    match Node::start(settings, functions).await {
-        Err(e @ StartError::Listen { .. }) => Err(e).with_context(|| format!("choose another address with {flag}")),
-        outcome => Ok(outcome?),
-    }
+    Node::start(settings, functions).await.map_err(|e| match e {
+        StartError::Listen { addr, source } => {
+            anyhow::Error::from(source).context(format!("cannot listen on {addr}; choose another address with {flag}"))
+        }
+        StartError::Agent(e) => e.into(),
+    })
 }

@@ -30,6 +30,7 @@ use hotfn::Function;
 use hotfn_protocols::Format;
 
 use super::function as limit;
+use super::place::Place;
 use super::{Deployment, Refused, Settings};
 use crate::front::Trigger;
 
@@ -252,63 +253,6 @@ struct Owners {
 fn set<T>(knob: &mut T, value: Option<T>) {
     if let Some(value) = value {
         *knob = value;
-    }
-}
-
-/// Finds lines and keys in the text, to tell a person where to look.
-struct Place<'a> {
-    text: &'a str,
-    path: &'a Path,
-}
-
-impl Place<'_> {
-    fn refuse(&self, at: usize, what: impl Into<String>) -> Refused {
-        Refused { file: self.path.to_owned(), line: self.line(at), key: self.key(at), what: what.into() }
-    }
-
-    fn check<V, T>(&self, value: &Spanned<V>, rule: impl FnOnce(&V) -> Result<T, String>) -> Result<T, Refused> {
-        rule(value.get_ref()).map_err(|what| self.refuse(value.span().start, what))
-    }
-
-    fn number(
-        &self,
-        value: Option<Spanned<i64>>,
-        range: RangeInclusive<u64>,
-        unit: &str,
-    ) -> Result<Option<u64>, Refused> {
-        value.map(|value| self.check(&value, |&v| limit::within(v, range, unit))).transpose()
-    }
-
-    fn line(&self, at: usize) -> usize {
-        self.before(at).matches('\n').count() + 1
-    }
-
-    /// The key whose value is at `at`. It stands before the value on the same line, or, as an
-    /// array may run over many lines, on one above; a table as a whole is named by its header.
-    fn key(&self, at: usize) -> String {
-        let line = self.before(at).rfind('\n').map_or(0, |newline| newline + 1);
-        let own = self.text[line..].lines().next();
-        let above = self.text[..line].lines().rev();
-        own.into_iter().chain(above).find_map(key_of).unwrap_or_default().to_owned()
-    }
-
-    /// A path in the file, which is relative to the file's folder.
-    fn beside(&self, path: &Path) -> PathBuf {
-        self.path.parent().map_or_else(|| path.to_owned(), |folder| folder.join(path))
-    }
-
-    fn before(&self, at: usize) -> &str {
-        &self.text[..self.text.floor_char_boundary(at)]
-    }
-}
-
-fn key_of(line: &str) -> Option<&str> {
-    let line = line.trim();
-    let is_header = line.starts_with('[') && line.ends_with(']');
-    let is_element = line.ends_with(',') || line.starts_with(']');
-    match line.split_once('=') {
-        Some((key, _)) if !is_element => Some(key.trim()),
-        _ => is_header.then_some(line),
     }
 }
 

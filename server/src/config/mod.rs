@@ -8,6 +8,7 @@
 pub mod env;
 pub mod file;
 pub mod function;
+mod place;
 mod settings;
 
 use std::path::PathBuf;

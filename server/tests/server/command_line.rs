@@ -1,7 +1,7 @@
 //! What the binary says to people who get it wrong.
 
 use std::fs;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 fn hotfn(args: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_hotfn")).args(args).output().unwrap()
@@ -43,6 +43,44 @@ fn wrong_usage_is_told_what_would_be_right() {
     refused(&["invoke", "ftp://x/"], 2, "write it as http://HOST:PORT/invoke/ID");
     refused(&["invoke", "http://127.0.0.1:1/"], 1, "is a node listening there?");
     refused(&["--log-level", "a=b=c", "invoke", "http://127.0.0.1:1/"], 2, "log level \"a=b=c\"");
+}
+
+#[test]
+fn a_port_that_is_taken_is_told_with_the_flag_for_another() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let addr = taken.local_addr().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("hotfn.toml");
+    fs::write(&file, "").unwrap();
+    let said = format!("cannot listen on {addr}; choose another address with --listen: ");
+    refused(&["serve", "--config", file.to_str().unwrap(), "--listen", &addr.to_string()], 1, &said);
+    fs::write(folder.path().join("func.yaml"), "runtime: executable\nentrypoint: cat\n").unwrap();
+    refused(&["dev", folder.path().to_str().unwrap(), "--port", &addr.port().to_string()], 1, "with --port: ");
+}
+
+#[test]
+fn a_function_is_called_once_and_its_words_kept_apart_from_its_answer() {
+    let script = "echo to the log >&2; cat; echo \" $NAME\"";
+    let output = hotfn(&["run", "--format", "default", "-e", "NAME=Ada", "-d", "hi", "--", "/bin/sh", "-c", script]);
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), "hi Ada\n");
+    assert_eq!(String::from_utf8(output.stderr).unwrap(), "to the log\n");
+    assert_eq!(output.status.code(), Some(0));
+    refused(&["run", "--format", "default", "--", "/bin/sh", "-c", "exit 3"], 1, "hotfn: exited: ");
+}
+
+#[test]
+fn a_reader_who_has_had_enough_is_no_failure() {
+    let script = "head -c 10000000 /dev/zero";
+    let mut child = Command::new(env!("CARGO_BIN_EXE_hotfn"))
+        .args(["run", "--format", "default", "--", "/bin/sh", "-c", script])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(String::from_utf8(output.stderr).unwrap(), "");
+    assert_eq!(output.status.code(), Some(0));
 }
 
 #[test]

@@ -1,0 +1,69 @@
+//! Where in a config file something stands, in a person's words: line and key.
+
+use std::ops::RangeInclusive;
+use std::path::{Path, PathBuf};
+
+use toml::Spanned;
+
+use super::{Refused, function as limit};
+
+/// Finds lines and keys in the text, to tell a person where to look.
+pub(super) struct Place<'a> {
+    pub(super) text: &'a str,
+    pub(super) path: &'a Path,
+}
+
+impl Place<'_> {
+    pub(super) fn refuse(&self, at: usize, what: impl Into<String>) -> Refused {
+        Refused { file: self.path.to_owned(), line: self.line(at), key: self.key(at), what: what.into() }
+    }
+
+    pub(super) fn check<V, T>(
+        &self,
+        value: &Spanned<V>,
+        rule: impl FnOnce(&V) -> Result<T, String>,
+    ) -> Result<T, Refused> {
+        rule(value.get_ref()).map_err(|what| self.refuse(value.span().start, what))
+    }
+
+    pub(super) fn number(
+        &self,
+        value: Option<Spanned<i64>>,
+        range: RangeInclusive<u64>,
+        unit: &str,
+    ) -> Result<Option<u64>, Refused> {
+        value.map(|value| self.check(&value, |&v| limit::within(v, range, unit))).transpose()
+    }
+
+    pub(super) fn line(&self, at: usize) -> usize {
+        self.before(at).matches('\n').count() + 1
+    }
+
+    /// The key whose value is at `at`. It stands before the value on the same line, or, as an
+    /// array may run over many lines, on one above; a table as a whole is named by its header.
+    pub(super) fn key(&self, at: usize) -> String {
+        let line = self.before(at).rfind('\n').map_or(0, |newline| newline + 1);
+        let own = self.text[line..].lines().next();
+        let above = self.text[..line].lines().rev();
+        own.into_iter().chain(above).find_map(key_of).unwrap_or_default().to_owned()
+    }
+
+    /// A path in the file, which is relative to the file's folder.
+    pub(super) fn beside(&self, path: &Path) -> PathBuf {
+        self.path.parent().map_or_else(|| path.to_owned(), |folder| folder.join(path))
+    }
+
+    fn before(&self, at: usize) -> &str {
+        &self.text[..self.text.floor_char_boundary(at)]
+    }
+}
+
+fn key_of(line: &str) -> Option<&str> {
+    let line = line.trim();
+    let is_header = line.starts_with('[') && line.ends_with(']');
+    let is_element = line.ends_with(',') || line.starts_with(']');
+    match line.split_once('=') {
+        Some((key, _)) if !is_element => Some(key.trim()),
+        _ => is_header.then_some(line),
+    }
+}

@@ -95,7 +95,7 @@ fn group_of<'a>(groups: &'a str, mount: &Mount<'_>) -> Option<&'a str> {
 /// one that lies outside of what is shown: then the mount's own group is the nearest there is.
 fn levels(root: &Path, mount: &Mount<'_>, group: &str) -> Vec<PathBuf> {
     let top = root.join(mount.place.trim_start_matches('/'));
-    let within = Path::new(group).strip_prefix(mount.group).unwrap_or(Path::new(""));
+    let within = Path::new(group).strip_prefix(mount.group).unwrap_or_else(|_| Path::new(""));
     let within = if group.split('/').any(|part| part == "..") { Path::new("") } else { within };
     within.ancestors().map(|part| top.join(part)).collect()
 }

@@ -128,6 +128,14 @@ impl Process {
         self.pidfd.as_fd()
     }
 
+    /// Ends it without anybody having heard of it. Called by the supervisor's thread alone.
+    pub(crate) fn abandon(&self) {
+        self.signal_group(Signal::KILL);
+        let mut reaped = self.reaped.lock().unwrap_or_else(PoisonError::into_inner);
+        let _ = rustix::process::waitid(WaitId::PidFd(self.pidfd.as_fd()), WaitIdOptions::EXITED);
+        *reaped = true;
+    }
+
     fn signal_group(&self, signal: Signal) {
         let reaped = self.reaped.lock().unwrap_or_else(PoisonError::into_inner);
         if !*reaped {

@@ -63,18 +63,19 @@ impl SpawnError {
 
     /// Tells apart what `execve` lumps together. The working directory is open by then, so it is
     /// never the reason.
-    pub(crate) fn exec(job: &Job, source: io::Error) -> Self {
+    pub(crate) fn exec(job: &Job, errno: Errno) -> Self {
+        let source = io::Error::from(errno);
         let file = job.cwd.as_deref().map_or_else(|| job.program.clone(), |cwd| cwd.join(&job.program));
         let program = job.program.clone();
-        let why = match Errno::from_io_error(&source) {
-            Some(Errno::NOENT | Errno::NOTDIR) if file.symlink_metadata().is_err() => {
+        let why = match errno {
+            Errno::NOENT | Errno::NOTDIR if file.symlink_metadata().is_err() => {
                 return Self::NotFound { program, path: None };
             }
-            Some(Errno::NOENT) => "the interpreter or loader that it names is missing",
-            Some(Errno::ACCESS) if file.is_dir() => "it is a directory",
-            Some(Errno::ACCESS) => "it may not be executed",
-            Some(Errno::NOEXEC | Errno::LIBBAD) => "it is not a program for this machine",
-            Some(Errno::TXTBSY) => "it is being written",
+            Errno::NOENT => "the interpreter or loader that it names is missing",
+            Errno::ACCESS if file.is_dir() => "it is a directory",
+            Errno::ACCESS => "it may not be executed",
+            Errno::NOEXEC | Errno::LIBBAD => "it is not a program for this machine, nor a script that begins with #!",
+            Errno::TXTBSY => "it is being written",
             _ => return Self::os(job, "run it", source),
         };
         Self::NotExecutable { program, why, source }

@@ -1,10 +1,10 @@
 //! The one thread that forks.
 
-use std::collections::HashMap;
-use std::fs::File;
+use std::collections::{BTreeMap, HashMap};
+use std::ffi::CString;
 use std::io;
-use std::os::fd::OwnedFd;
-use std::process::{Command, Stdio as StdStdio};
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 
 use rustix::event::epoll::{self, EventData, EventFlags};
@@ -12,11 +12,11 @@ use rustix::event::{EventfdFlags, eventfd};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use rustix::pipe::PipeFlags;
-use rustix::process::{Pid, PidfdFlags, Resource, Rlimit, Signal};
+use rustix::process::{Pid, Resource, Rlimit};
 use tokio::sync::oneshot;
 
 use crate::child::Process;
-use crate::sys::{self, Setup};
+use crate::sys::{self, Launch, Stack, Step};
 use crate::{Child, Job, SpawnError, Stdio};
 
 /// Starts and reaps child processes. Cheap to clone: there is one thread in a program, however
@@ -67,7 +67,7 @@ impl Supervisor {
         let bell = Arc::new(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?);
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
         epoll::add(&epoll, &bell, EventData::new_u64(BELL), EventFlags::IN)?;
-        let room = Room { epoll, bell: Arc::clone(&bell), queue, children: HashMap::new() };
+        let room = Room { epoll, bell: Arc::clone(&bell), queue, children: HashMap::new(), stack: Stack::new()? };
         std::thread::Builder::new().name("supervisor".to_owned()).spawn(move || room.run())?;
         Ok(one.insert(Self { orders, bell }).clone())
     }
@@ -93,10 +93,14 @@ struct Room {
     bell: Arc<OwnedFd>,
     queue: mpsc::Receiver<Order>,
     children: HashMap<u64, Arc<Process>>,
+    /// Where a child stands until it has become its program; one at a time.
+    stack: Stack,
 }
 
 impl Room {
     fn run(mut self) {
+        // Also of those that it starts: they must not run our handlers while they have our memory.
+        sys::block_all_signals().expect("a thread may always block signals");
         let mut events = Vec::with_capacity(EVENTS_MAX);
         loop {
             events.clear();
@@ -128,32 +132,24 @@ impl Room {
     }
 
     fn spawn(&mut self, job: &Job) -> Result<Spawned, SpawnError> {
-        let mut command = Command::new(&job.program);
-        command.args(&job.args).env_clear().envs(job.env.iter().map(|(name, value)| (name, value)));
-        let (stdin, theirs) = stream(job, job.stdin, Flow::In)?;
-        command.stdin(theirs);
-        let (stdout, theirs) = stream(job, job.stdout, Flow::Out)?;
-        command.stdout(theirs);
-        let (stderr, theirs) = stream(job, job.stderr, Flow::Out)?;
-        command.stderr(theirs);
-        sys::prepare(&mut command, setup(job)?);
+        let (stdin, their_stdin) = stream(job, job.stdin, Flow::In)?;
+        let (stdout, their_stdout) = stream(job, job.stdout, Flow::Out)?;
+        let (stderr, their_stderr) = stream(job, job.stderr, Flow::Out)?;
+        let launch = launch(job, [their_stdin, their_stdout, their_stderr])?;
 
-        let started = command.spawn().map_err(|e| SpawnError::exec(job, e))?;
-        let pid = i32::try_from(started.id()).ok().and_then(Pid::from_raw).expect("a child's pid is a pid");
-        let process = Arc::new(self.adopt(job, pid)?);
+        let started = sys::launch(&launch, &mut self.stack);
+        let (pid, pidfd) = started.map_err(|failed| match failed.step {
+            Step::Exec => SpawnError::exec(job, failed.errno),
+            step => SpawnError::os(job, step.what(), failed.errno),
+        })?;
+        let watched = epoll::add(&self.epoll, &pidfd, EventData::new_u64(token(pid)), EventFlags::IN);
+        let process = Arc::new(Process::new(pid, pidfd));
+        if let Err(e) = watched {
+            process.abandon();
+            return Err(SpawnError::os(job, "watch over it", e));
+        }
         self.children.insert(token(pid), Arc::clone(&process));
         Ok(Spawned { child: Child::new(process), stdin, stdout, stderr })
-    }
-
-    /// Takes charge of a process just forked. It is not reaped yet, so its number is its own.
-    fn adopt(&self, job: &Job, pid: Pid) -> Result<Process, SpawnError> {
-        let watched = rustix::process::pidfd_open(pid, PidfdFlags::empty())
-            .and_then(|fd| epoll::add(&self.epoll, &fd, EventData::new_u64(token(pid)), EventFlags::IN).map(|()| fd));
-        watched.map(|fd| Process::new(pid, fd)).map_err(|e| {
-            let _ = rustix::process::kill_process_group(pid, Signal::KILL);
-            let _ = rustix::process::waitpid(Some(pid), rustix::process::WaitOptions::empty());
-            SpawnError::os(job, "watch over it", e)
-        })
     }
 }
 
@@ -167,15 +163,18 @@ enum Flow {
     Out,
 }
 
-/// Our end and theirs.
-fn stream(job: &Job, kind: Stdio, flow: Flow) -> Result<(Option<OwnedFd>, StdStdio), SpawnError> {
-    match kind {
-        Stdio::Null => Ok((None, StdStdio::null())),
-        Stdio::Pipe => {
-            let ends = pipe(flow).map_err(|e| SpawnError::os(job, "make a pipe", e))?;
-            Ok((Some(ends.0), File::from(ends.1).into()))
-        }
-    }
+/// Our end, if there is one, and theirs.
+fn stream(job: &Job, kind: Stdio, flow: Flow) -> Result<(Option<OwnedFd>, OwnedFd), SpawnError> {
+    let ends = match kind {
+        Stdio::Null => null().map(|null| (None, null)),
+        Stdio::Pipe => pipe(flow).map(|(ours, theirs)| (Some(ours), theirs)),
+    };
+    let ends = ends.and_then(|(ours, theirs)| Ok((ours, above_standard(theirs)?)));
+    ends.map_err(|e| SpawnError::os(job, "make its standard streams", e))
+}
+
+fn null() -> Result<OwnedFd, Errno> {
+    rustix::fs::open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())
 }
 
 fn pipe(flow: Flow) -> Result<(OwnedFd, OwnedFd), Errno> {
@@ -189,9 +188,24 @@ fn pipe(flow: Flow) -> Result<(OwnedFd, OwnedFd), Errno> {
     Ok((ours, theirs))
 }
 
-fn setup(job: &Job) -> Result<Setup, SpawnError> {
-    Ok(Setup {
+/// The same, with a number that is not one of the three it may have to become: a program that has
+/// closed its own standard streams gets those numbers for whatever it opens next.
+fn above_standard(fd: OwnedFd) -> Result<OwnedFd, Errno> {
+    if fd.as_raw_fd() > 2 { Ok(fd) } else { rustix::io::fcntl_dupfd_cloexec(&fd, 3) }
+}
+
+fn launch(job: &Job, stdio: [OwnedFd; 3]) -> Result<Launch, SpawnError> {
+    let c = |bytes: Vec<u8>| CString::new(bytes).map_err(|e| SpawnError::os(job, "pass it a text with a NUL", e));
+    let program = c(job.program.as_os_str().as_bytes().to_vec())?;
+    let args = job.args.iter().map(|arg| c(arg.as_bytes().to_vec()));
+    let env: BTreeMap<_, _> = job.env.iter().map(|(name, value)| (name, value)).collect();
+    let env = env.into_iter().map(|(name, value)| c([name.as_bytes(), b"=", value.as_bytes()].concat()));
+    Ok(Launch {
         parent: rustix::process::getpid(),
+        args: std::iter::once(Ok(program.clone())).chain(args).collect::<Result<_, _>>()?,
+        program,
+        env: env.collect::<Result<_, _>>()?,
+        stdio,
         rlimits: job.rlimits.iter().map(|(resource, value)| (*resource, limit(*resource, *value))).collect(),
         no_new_privs: job.no_new_privs,
         cwd: cwd(job)?,

@@ -1,75 +1,191 @@
-//! What a child does between fork and exec.
+//! From a job made ready to a process that runs it.
 //!
-//! Nothing here allocates, locks or touches memory that another thread may have held when we
-//! forked: system calls only, on values made ready before.
+//! The child is not forked but cloned with our memory, as `posix_spawn` does: until it has become
+//! the program it runs on our pages, on a stack of its own, while the thread that made it stands
+//! still. Nothing is copied, however large we are, and no page of ours is write-protected only for
+//! every thread to fault on it afterwards, as after a fork. The price is the care taken below: the
+//! child makes system calls on values that were ready before, and nothing else; it allocates
+//! nothing, takes no lock, and no signal reaches it before all dispositions are the default ones.
 #![allow(unsafe_code)]
 
+use std::cell::Cell;
+use std::ffi::{CStr, CString};
 use std::io;
-use std::os::fd::OwnedFd;
-use std::os::unix::process::CommandExt;
-use std::process::Command;
+use std::os::fd::{FromRawFd, OwnedFd};
+use std::ptr;
 
 use rustix::io::Errno;
 use rustix::process::{Pid, Resource, Rlimit, Signal};
 
-/// All that is needed to make a freshly forked child fit to become the program.
-pub(crate) struct Setup {
+/// A job with everything ready that its process needs.
+pub(crate) struct Launch {
     pub(crate) parent: Pid,
+    pub(crate) program: CString,
+    /// Its name and its arguments.
+    pub(crate) args: Vec<CString>,
+    /// `NAME=VALUE`.
+    pub(crate) env: Vec<CString>,
+    /// What becomes its descriptors 0, 1 and 2. None of them is one of these already.
+    pub(crate) stdio: [OwnedFd; 3],
     pub(crate) rlimits: Vec<(Resource, Rlimit)>,
     pub(crate) no_new_privs: bool,
     pub(crate) cwd: Option<OwnedFd>,
 }
 
-/// Has the child of `command` run `setup` before it becomes the program.
-pub(crate) fn prepare(command: &mut Command, setup: Setup) {
-    // SAFETY: `Setup::run` makes system calls on values that were built before the fork, and
-    // nothing else: it takes no lock and allocates nothing, on success and on failure alike (an
-    // `io::Error` of an errno holds no memory).
-    unsafe { command.pre_exec(move || setup.run().map_err(io::Error::from)) };
+/// What the child did not get done, and the system's answer.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Failed {
+    pub(crate) step: Step,
+    pub(crate) errno: Errno,
 }
 
-impl Setup {
-    /// In the order in which nothing undoes what came before: leaving our session first, giving up
-    /// descriptors last.
-    fn run(&self) -> Result<(), Errno> {
-        rustix::process::setsid()?;
-        // Set before asking, so that a parent who dies in between is noticed one way or the other.
+/// What the child does, in this order: what cannot be undone by a later step comes first, and what
+/// would be in the way of one comes last.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Step {
+    Clone,
+    Session,
+    ParentDeath,
+    Limits,
+    Privileges,
+    Signals,
+    Directory,
+    Streams,
+    Descriptors,
+    Exec,
+}
+
+impl Step {
+    /// As a verb.
+    pub(crate) fn what(self) -> &'static str {
+        match self {
+            Self::Clone => "make a process",
+            Self::Session => "give it a session of its own",
+            Self::ParentDeath => "have it die with us",
+            Self::Limits => "set its limits",
+            Self::Privileges => "keep it from gaining privileges",
+            Self::Signals => "reset its signals",
+            Self::Directory => "enter its working directory",
+            Self::Streams => "connect its standard streams",
+            Self::Descriptors => "close our descriptors in it",
+            Self::Exec => "run it",
+        }
+    }
+}
+
+/// Starts the process. When this returns it is the program, or has failed and is gone.
+pub(crate) fn launch(launch: &Launch, stack: &mut Stack) -> Result<(Pid, OwnedFd), Failed> {
+    let birth = Birth { launch, args: pointers(&launch.args), env: pointers(&launch.env), failed: Cell::new(None) };
+    let mut pidfd: libc::c_int = -1;
+    let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_PIDFD | libc::SIGCHLD;
+    // SAFETY: `be_born` has the signature that `clone` asks for and never returns to a caller's
+    // frame. `stack` is mapped, writable, aligned, and ours alone: it is borrowed exclusively, and
+    // with CLONE_VFORK this call does not return before the child has let go of it, by `execve` or
+    // `_exit`. `birth` and all that it points to live until then for the same reason, and while
+    // the child uses it this thread stands still, so that its `Cell` is never used by two at once.
+    // `pidfd` is a valid place for the descriptor that CLONE_PIDFD writes.
+    let pid =
+        unsafe { libc::clone(be_born, stack.top(), flags, ptr::from_ref(&birth).cast_mut().cast(), &raw mut pidfd) };
+    let Some(pid) = Pid::from_raw(pid.max(0)) else {
+        return Err(Failed { step: Step::Clone, errno: last_errno() });
+    };
+    // SAFETY: the call succeeded, so the kernel has put a new descriptor there that nobody owns.
+    let pidfd = unsafe { OwnedFd::from_raw_fd(pidfd) };
+    match birth.failed.get() {
+        None => Ok((pid, pidfd)),
+        Some(failed) => {
+            // It has ended; this only takes its entry away.
+            let _ = rustix::process::waitpid(Some(pid), rustix::process::WaitOptions::empty());
+            Err(failed)
+        }
+    }
+}
+
+/// What the child is given.
+struct Birth<'a> {
+    launch: &'a Launch,
+    args: Vec<*const libc::c_char>,
+    env: Vec<*const libc::c_char>,
+    failed: Cell<Option<Failed>>,
+}
+
+/// The child's first and last function of ours.
+extern "C" fn be_born(birth: *mut libc::c_void) -> libc::c_int {
+    // SAFETY: `launch` passes a `Birth` that outlives this function, and touches it no more until
+    // this process has become another or has ended.
+    let birth = unsafe { &*birth.cast::<Birth<'_>>() };
+    birth.failed.set(Some(birth.grow_up()));
+    // SAFETY: ends this process without running anything of our program's on the way.
+    unsafe { libc::_exit(127) }
+}
+
+impl Birth<'_> {
+    /// Returns only if it fails.
+    fn grow_up(&self) -> Failed {
+        let done = |step, done: Result<(), Errno>| done.map_err(|errno| Failed { step, errno });
+        let ready = done(Step::Session, rustix::process::setsid().map(drop))
+            .and_then(|()| done(Step::ParentDeath, self.die_with_parent()))
+            .and_then(|()| done(Step::Limits, self.limit()))
+            .and_then(|()| done(Step::Privileges, self.give_up_privileges()))
+            .and_then(|()| done(Step::Signals, signals_as_at_birth()))
+            .and_then(|()| done(Step::Directory, self.enter_directory()))
+            .and_then(|()| done(Step::Streams, self.connect_streams()))
+            .and_then(|()| done(Step::Descriptors, close_on_exec_from(3)));
+        match ready {
+            Err(failed) => failed,
+            Ok(()) => Failed { step: Step::Exec, errno: self.exec() },
+        }
+    }
+
+    /// Set before asking, so that a parent who dies in between is noticed one way or the other.
+    fn die_with_parent(&self) -> Result<(), Errno> {
         rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
-        if rustix::process::getppid() != Some(self.parent) {
-            return Err(Errno::SRCH);
-        }
-        for (resource, limit) in &self.rlimits {
-            rustix::process::setrlimit(*resource, *limit)?;
-        }
-        if self.no_new_privs {
-            rustix::thread::set_no_new_privs(true)?;
-        }
-        signals_as_at_birth();
-        if let Some(cwd) = &self.cwd {
-            rustix::process::fchdir(cwd)?;
-        }
-        close_on_exec_from(3)
+        if rustix::process::getppid() == Some(self.launch.parent) { Ok(()) } else { Err(Errno::SRCH) }
+    }
+
+    fn limit(&self) -> Result<(), Errno> {
+        self.launch.rlimits.iter().try_for_each(|(resource, limit)| rustix::process::setrlimit(*resource, *limit))
+    }
+
+    fn give_up_privileges(&self) -> Result<(), Errno> {
+        if self.launch.no_new_privs { rustix::thread::set_no_new_privs(true) } else { Ok(()) }
+    }
+
+    fn enter_directory(&self) -> Result<(), Errno> {
+        self.launch.cwd.as_ref().map_or(Ok(()), rustix::process::fchdir)
+    }
+
+    fn connect_streams(&self) -> Result<(), Errno> {
+        let [stdin, stdout, stderr] = &self.launch.stdio;
+        rustix::stdio::dup2_stdin(stdin)?;
+        rustix::stdio::dup2_stdout(stdout)?;
+        rustix::stdio::dup2_stderr(stderr)
+    }
+
+    fn exec(&self) -> Errno {
+        // SAFETY: the program is a C string, the two lists end in a null pointer and hold pointers
+        // to C strings of `launch`, all of which live until this process ends.
+        unsafe { libc::execve(self.launch.program.as_ptr(), self.args.as_ptr(), self.env.as_ptr()) };
+        last_errno()
     }
 }
 
 /// Has every descriptor from `first` on closed by `exec`. Descriptors that we open are marked so
 /// anyway; this is for those that we inherited, or that a library was careless with.
 fn close_on_exec_from(first: libc::c_uint) -> Result<(), Errno> {
-    // SAFETY: the call takes three integers and touches no memory. Marking a descriptor does not
-    // close it, so whoever owns one here, as the standard library its error pipe, still has it.
+    // SAFETY: the call takes three integers, touches no memory, and changes this process alone.
     let answer = unsafe { libc::syscall(libc::SYS_close_range, first, libc::c_uint::MAX, libc::CLOSE_RANGE_CLOEXEC) };
-    if answer == 0 { Ok(()) } else { Err(Errno::from_io_error(&io::Error::last_os_error()).unwrap_or(Errno::IO)) }
+    if answer == 0 { Ok(()) } else { Err(last_errno()) }
 }
 
-/// No signal blocked, none ignored: `exec` resets handlers, but hands these two down.
-fn signals_as_at_birth() {
-    // SAFETY: `set` is a plain set of bits that `sigemptyset` initialises before it is read, and
-    // both calls are async-signal-safe. No thread but this one exists in a forked child.
-    unsafe {
-        let mut set = std::mem::MaybeUninit::<libc::sigset_t>::uninit();
-        libc::sigemptyset(set.as_mut_ptr());
-        libc::sigprocmask(libc::SIG_SETMASK, set.as_ptr(), std::ptr::null_mut());
-    }
+/// The highest signal of Linux.
+const SIGNAL_MAX: libc::c_int = 64;
+/// A set of them, one bit each.
+const SIGNAL_SET_BYTES: usize = 8;
+
+/// No signal ignored and none blocked, in this order: with our handlers gone, one that has waited
+/// cannot run code of ours.
+fn signals_as_at_birth() -> Result<(), Errno> {
     // The kernel's own structure and call: the C library's refuses the signals that it keeps for
     // itself, and those are inherited like any other. All zero is the default action, nothing masked.
     let default = [0_u64; 4];
@@ -77,12 +193,75 @@ fn signals_as_at_birth() {
         // SAFETY: `default` is at least as large as the kernel's `sigaction` and lives through the
         // call, which reads it and writes nothing. KILL and STOP are refused without effect.
         unsafe {
-            libc::syscall(libc::SYS_rt_sigaction, signal, default.as_ptr(), std::ptr::null::<u64>(), SIGNAL_SET_BYTES);
+            libc::syscall(libc::SYS_rt_sigaction, signal, default.as_ptr(), ptr::null::<u64>(), SIGNAL_SET_BYTES);
         }
+    }
+    set_blocked(0)
+}
+
+/// Blocks every signal for the calling thread. The thread that launches needs that: a handler that
+/// ran in a child which still has our memory would do our work a second time.
+pub(crate) fn block_all_signals() -> Result<(), Errno> {
+    set_blocked(u64::MAX)
+}
+
+fn set_blocked(set: u64) -> Result<(), Errno> {
+    // SAFETY: `set` is as large as is said and lives through the call, which reads it and writes
+    // nothing. Only the calling thread's mask changes.
+    let answer = unsafe {
+        libc::syscall(libc::SYS_rt_sigprocmask, libc::SIG_SETMASK, &raw const set, ptr::null::<u64>(), SIGNAL_SET_BYTES)
+    };
+    if answer == 0 { Ok(()) } else { Err(last_errno()) }
+}
+
+fn pointers(strings: &[CString]) -> Vec<*const libc::c_char> {
+    strings.iter().map(|string| CStr::as_ptr(string)).chain([ptr::null()]).collect()
+}
+
+fn last_errno() -> Errno {
+    Errno::from_io_error(&io::Error::last_os_error()).unwrap_or(Errno::IO)
+}
+
+/// A child's stack, until it has become its program.
+pub(crate) struct Stack {
+    base: *mut libc::c_void,
+}
+
+// SAFETY: the mapping is owned by this value alone and tied to no thread.
+unsafe impl Send for Stack {}
+
+impl Stack {
+    /// A debug build is the one that needs some of it.
+    const BYTES: usize = 256 << 10;
+    /// Not to be touched: what grows too far ends there and not in somebody's memory.
+    const GUARD_BYTES: usize = 64 << 10;
+
+    pub(crate) fn new() -> io::Result<Self> {
+        let protection = libc::PROT_READ | libc::PROT_WRITE;
+        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_STACK;
+        // SAFETY: asks for new pages wherever the kernel has room; nothing of ours is there.
+        let base = unsafe { libc::mmap(ptr::null_mut(), Self::GUARD_BYTES + Self::BYTES, protection, flags, -1, 0) };
+        if base == libc::MAP_FAILED {
+            return Err(io::Error::last_os_error());
+        }
+        let stack = Self { base };
+        // SAFETY: the lower end of the mapping just made, whole pages of any size in use.
+        if unsafe { libc::mprotect(base, Self::GUARD_BYTES, libc::PROT_NONE) } != 0 {
+            return Err(io::Error::last_os_error());
+        }
+        Ok(stack)
+    }
+
+    /// Where it starts: stacks grow down. As aligned as a page.
+    fn top(&mut self) -> *mut libc::c_void {
+        // SAFETY: one past the end of the mapping.
+        unsafe { self.base.byte_add(Self::GUARD_BYTES + Self::BYTES) }
     }
 }
 
-/// The highest signal of Linux.
-const SIGNAL_MAX: libc::c_int = 64;
-/// A set of them, one bit each.
-const SIGNAL_SET_BYTES: usize = 8;
+impl Drop for Stack {
+    fn drop(&mut self) {
+        // SAFETY: the very mapping that `new` made, which nobody else knows of.
+        unsafe { libc::munmap(self.base, Self::GUARD_BYTES + Self::BYTES) };
+    }
+}

@@ -228,6 +228,16 @@ async fn what_cannot_start_says_why_and_names_the_program() {
     let e = refused(Job::new(file("plain", "text"))).await;
     assert!(e.to_string().contains("plain\": it may not be executed"), "{e}");
 
+    let headless = file("headless", "echo hi\n");
+    std::fs::set_permissions(&headless, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let e = refused(Job::new(headless)).await;
+    assert!(e.to_string().contains("nor a script that begins with #!"), "{e}");
+
+    let mut nul = Job::new("/bin/sh");
+    nul.args = vec!["a\0b".into()];
+    let e = refused(nul).await;
+    assert!(e.to_string().contains("/bin/sh") && e.to_string().contains("NUL"), "{e}");
+
     let e = refused(Job::new(dir.path())).await;
     assert!(e.to_string().contains("it is a directory"), "{e}");
 

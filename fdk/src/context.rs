@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use http::{HeaderMap, HeaderName, Method, header};
 
+use hotfn_protocols::names::FN_CALL_ID;
 use hotfn_protocols::{Arrival, Body, Deadline, Intent};
 
 use crate::settings::Settings;
@@ -135,9 +136,14 @@ impl Context {
         &self.0.settings
     }
 
-    /// The first value of a header, in the bytes it came with.
-    pub(crate) fn header_bytes(&self, name: &HeaderName) -> Option<&[u8]> {
-        self.0.headers.get(name).map(http::HeaderValue::as_bytes)
+    /// What frames a call's output: the first value of a header, in the bytes it came with. The
+    /// call's id, which many frame with, is no header any more by now.
+    pub(crate) fn frame_value(&self, name: &HeaderName) -> Option<&[u8]> {
+        match self.0.headers.get(name) {
+            Some(value) => Some(value.as_bytes()),
+            None if *name == FN_CALL_ID => self.call_id().map(str::as_bytes),
+            None => None,
+        }
     }
 }
 

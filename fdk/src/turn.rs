@@ -122,7 +122,7 @@ fn may_have_body(status: StatusCode) -> bool {
 /// Writes the line that frames this call's output, on both streams, before user code runs.
 fn frame_log(ctx: &Context) {
     let Some(LogFrame { name, header }) = &ctx.settings().log_frame else { return };
-    let Some(value) = ctx.header_bytes(header) else { return };
+    let Some(value) = ctx.frame_value(header) else { return };
     let line = [b"\n", name.as_bytes(), b"=", value, b"\n"].concat();
     // A log that nobody takes is no reason to fail a call, here and below.
     let _ = io::stdout().write_all(&line).and_then(|()| io::stdout().flush());

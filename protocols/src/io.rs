@@ -132,8 +132,11 @@ pub trait Stdout: AsyncRead + Send + Unpin + std::fmt::Debug {
 /// The place of a function's socket.
 pub trait Dial: Send + std::fmt::Debug {
     /// Connects. A unix socket answers at once; a full backlog is waited out.
-    fn dial(&self) -> std::pin::Pin<Box<dyn Future<Output = io::Result<Box<dyn Stream>>> + Send + '_>>;
+    fn dial(&self) -> Dialing<'_>;
 }
+
+/// A connection in the making: the places of sockets are an open set, held as objects.
+pub type Dialing<'a> = std::pin::Pin<Box<dyn Future<Output = io::Result<Box<dyn Stream>>> + Send + 'a>>;
 
 /// A connection to a function.
 pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin + std::fmt::Debug {

@@ -25,6 +25,9 @@ pub mod default;
 pub mod document;
 mod fault;
 mod format;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod gateway;
 pub mod hop;
 pub mod http;
@@ -48,7 +51,7 @@ pub use deadline::Deadline;
 pub use fault::{Blame, Fault, Kind, RETRY_AFTER, Retry};
 pub use format::{Format, Io, MismatchedEnds, UnknownFormat};
 pub use id::{CallId, FunctionId};
-pub use io::{ContainerIo, Dial, Ends, Exit, Exiting, Reuse, Stdin, Stdout, Stream, Verdict};
+pub use io::{ContainerIo, Dial, Dialing, Ends, Exit, Exiting, Reuse, Stdin, Stdout, Stream, Verdict};
 pub use limits::Limits;
 pub use reply::{Head, Reply, Timing};
 pub use sink::{CallerLeft, Gathered, ReplySink, ReplySource, reply_pipe};

@@ -9,68 +9,16 @@
 use std::future::poll_fn;
 use std::io;
 use std::pin::pin;
-use std::task::{Context, Poll};
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite};
 
+use super::held::Held;
 use super::uplink::Uplink;
-use super::{Event, Invalid, Length, ResponseDecoder, ResponseHead, Upload, framing};
+use super::{Event, Inbox, Invalid, Length, ResponseDecoder, ResponseHead, Upload, framing};
 use crate::{BodyError, CallerLeft, Fault, Head, Kind, Limits, ReplySink};
-
-/// Room for a read on a connection that carries small answers: what an idle container costs.
-const READ_BYTES: usize = 8 << 10;
-
-/// Room for a read while a large answer streams: doubled up to here whenever a read fills it.
-const READ_BYTES_MAX: usize = 256 << 10;
-
-/// Less room than this is not worth a system call.
-const READ_BYTES_MIN: usize = 1 << 10;
-
-/// What was read of answers and not yet understood. One for a connection's life, so that nothing
-/// that came with one answer is lost or taken for the next.
-#[derive(Debug)]
-pub(crate) struct Inbox {
-    bytes: BytesMut,
-    room: usize,
-}
-
-impl Inbox {
-    pub(crate) fn new() -> Self {
-        Self { bytes: BytesMut::new(), room: READ_BYTES }
-    }
-
-    /// Is nothing left of what was read?
-    pub(crate) fn is_empty(&self) -> bool {
-        self.bytes.is_empty()
-    }
-
-    fn poll_read<R>(&mut self, wire: &mut R, cx: &mut Context<'_>) -> Poll<io::Result<usize>>
-    where
-        R: AsyncRead + Unpin,
-    {
-        let free = self.bytes.capacity() - self.bytes.len();
-        if free < READ_BYTES_MIN.max(self.room / 4) {
-            self.bytes.reserve(self.room);
-        }
-        let free = self.bytes.capacity() - self.bytes.len();
-        let read = pin!(wire.read_buf(&mut self.bytes)).poll(cx);
-        if let Poll::Ready(Ok(read)) = read
-            && read == free
-        {
-            self.room = (self.room * 2).min(READ_BYTES_MAX);
-        }
-        read
-    }
-
-    /// Gives back what only a large answer needed.
-    fn shrink(&mut self) {
-        if self.room > READ_BYTES && self.bytes.is_empty() {
-            *self = Self::new();
-        }
-    }
-}
 
 /// Why an exchange did not come to its end.
 #[derive(Debug)]
@@ -157,7 +105,7 @@ where
     /// and asked whether the caller still waits.
     pub(crate) async fn head(&mut self, sink: &mut ReplySink) -> Result<ResponseHead, Broken> {
         loop {
-            match self.decoder.decode(&mut self.inbox.bytes)? {
+            match self.decoder.decode(self.inbox.bytes())? {
                 Some(Event::Head(head)) => return Ok(head),
                 Some(Event::Data(_) | Event::End) => unreachable!("an answer begins with its head"),
                 None => {
@@ -206,7 +154,7 @@ where
 
     /// Reads over what has come of the answer's body; true if that was all of it.
     pub(crate) fn read_off(&mut self) -> Result<bool, Invalid> {
-        while let Some(event) = self.decoder.decode(&mut self.inbox.bytes)? {
+        while let Some(event) = self.decoder.decode(self.inbox.bytes())? {
             if event == Event::End {
                 self.is_answered = true;
                 break;
@@ -258,7 +206,7 @@ where
             return Ok(false);
         }
         while held.len() <= bytes_max {
-            let more = match self.decoder.decode(&mut self.inbox.bytes)? {
+            let more = match self.decoder.decode(self.inbox.bytes())? {
                 Some(Event::Data(piece)) => {
                     held.push(piece)?;
                     continue;
@@ -282,7 +230,7 @@ where
     async fn stream(&mut self, held: &mut Held, sink: &mut ReplySink) -> Result<(), Broken> {
         self.give(sink, held.take()).await?;
         loop {
-            let more = match self.decoder.decode(&mut self.inbox.bytes)? {
+            let more = match self.decoder.decode(self.inbox.bytes())? {
                 Some(Event::Data(piece)) => {
                     held.count(&piece)?;
                     self.give(sink, piece).await?;
@@ -332,7 +280,7 @@ where
 
     fn heard(&mut self, read: usize) -> Result<bool, Broken> {
         if read == 0 {
-            self.decoder.end()?;
+            self.decoder.end(self.inbox.bytes())?;
             return Ok(false);
         }
         self.is_heard = true;
@@ -355,61 +303,5 @@ where
 impl<W> Drop for Exchange<'_, W> {
     fn drop(&mut self) {
         self.inbox.shrink();
-    }
-}
-
-/// What is held back of an answer, and the count of all of it.
-#[derive(Debug)]
-struct Held {
-    first: Bytes,
-    rest: BytesMut,
-    counted: u64,
-    max: Option<u64>,
-}
-
-impl Held {
-    /// Counts up to `max`; a longer announced length is refused at once.
-    fn new(max: Option<u64>, announced: Length) -> Result<Self, Broken> {
-        let held = Self { first: Bytes::new(), rest: BytesMut::new(), counted: 0, max };
-        held.check(announced.exact().unwrap_or_default())?;
-        Ok(held)
-    }
-
-    fn len(&self) -> usize {
-        self.first.len() + self.rest.len()
-    }
-
-    fn push(&mut self, piece: Bytes) -> Result<(), Broken> {
-        self.count(&piece)?;
-        if self.first.is_empty() {
-            self.first = piece;
-        } else {
-            self.rest.extend_from_slice(&piece);
-        }
-        Ok(())
-    }
-
-    fn count(&mut self, piece: &Bytes) -> Result<(), Broken> {
-        self.counted += piece.len() as u64;
-        self.check(self.counted)
-    }
-
-    fn check(&self, bytes: u64) -> Result<(), Broken> {
-        match self.max {
-            Some(max) if bytes > max => Err(Broken::AnswerTooLarge { max }),
-            _ => Ok(()),
-        }
-    }
-
-    /// All that was held, without a copy if it came in one piece.
-    fn take(&mut self) -> Bytes {
-        let first = std::mem::take(&mut self.first);
-        if self.rest.is_empty() {
-            return first;
-        }
-        let mut all = BytesMut::with_capacity(first.len() + self.rest.len());
-        all.extend_from_slice(&first);
-        all.extend_from_slice(&std::mem::take(&mut self.rest));
-        all.freeze()
     }
 }

@@ -12,13 +12,16 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use httparse::Header;
 
 use super::framing::Version;
-use super::{Invalid, Limits};
+use super::{Invalid, Limits, Part};
 
 /// How many headers find room on the stack. More are read just as well, from the heap.
 const HEADERS_USUAL: usize = 48;
 
 /// Room that the parser fills with headers.
 pub(super) type Room<'h, 'b> = &'h mut [MaybeUninit<Header<'b>>];
+
+/// Parses what may be the beginning of a head, for the error alone.
+pub(super) type Trial = for<'h, 'b> fn(&'b [u8], Room<'h, 'b>) -> Result<(), httparse::Error>;
 
 /// Looks for the end of a head.
 #[derive(Debug, Default)]
@@ -33,13 +36,8 @@ impl HeadScan {
     /// Splits a whole head off `buf`; `None` if it is not whole yet. Line breaks before it are
     /// passed over, as RFC 9112 wants it.
     ///
-    /// `trial` parses what may be the beginning of a head, and its error is returned.
-    pub(super) fn take(
-        &mut self,
-        buf: &mut BytesMut,
-        limits: &Limits,
-        trial: for<'h, 'b> fn(&'b [u8], Room<'h, 'b>) -> Result<(), httparse::Error>,
-    ) -> Result<Option<Bytes>, Invalid> {
+    /// An error of `trial` is returned.
+    pub(super) fn take(&mut self, buf: &mut BytesMut, limits: &Limits, trial: Trial) -> Result<Option<Bytes>, Invalid> {
         if self.seen == 0 {
             let breaks = buf.iter().take_while(|b| matches!(b, b'\r' | b'\n')).count();
             buf.advance(breaks);
@@ -59,11 +57,19 @@ impl HeadScan {
         let too_large = buf.len() >= max;
         if too_large || buf.len() >= 2 * self.tried {
             self.tried = buf.len();
-            let start = &buf[..buf.len().min(max)];
-            with_room(limits, |room| trial(start, room).map_err(|e| refusal(e, limits)))?;
+            try_start(&buf[..buf.len().min(max)], limits, trial)?;
         }
         if too_large { Err(Invalid::HeadTooLarge { max }) } else { Ok(None) }
     }
+
+    /// Why the stream's end within a head is wrong: `buf` was none to begin with, or is cut.
+    pub(super) fn end(buf: &[u8], limits: &Limits, trial: Trial) -> Invalid {
+        try_start(buf, limits, trial).err().unwrap_or(Invalid::Cut(Part::Head))
+    }
+}
+
+fn try_start(start: &[u8], limits: &Limits, trial: Trial) -> Result<(), Invalid> {
+    with_room(limits, |room| trial(start, room).map_err(|e| refusal(e, limits)))
 }
 
 /// Calls `parse` with room for the usual number of headers, and again with room for all that are

@@ -26,16 +26,21 @@ pub mod encode;
 mod exchange;
 mod framing;
 mod head;
+mod held;
+mod inbox;
 mod request;
 mod response;
+#[cfg(test)]
+pub(crate) mod scripted;
 #[cfg(test)]
 mod tests;
 mod uplink;
 
 use bytes::Bytes;
 
-pub(crate) use self::exchange::{Broken, Exchange, Inbox};
+pub(crate) use self::exchange::{Broken, Exchange};
 pub use self::framing::Length;
+pub(crate) use self::inbox::Inbox;
 pub use self::request::{RequestDecoder, RequestHead};
 pub use self::response::{ResponseDecoder, ResponseHead};
 pub(crate) use self::uplink::Upload;

@@ -5,7 +5,7 @@ use http::{HeaderMap, Method};
 
 use super::body::BodyDecoder;
 use super::head::{self, HeadScan, Room};
-use super::{Event, Invalid, Length, Limits, Part, framing};
+use super::{Event, Invalid, Length, Limits, framing};
 
 /// The head of a request.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -69,7 +69,7 @@ impl RequestDecoder {
         Ok(Some(Event::Head(head)))
     }
 
-    /// The stream ended, and `decode` has nothing more. Between two requests that is as it should
+    /// The stream ended, and `decode` has nothing more of `buf`. Between two requests that is as it should
     /// be.
     ///
     /// # Errors
@@ -78,7 +78,7 @@ impl RequestDecoder {
         match &self.body {
             Some(body) => body.end(),
             None if buf.is_empty() => Ok(()),
-            None => Err(Invalid::Cut(Part::Head)),
+            None => Err(HeadScan::end(buf, &self.limits, trial)),
         }
     }
 }

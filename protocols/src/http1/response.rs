@@ -5,7 +5,7 @@ use http::{HeaderMap, Method, StatusCode};
 
 use super::body::BodyDecoder;
 use super::head::{self, HeadScan, Room};
-use super::{Event, Invalid, Length, Limits, Part, framing};
+use super::{Event, Invalid, Length, Limits, framing};
 
 /// The head of a final answer.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -21,7 +21,7 @@ pub struct ResponseHead {
 }
 
 /// Reads the one answer to one request from a buffer that others fill. Interim answers (`100`,
-/// `103`) before it are read over.
+/// `103`) before it are read over, one at a time: only the call's deadline bounds how many.
 #[derive(Debug)]
 pub struct ResponseDecoder {
     limits: Limits,
@@ -59,12 +59,15 @@ impl ResponseDecoder {
         }
     }
 
-    /// The stream ended, and `decode` has nothing more: is that the end of the answer?
+    /// The stream ended, and `decode` has nothing more of `buf`: is that the end of the answer?
     ///
     /// # Errors
     /// When it ended within the answer, or before it.
-    pub fn end(&self) -> Result<(), Invalid> {
-        self.body.as_ref().map_or(Err(Invalid::Cut(Part::Head)), BodyDecoder::end)
+    pub fn end(&self, buf: &BytesMut) -> Result<(), Invalid> {
+        match &self.body {
+            Some(body) => body.end(),
+            None => Err(HeadScan::end(buf, &self.limits, trial)),
+        }
     }
 }
 

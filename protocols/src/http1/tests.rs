@@ -56,7 +56,7 @@ fn response(splits: &[&[u8]]) -> Read<ResponseHead> {
     let mut decoder = ResponseDecoder::new(&Method::POST, Limits::default());
     let (mut read, buf) = read(splits, 1, |buf| decoder.decode(buf));
     if read.end.is_ok() && read.whole == 0 {
-        read.end = decoder.end();
+        read.end = decoder.end(&buf);
     }
     if read.end.is_ok() {
         read.rest = buf.to_vec();
@@ -238,7 +238,7 @@ fn headers() -> impl Strategy<Value = HeaderMap> {
         !["content-length", "transfer-encoding", "connection"].contains(&name.as_str())
     });
     let line = (name, "([!-~]([ -~]{0,30}[!-~])?)?");
-    proptest::collection::vec(line, 0..60).prop_map(|lines| {
+    proptest::collection::vec(line, 0..12).prop_map(|lines| {
         let line = |(name, value): (String, String)| {
             (HeaderName::try_from(name).unwrap(), HeaderValue::try_from(value).unwrap())
         };

@@ -1,0 +1,163 @@
+//! What becomes of the connection between calls, and when a request is sent once more.
+
+use std::sync::mpsc;
+
+use bytes::Bytes;
+
+use super::*;
+use crate::http1::scripted::{PATIENCE, abandon};
+
+#[tokio::test]
+async fn a_connection_the_function_closed_while_idle_is_dialled_anew() {
+    for looks in [true, false] {
+        let (tell, told) = mpsc::channel();
+        let function = Function::new([
+            script(move |mut peer| {
+                peer.request();
+                peer.write(NEXT);
+                drop(peer);
+                tell.send(()).unwrap();
+            }),
+            script(|mut peer| {
+                assert_eq!(peer.request().unwrap().body, b"again");
+                peer.write(NEXT);
+            }),
+        ]);
+        let mut io = end(&function, Limits::default());
+        dispatch(&mut io, Call::new("f", "")).await;
+        told.recv_timeout(PATIENCE).unwrap();
+        if looks {
+            assert_eq!(io.look(), Reuse::Keep);
+            assert!(io.kept.is_none(), "the look saw the end");
+        }
+        let (got, verdict) = dispatch(&mut io, Call::new("f", "again")).await;
+        assert!(verdict.fault.is_none(), "{verdict:?}");
+        assert_eq!(got.unwrap().1.unwrap(), "next");
+        drop(io);
+        function.finish();
+    }
+}
+
+/// Makes a call with a small body, then one with `body` on the same connection, on which `then`
+/// goes on. True if that one was sent once more.
+async fn is_sent_again(body: Body, then: fn(&mut Peer)) -> bool {
+    let first = script(move |mut peer| {
+        peer.request();
+        peer.write(NEXT);
+        then(&mut peer);
+    });
+    let second = script(|mut peer| {
+        peer.request();
+        peer.write(NEXT);
+    });
+    let function = Function::new([first, second]);
+    let mut io = end(&function, Limits::default());
+    dispatch(&mut io, Call::new("f", "")).await;
+    let (_, verdict) = dispatch(&mut io, Call::new("f", body)).await;
+    let again = function.dials() == 2;
+    if again {
+        assert!(verdict.fault.is_none(), "{verdict:?}");
+    } else {
+        assert_eq!(verdict.fault.map(|f| f.kind()), Some(Kind::Receiving));
+        assert_eq!(verdict.reuse, Reuse::Retire);
+        // The script that waits for it.
+        assert!(dispatch(&mut io, Call::new("f", "")).await.1.fault.is_none());
+    }
+    drop(io);
+    function.finish();
+    again
+}
+
+#[tokio::test]
+async fn only_what_the_function_cannot_have_read_is_sent_again() {
+    let large = || Bytes::from(vec![7; 4 << 20]);
+    let unread = |peer: &mut Peer| peer.byte();
+    let read = |peer: &mut Peer| drop(peer.request());
+    let half_an_answer = |peer: &mut Peer| {
+        peer.byte();
+        peer.write("H");
+    };
+    assert!(is_sent_again(large().into(), unread).await, "hung up with the request unread");
+    assert!(!is_sent_again("hi".into(), read).await, "hung up when it had read it all");
+    assert!(!is_sent_again("hi".into(), half_an_answer).await, "hung up within its answer");
+    let taken = || Body::stream(Slow::new([Ok(large())]));
+    assert!(!is_sent_again(taken(), unread).await, "the body is gone");
+}
+
+#[tokio::test]
+async fn a_new_connection_is_not_tried_twice() {
+    let function = Function::new([script(|mut peer| peer.byte())]);
+    let mut io = end(&function, Limits::default());
+    let (_, verdict) = dispatch(&mut io, Call::new("f", "hi")).await;
+    assert_eq!((verdict.reuse, verdict.fault.unwrap().kind()), (Reuse::Retire, Kind::Receiving));
+    assert_eq!(function.dials(), 1);
+    drop(io);
+    function.finish();
+}
+
+#[tokio::test]
+async fn a_function_that_does_not_accept_is_retired() {
+    let function = Function::new([]);
+    let mut io = end(&function, Limits::default());
+    let (got, verdict) = dispatch(&mut io, Call::new("f", "hi")).await;
+    let fault = verdict.fault.unwrap();
+    assert!(got.is_none());
+    assert_eq!((verdict.reuse, fault.kind()), (Reuse::Retire, Kind::Receiving));
+    assert!(fault.to_string().contains("cannot connect"), "{fault}");
+    assert_eq!(verdict.dispatch, None);
+}
+
+#[tokio::test]
+async fn bytes_that_come_late_cost_the_connection_only() {
+    let (tell, told) = mpsc::channel();
+    let (tell_peer, peer_told) = mpsc::channel::<()>();
+    let function = Function::new([
+        script(move |mut peer| {
+            peer.request();
+            peer.write(NEXT);
+            peer_told.recv_timeout(PATIENCE).unwrap();
+            peer.write("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nstray");
+            tell.send(()).unwrap();
+            peer.closed();
+        }),
+        script(|mut peer| {
+            peer.request();
+            peer.write(NEXT);
+        }),
+    ]);
+    let mut io = end(&function, Limits::default());
+    dispatch(&mut io, Call::new("f", "")).await;
+    assert_eq!(io.look(), Reuse::Keep);
+    assert!(io.kept.is_some());
+    tell_peer.send(()).unwrap();
+    told.recv_timeout(PATIENCE).unwrap();
+    assert_eq!(io.look(), Reuse::Keep);
+    let (got, _) = dispatch(&mut io, Call::new("f", "")).await;
+    assert_eq!(got.unwrap().1.unwrap(), "next");
+    drop(io);
+    function.finish();
+}
+
+#[tokio::test]
+async fn a_call_that_is_dropped_takes_its_connection_with_it() {
+    let function = Function::new([
+        script(|mut peer| {
+            peer.request();
+            peer.write(NEXT);
+            peer.request();
+            peer.closed();
+        }),
+        script(|mut peer| {
+            peer.request();
+            peer.write(NEXT);
+        }),
+    ]);
+    let mut io = end(&function, Limits::default());
+    dispatch(&mut io, Call::new("f", "")).await;
+    abandon(&mut io, Call::new("f", "hi")).await;
+    assert_eq!(io.look(), Reuse::Keep);
+    let (got, _) = dispatch(&mut io, Call::new("f", "")).await;
+    assert_eq!(got.unwrap().1.unwrap(), "next");
+    drop(io);
+    function.finish();
+}

@@ -45,9 +45,18 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
             sender.send_request(request).await.context("the node closed the connection without an answer")?;
         tell(response, args.input.include).await
     };
-    // The connection carries nothing else: whichever ends first, the answer decides.
-    let (outcome, _) = tokio::join!(exchange, async { connection.await.inspect_err(|e| tracing::debug!("{e}")) });
-    outcome
+    // The connection only moves while it is polled. That it ends first is no news: what it brought
+    // is still to be read.
+    let connection = async {
+        if let Err(e) = connection.await {
+            tracing::debug!("connection ended: {e}");
+        }
+        std::future::pending().await
+    };
+    tokio::select! {
+        outcome = exchange => outcome,
+        never = connection => never,
+    }
 }
 
 fn authority(url: &Uri) -> anyhow::Result<http::uri::Authority> {

@@ -38,6 +38,8 @@ pub const ENV_TRACING: &str = "OCI_TRACING_ENABLED";
 
 const DEADLINE_EARLY: Duration = Duration::from_millis(50);
 const INPUT_BYTES_MAX: u64 = 32 << 20;
+/// A longer one means for ever, and clocks can still add it.
+const DURATION_MAX: Duration = Duration::from_hours(24);
 const SHUTDOWN: Duration = Duration::from_millis(1000);
 
 /// A function's environment as it was at the start: every variable, nothing left out.
@@ -119,7 +121,7 @@ impl Settings {
 
     /// Understands an environment.
     pub(crate) fn new(config: Config) -> Result<Self, StartError> {
-        let millis = |name| Ok(config.number(name)?.map(Duration::from_millis));
+        let millis = |name| Ok(config.number(name)?.map(|millis| Duration::from_millis(millis).min(DURATION_MAX)));
         Ok(Self {
             deadline_early: millis(ENV_DEADLINE_EARLY_MS)?.unwrap_or(DEADLINE_EARLY),
             input_bytes_max: config.number(ENV_INPUT_BYTES_MAX)?.unwrap_or(INPUT_BYTES_MAX),

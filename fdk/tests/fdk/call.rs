@@ -49,6 +49,27 @@ fn bodies_of_every_length_and_framing_come_back_exactly() {
     }
 }
 
+/// The handler's part of the promise that a function stays within 4 MiB: what grows is anonymous.
+#[test]
+fn memory_does_not_grow_with_a_stream() {
+    const PIECE: usize = 1 << 20;
+    let served = Served::new("echo");
+    let mut wire = served.connect();
+    let mut writer = wire.get_ref().try_clone().unwrap();
+    wire.send(format!("POST /call HTTP/1.1\r\nContent-Length: {}\r\n\r\n", 64 * PIECE));
+    wire.until(b"\r\n\r\n").unwrap();
+    thread::scope(|scope| {
+        scope.spawn(|| (0..64).for_each(|_| writer.write_all(&[b'x'; PIECE]).unwrap()));
+        for _ in 0..64 {
+            wire.exactly(PIECE).unwrap();
+        }
+    });
+    let status = std::fs::read_to_string(format!("/proc/{}/status", served.child.id())).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:")).unwrap();
+    let kb: u64 = line.trim_end_matches("kB").trim().parse().unwrap();
+    assert!(kb < 2048, "{kb} kB after a stream of 64 MiB");
+}
+
 /// 14.
 #[test]
 fn any_method_and_path_is_a_call() {

@@ -14,11 +14,12 @@ fn deadline_in(timeout: Duration) -> String {
 
 #[test]
 fn a_handler_that_is_still_at_work_is_dropped_before_the_deadline() {
-    let mut served = Served::new("deeds");
-    let (begun, timeout) = (Instant::now(), Duration::from_millis(400));
+    // Early enough that a busy machine is still in time.
+    let mut served = Served::with("deeds", &[("FN_DEADLINE_EARLY_MS", "1500")]);
+    let (begun, timeout) = (Instant::now(), Duration::from_millis(1700));
     let answer = served.call_with(&deadline_in(timeout), "hang");
     assert_eq!(answer.status, 504);
-    assert!(begun.elapsed() >= Duration::from_millis(300) && begun.elapsed() < timeout, "{:?}", begun.elapsed());
+    assert!(begun.elapsed() >= Duration::from_millis(150) && begun.elapsed() < timeout, "{:?}", begun.elapsed());
     assert!(answer.header("fn-fdk-version").is_some());
     served.stderr.wait_for("dropped");
     assert_eq!(served.call("print x").status, 200);
@@ -26,11 +27,11 @@ fn a_handler_that_is_still_at_work_is_dropped_before_the_deadline() {
 }
 
 #[test]
-fn how_early_is_configurable() {
-    let served = Served::with("deeds", &[("FN_DEADLINE_EARLY_MS", "59500")]);
+fn by_default_it_has_nearly_all_of_its_time() {
+    let served = Served::new("deeds");
     let begun = Instant::now();
-    assert_eq!(served.call_with(&deadline_in(Duration::from_secs(60)), "hang").status, 504);
-    assert!(begun.elapsed() < Duration::from_secs(30), "{:?}", begun.elapsed());
+    assert_eq!(served.call_with(&deadline_in(Duration::from_millis(400)), "hang").status, 504);
+    assert!(begun.elapsed() >= Duration::from_millis(345), "{:?}", begun.elapsed());
 }
 
 #[test]

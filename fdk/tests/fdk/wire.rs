@@ -122,7 +122,7 @@ impl<S: Read> Wire<S> {
         }
     }
 
-    fn exactly(&mut self, length: usize) -> Option<Vec<u8>> {
+    pub(crate) fn exactly(&mut self, length: usize) -> Option<Vec<u8>> {
         while self.kept.len() < length {
             if !self.fill() {
                 return None;

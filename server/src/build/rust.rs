@@ -24,7 +24,7 @@ pub(super) async fn build(project: &Project) -> Result<Command, BuildError> {
         }
     }
     finish(&mut child, "cargo build").await?;
-    Ok(Command { words: vec![choose(programs, project)?], ..Command::default() })
+    Ok(Command { words: vec![choose(programs, &project.name)?], ..Command::default() })
 }
 
 /// A line of cargo's, of which only finished programs have an `executable`.
@@ -40,17 +40,35 @@ struct Target {
 }
 
 /// One program is the function; of many, the one with the function's name or called `func`.
-fn choose(mut programs: Vec<(String, String)>, project: &Project) -> Result<String, BuildError> {
-    if let Some(at) = programs.iter().position(|(name, _)| *name == project.name || name == "func") {
+fn choose(mut programs: Vec<(String, String)>, function: &str) -> Result<String, BuildError> {
+    if let Some(at) = programs.iter().position(|(name, _)| name == function || name == "func") {
         return Ok(programs.swap_remove(at).1);
     }
     match programs.len() {
         1 => Ok(programs.swap_remove(0).1),
         0 => Err(BuildError::Nothing("the package has no program; add a src/main.rs".to_owned())),
         _ => Err(BuildError::Nothing(format!(
-            "the package has {} programs; call one of them {:?} or \"func\"",
-            programs.len(),
-            project.name
+            "the package has {} programs; call one of them {function:?} or \"func\"",
+            programs.len()
         ))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_many_programs_one_must_stand_out() {
+        let check = |names: &[&str], expected: Result<&str, &str>| {
+            let programs = names.iter().map(|name| ((*name).to_owned(), format!("/{name}"))).collect();
+            let chosen = choose(programs, "hello").map_err(|e| e.to_string());
+            assert_eq!(chosen.as_deref().map_err(String::as_str), expected, "{names:?}");
+        };
+        check(&["other"], Ok("/other"));
+        check(&["other", "hello"], Ok("/hello"));
+        check(&["other", "func"], Ok("/func"));
+        check(&[], Err("the package has no program; add a src/main.rs"));
+        check(&["a", "b"], Err("the package has 2 programs; call one of them \"hello\" or \"func\""));
     }
 }

@@ -39,11 +39,20 @@ pub struct Armed {
 
 /// Why a directory cannot be watched.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot watch {path:?} with inotify; see fs.inotify.max_user_watches and max_user_instances")]
-pub struct WatchError {
-    path: PathBuf,
-    #[source]
-    source: notify::Error,
+#[non_exhaustive]
+pub enum WatchError {
+    /// It is gone, or the user has no watch left.
+    #[error("cannot watch {path:?}; if there are too many watches, raise fs.inotify.max_user_watches")]
+    Directory {
+        /// The directory.
+        path: PathBuf,
+        /// The system's answer.
+        #[source]
+        source: notify::Error,
+    },
+    /// The user has no inotify instance left.
+    #[error("cannot have an inotify instance; if there are too many, raise fs.inotify.max_user_instances")]
+    Instance(#[source] notify::Error),
 }
 
 impl Watch {
@@ -54,8 +63,7 @@ impl Watch {
     pub fn new() -> Result<Self, WatchError> {
         let routes = Arc::new(Routes::default());
         let handler = Arc::clone(&routes);
-        let watcher = notify::recommended_watcher(move |event| handler.route(event))
-            .map_err(|source| WatchError { path: PathBuf::new(), source })?;
+        let watcher = notify::recommended_watcher(move |event| handler.route(event)).map_err(WatchError::Instance)?;
         Ok(Self { inner: Arc::new(Inner { watcher: Mutex::new(watcher), routes }) })
     }
 
@@ -73,7 +81,7 @@ impl Watch {
         let named = self.inner.routes.add(path);
         let armed = Armed { watch: self.clone(), path: path.to_owned(), named };
         let watched = self.watcher().watch(path, RecursiveMode::NonRecursive);
-        watched.map_err(|source| WatchError { path: path.to_owned(), source })?;
+        watched.map_err(|source| WatchError::Directory { path: path.to_owned(), source })?;
         Ok(armed)
     }
 

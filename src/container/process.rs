@@ -1,6 +1,6 @@
 //! A function as a child process.
 //!
-//! An image `process:PATH ARG…` names a program, with words quoted as a shell does ([`mod@image`]).
+//! An image `process:PATH ARG…` names a program, with words quoted as a shell quotes.
 //! It runs as the agent's own user, in a session and group of its own, with limits, without new
 //! privileges, and dies with the agent. That is supervision and not isolation: it is for functions
 //! that are trusted as the agent itself is.

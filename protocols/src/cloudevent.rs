@@ -30,7 +30,7 @@ use crate::json::protocol;
 use crate::stdio::{self, Dialect, Shell};
 use crate::{
     Arrival, Call, ContainerIo, Deadline, Exiting, Fault, Head, Intent, Kind, Limits, ReplySink, Reuse, Stdin, Stdout,
-    Verdict, sniff,
+    Verdict, document, sniff,
 };
 
 mod event;
@@ -106,7 +106,8 @@ impl Caller {
 /// The agent's request: an event and a newline. `body` is that of `call`, gathered; `now` is when.
 ///
 /// # Errors
-/// `call_unsupported` when the body is neither JSON nor text, or claims to be an event and is none.
+/// `call_unsupported` when the body is neither JSON nor text, claims to be an event and is none, or is
+/// nested too deep.
 /// Text of which nobody said that it is has the type its bytes show.
 pub fn encode_call(call: &Call, body: &[u8], now: SystemTime) -> Result<Vec<u8>, Fault> {
     let mut protocol = Vec::new();
@@ -143,7 +144,7 @@ pub fn encode_call(call: &Call, body: &[u8], now: SystemTime) -> Result<Vec<u8>,
         extensions: ours,
         data,
     };
-    Ok(event.to_line())
+    line(&event)
 }
 
 /// The caller's event, with `ours` among its extensions. Nobody but us says what is in those.
@@ -168,7 +169,17 @@ fn pass_on(call: &Call, text: &str, ours: BTreeMap<&str, &str>, now: &str) -> Re
         extensions,
         data: event.data.0.map_or(Carried::None, |json| Carried::Json(json.get())),
     };
-    Ok(event.to_line())
+    line(&event)
+}
+
+/// The event, unless it is one that the function's end of this format would refuse: no caller's
+/// nesting shall cost a container.
+fn line(event: &Written<'_>) -> Result<Vec<u8>, Fault> {
+    let line = event.to_line();
+    if document::is_too_deep(&line) {
+        return Err(unsupported(format!("body is nested deeper than {} levels", document::DEPTH_MAX)));
+    }
+    Ok(line)
 }
 
 /// The function's reading of a request. As in the format `json` it is an HTTP request in full:

@@ -37,22 +37,11 @@ pub const DEPTH_MAX: usize = 128;
 /// ```
 #[derive(Debug)]
 pub struct Documents {
-    /// What was fed and not yet given away. Once a document has begun it begins here.
+    /// What was fed and not yet given away. It begins where the document does.
     kept: BytesMut,
-    /// How much of `kept` was looked at. 0 while no document has begun.
-    seen: usize,
-    depth: usize,
-    text: Text,
+    /// How far we are in the document that has begun, if one has.
+    scan: Option<Scan>,
     bytes_max: usize,
-}
-
-/// Are we inside a string?
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Text {
-    /// Right behind a backslash within one.
-    Escaped,
-    Inside,
-    Outside,
 }
 
 /// Why no document will come of these bytes. The stream is of no use any more.
@@ -76,7 +65,7 @@ impl Documents {
     /// Nothing yet. No document may be longer than `bytes_max`; white space around it does not count.
     #[must_use]
     pub fn new(bytes_max: usize) -> Self {
-        Self { kept: BytesMut::new(), seen: 0, depth: 0, text: Text::Outside, bytes_max }
+        Self { kept: BytesMut::new(), scan: None, bytes_max }
     }
 
     /// Takes the next bytes of the stream, in pieces of any length.
@@ -90,17 +79,23 @@ impl Documents {
     /// When what was fed cannot become one. It stays an error.
     #[allow(clippy::should_implement_trait, reason = "a cursor that waits for bytes is no iterator")]
     pub fn next(&mut self) -> Result<Option<Bytes>, DocumentError> {
-        if self.depth == 0 && !self.begin()? {
-            return Ok(None);
-        }
-        let end = self.scan()?;
-        if end.unwrap_or(self.kept.len()) > self.bytes_max {
+        let Some(mut scan) = self.begin()? else { return Ok(None) };
+        // One byte more than it may have is all it takes to know.
+        let known = &self.kept[..self.kept.len().min(self.bytes_max.saturating_add(1))];
+        let end = scan.end(known)?;
+        if end.unwrap_or(known.len()) > self.bytes_max {
             return Err(DocumentError::TooLarge { max: self.bytes_max });
         }
-        Ok(end.map(|end| {
-            self.seen = 0;
-            self.kept.split_to(end).freeze()
-        }))
+        match end {
+            Some(end) => {
+                self.scan = None;
+                Ok(Some(self.kept.split_to(end).freeze()))
+            }
+            None => {
+                self.scan = Some(scan);
+                Ok(None)
+            }
+        }
     }
 
     /// Is nothing kept but white space? If not, either a document is under way or there are bytes
@@ -113,34 +108,58 @@ impl Documents {
         blank_prefix(&self.kept) == self.kept.len()
     }
 
-    /// Lets go of white space and steps into the object that follows. False if none does yet.
-    fn begin(&mut self) -> Result<bool, DocumentError> {
+    /// Where the document that has begun goes on; `None` if none has yet. Lets go of the white space
+    /// before it.
+    fn begin(&mut self) -> Result<Option<Scan>, DocumentError> {
+        if self.scan.is_some() {
+            return Ok(self.scan.clone());
+        }
         self.kept.advance(blank_prefix(&self.kept));
         match First::of(&self.kept) {
-            First::Char('{') => {
-                (self.seen, self.depth) = (1, 1);
-                Ok(true)
-            }
+            First::Char('{') => Ok(Some(Scan::default())),
             First::Char(_) | First::Malformed => Err(DocumentError::NotAnObject(self.kept[0])),
-            First::Cut | First::None => Ok(false),
+            First::Cut | First::None => Ok(None),
         }
     }
+}
 
-    /// Goes on from where it stopped to the document's end, if that is there, or to that of the bytes.
-    fn scan(&mut self) -> Result<Option<usize>, DocumentError> {
-        while let Some(&byte) = self.kept.get(self.seen) {
+/// Is this text of JSON, written by us, one that [`Documents`] would refuse for its depth?
+pub(crate) fn is_too_deep(json: &[u8]) -> bool {
+    matches!(Scan::default().end(json), Err(DocumentError::TooDeep))
+}
+
+/// How far a document was looked at, and what that came to.
+#[derive(Clone, Debug, Default)]
+struct Scan {
+    seen: usize,
+    depth: usize,
+    text: Text,
+}
+
+/// Are we inside a string?
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+enum Text {
+    /// Right behind a backslash within one.
+    Escaped,
+    Inside,
+    #[default]
+    Outside,
+}
+
+impl Scan {
+    /// Goes on from where it stopped to the document's end, if that is there, or to that of `bytes`.
+    fn end(&mut self, bytes: &[u8]) -> Result<Option<usize>, DocumentError> {
+        while let Some(&byte) = bytes.get(self.seen) {
             match (self.text, byte) {
                 (Text::Escaped, _) => self.text = Text::Inside,
-                (Text::Inside, _) => match memchr::memchr2(b'"', b'\\', &self.kept[self.seen..]) {
-                    Some(at) => {
-                        self.seen += at;
-                        self.text = if self.kept[self.seen] == b'"' { Text::Outside } else { Text::Escaped };
-                    }
-                    None => {
-                        self.seen = self.kept.len();
+                (Text::Inside, _) => {
+                    let Some(at) = memchr::memchr2(b'"', b'\\', &bytes[self.seen..]) else {
+                        self.seen = bytes.len();
                         break;
-                    }
-                },
+                    };
+                    self.seen += at;
+                    self.text = if bytes[self.seen] == b'"' { Text::Outside } else { Text::Escaped };
+                }
                 (Text::Outside, b'"') => self.text = Text::Inside,
                 (Text::Outside, b'{' | b'[') if self.depth == DEPTH_MAX => return Err(DocumentError::TooDeep),
                 (Text::Outside, b'{' | b'[') => self.depth += 1,

@@ -59,6 +59,9 @@ fn a_body_is_carried_as_json_as_text_or_not_at_all() {
     check("application/octet-stream", b"7", Some("7"));
     check("", b"null", Some("null"));
     check("", b"hi", Some("\"hi\""));
+    let deep = |levels: usize| format!("{}{}", "[".repeat(levels), "]".repeat(levels));
+    check("application/json", deep(127).as_bytes(), Some(&deep(127)));
+    check("application/json", deep(128).as_bytes(), None);
     check("", b"\x01\x02", None);
     check("application/octet-stream", b"hi", None);
     check("application/json", b"{", None);

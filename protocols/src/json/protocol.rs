@@ -12,7 +12,7 @@ use serde::Deserialize;
 
 use super::object::object;
 use super::text::push_string;
-use crate::{Call, Fault, Head, Kind, Limits, canonical, hop, names, stdio};
+use crate::{Call, Fault, Head, Kind, Limits, canonical, gateway, stdio};
 
 object! {
     /// A call's.
@@ -131,10 +131,7 @@ pub(crate) fn head(
     for (name, value) in fields.iter() {
         append(&mut headers, name, value);
     }
-    hop::strip(&mut headers);
-    // The body's true length is known to whoever sends it on, and the id is the platform's.
-    headers.remove(header::CONTENT_LENGTH);
-    headers.remove(names::FN_CALL_ID);
+    gateway::strip_answer(&mut headers);
     set_content_type(&mut headers, content_type);
     Ok(Head { status, headers })
 }

@@ -1,11 +1,53 @@
-//! hotfn keeps function containers hot and talks to them fast.
+//! hotfn keeps function containers hot and talks to them fast: the agent, as a library.
+//!
+//! In the order a call walks:
+//!
+//! 1. [`Invoke`] is the door: a [`Call`](hotfn_protocols::Call) goes in, a
+//!    [`Reply`](hotfn_protocols::Reply) or a [`Fault`](hotfn_protocols::Fault) comes out.
+//! 2. [`Agent`] implements it for the [`Function`]s that were deployed to it, as [`Config`] says.
+//! 3. [`pool`] decides which container serves the call, or that one must be started; `keeper` does
+//!    what it decides, and `slot` is the right to one call in one container.
+//! 4. `launch` is one container's life: its directory ([`iofs`]), the [`watch`] on it, the start
+//!    through a [`container::Driver`], the wait for its socket, and the end in reverse order.
+//! 5. `dispatch` is one call's: one slot, one end of the function's format, one deadline.
+//!
+//! The way back is a return value. Nothing deeper calls up.
+//!
+//! ```no_run
+//! use hotfn::{Agent, Function, Invoke};
+//! use hotfn_protocols::Call;
+//!
+//! # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+//! let agent = Agent::builder().start()?;
+//! agent.deploy(Function::new("greet", "process:./greet"));
+//! let reply = agent.invoke(Call::new("greet", "Ada")).await?;
+//! println!("{:?}", reply.body.gather(1 << 20).await?);
+//! agent.drain(std::time::Duration::from_secs(5)).await;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! What it does not know: HTTP statuses, users, storage, other nodes.
 
-pub mod agent;
+mod agent;
 mod config;
 pub mod container;
+mod dispatch;
 mod function;
+pub mod host;
+mod hot;
 mod invoke;
+pub mod iofs;
+mod keeper;
+mod launch;
+pub mod log;
+pub mod meter;
 pub mod pool;
+mod slot;
+#[cfg(test)]
+mod testing;
+mod ticker;
+pub mod watch;
 
 pub use agent::{Agent, Builder, StartError};
 pub use config::Config;

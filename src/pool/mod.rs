@@ -56,11 +56,17 @@ pub struct LineId(u64);
 /// What is to be done, and for whom.
 pub type Todo<W, C> = Vec<(Arc<Line<W, C>>, Action<W, C>)>;
 
-impl<W, C> Line<W, C> {
+impl<W, C: Clone> Line<W, C> {
     /// Its name.
     #[must_use]
     pub fn id(&self) -> LineId {
         self.id
+    }
+
+    /// Calls in flight.
+    #[must_use]
+    pub fn busy(&self) -> usize {
+        self.queue().busy()
     }
 
     fn queue(&self) -> MutexGuard<'_, Queue<W, C>> {

@@ -1,0 +1,238 @@
+//! Does what the pool says: gives, starts, freezes and ends.
+//!
+//! The pool decides and owns nothing; the keeper owns everything and decides nothing.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, RwLock};
+use std::time::{Duration, Instant};
+
+use hotfn_protocols::{Fault, FunctionId, Kind};
+use tokio::runtime::Handle;
+use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::config::Config;
+use crate::container::Driver;
+use crate::hot::Hot;
+use crate::iofs::Root;
+use crate::launch::{Launch, Report};
+use crate::pool::{self, Action, Closing, Event, Pool, Refusal, Todo};
+use crate::slot::Slot;
+use crate::ticker::Ticker;
+use crate::watch::Watch;
+use crate::{Function, function};
+
+/// What a waiting call leaves behind to be reached by.
+pub(crate) type Waiter = oneshot::Sender<Result<Slot, Fault>>;
+/// One function's place in the pool.
+pub(crate) type Line = pool::Line<Waiter, Arc<Hot>>;
+
+/// A function that was deployed.
+#[derive(Debug)]
+pub(crate) struct Deployed {
+    pub(crate) line: Arc<Line>,
+    function: RwLock<Arc<Function>>,
+}
+
+impl Deployed {
+    /// The function as it is now.
+    pub(crate) fn function(&self) -> Arc<Function> {
+        self.function.read().expect("no code panics while it holds this lock").clone()
+    }
+}
+
+/// Everything an agent owns.
+#[derive(Debug)]
+pub(crate) struct Keeper {
+    pub(crate) config: Config,
+    pub(crate) driver: Arc<dyn Driver>,
+    pub(crate) root: Root,
+    pub(crate) watch: Watch,
+    pub(crate) pool: Pool<Waiter, Arc<Hot>>,
+    /// Every container's life, every answer that is still streaming: drained when they are done.
+    pub(crate) tasks: TaskTracker,
+    pub(crate) runtime: Handle,
+    functions: RwLock<HashMap<FunctionId, Arc<Deployed>>>,
+    /// The same by line, for launches and ticks.
+    lines: RwLock<HashMap<pool::LineId, Arc<Deployed>>>,
+    ticker: Arc<Ticker>,
+    draining: AtomicBool,
+    /// The patience of a drain has run out: every container ends now.
+    pub(crate) force: CancellationToken,
+}
+
+impl Keeper {
+    pub(crate) fn new(
+        config: Config,
+        driver: Arc<dyn Driver>,
+        root: Root,
+        watch: Watch,
+        room: pool::Need,
+        runtime: Handle,
+    ) -> Self {
+        let pool = Pool::new(room, config.refuse_when_full);
+        Self {
+            config,
+            driver,
+            root,
+            watch,
+            pool,
+            tasks: TaskTracker::new(),
+            runtime,
+            functions: RwLock::default(),
+            lines: RwLock::default(),
+            ticker: Arc::default(),
+            draining: AtomicBool::new(false),
+            force: CancellationToken::new(),
+        }
+    }
+
+    /// See [`crate::Agent::deploy`].
+    pub(crate) fn deploy(self: &Arc<Self>, function: Function) {
+        let rules = function::rules(&function, &self.config);
+        let now = Instant::now();
+        let mut todo = Todo::new();
+        {
+            let mut functions = self.functions.write().expect("no code panics while it holds this lock");
+            if let Some(deployed) = functions.get(&function.id) {
+                let line = deployed.line.clone();
+                *deployed.function.write().expect("no code panics while it holds this lock") = Arc::new(function);
+                self.pool.on(&line, Event::Replaced(rules), now, &mut todo);
+            } else {
+                let id = function.id.clone();
+                let line = self.pool.open(rules, now, &mut todo);
+                let deployed = Arc::new(Deployed { line: line.clone(), function: RwLock::new(Arc::new(function)) });
+                functions.insert(id, deployed.clone());
+                self.lines.write().expect("no code panics while it holds this lock").insert(line.id(), deployed);
+            }
+        }
+        self.act(todo);
+    }
+
+    /// See [`crate::Agent::remove`].
+    pub(crate) fn remove(self: &Arc<Self>, id: &FunctionId) {
+        let removed = self.functions.write().expect("no code panics while it holds this lock").remove(id);
+        if let Some(deployed) = removed {
+            self.close(&deployed.line, Closing::Removed);
+        }
+    }
+
+    /// See [`crate::Agent::drain`].
+    pub(crate) async fn drain(self: &Arc<Self>, patience: Duration) {
+        self.draining.store(true, Ordering::Relaxed);
+        let lines = self.pool.lines();
+        for line in &lines {
+            self.close(line, Closing::Draining);
+        }
+        self.tasks.close();
+        if tokio::time::timeout(patience, self.tasks.wait()).await.is_err() {
+            let calls: usize = lines.iter().map(|line| line.busy()).sum();
+            if calls > 0 {
+                tracing::warn!(calls, "calls are still in flight after {patience:?}; their containers are ended");
+            }
+            self.force.cancel();
+            // Bounded by the grace a container has, and KILL.
+            self.tasks.wait().await;
+        }
+    }
+
+    pub(crate) fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn deployed(&self, id: &FunctionId) -> Option<Arc<Deployed>> {
+        self.functions.read().expect("no code panics while it holds this lock").get(id).cloned()
+    }
+
+    /// Tells a line of something and does what follows.
+    pub(crate) fn tell(self: &Arc<Self>, line: &Arc<Line>, event: Event<Waiter, Arc<Hot>>) {
+        let mut todo = Todo::new();
+        self.pool.on(line, event, Instant::now(), &mut todo);
+        self.act(todo);
+    }
+
+    /// Does what the pool said.
+    pub(crate) fn act(self: &Arc<Self>, todo: Todo<Waiter, Arc<Hot>>) {
+        for (line, action) in todo {
+            match action {
+                Action::Freeze(id, hot) => {
+                    let keeper = self.clone();
+                    self.tasks.spawn_on(
+                        async move {
+                            let within = keeper.config.freeze_timeout;
+                            // A call may have come for it meanwhile.
+                            hot.freeze(within, || keeper.pool.is_frozen(&line, id)).await;
+                        },
+                        &self.runtime,
+                    );
+                }
+                Action::Give(waiter, granted) => {
+                    // A caller who left drops the slot, which gives it back.
+                    let _left = waiter.send(Ok(Slot::new(self.clone(), line, granted)));
+                }
+                Action::Launch(id) => self.launch(line, id, Vec::new(), Report::Pool),
+                Action::Refuse(waiter, refusal) => {
+                    let _left = waiter.send(Err(fault(refusal)));
+                }
+                Action::Retire(_, Some(hot)) => hot.leave(),
+                // A cold call's own container: the call ends it.
+                Action::Retire(_, None) => {}
+                Action::Wake(at) => self.ticker.wake_at(at, line.id()),
+                Action::Release(_) | Action::Unwant | Action::Want(_) => unreachable!("the pool keeps these to itself"),
+            }
+        }
+    }
+
+    /// Starts one container and keeps it until it ends.
+    pub(crate) fn launch(
+        self: &Arc<Self>,
+        line: Arc<Line>,
+        id: pool::ContainerId,
+        env: Vec<(String, String)>,
+        report: Report,
+    ) {
+        let Some(deployed) = self.by_line(line.id()) else {
+            // Removed between the pool's word and now.
+            self.tell(&line, Event::Gone(id));
+            return;
+        };
+        let launch = Launch { keeper: self.clone(), function: deployed.function(), line, id, env };
+        self.tasks.spawn_on(launch.live(report), &self.runtime);
+    }
+
+    /// Ticks lines when they are due, for as long as somebody else holds the keeper.
+    pub(crate) fn ticking(self: &Arc<Self>) -> impl Future<Output = ()> + use<> {
+        let (ticker, keeper) = (self.ticker.clone(), Arc::downgrade(self));
+        async move {
+            loop {
+                let id = ticker.next().await;
+                let Some(keeper) = keeper.upgrade() else { return };
+                if let Some(deployed) = keeper.by_line(id) {
+                    keeper.tell(&deployed.line, Event::Tick);
+                }
+            }
+        }
+    }
+
+    fn by_line(&self, id: pool::LineId) -> Option<Arc<Deployed>> {
+        self.lines.read().expect("no code panics while it holds this lock").get(&id).cloned()
+    }
+
+    fn close(self: &Arc<Self>, line: &Arc<Line>, why: Closing) {
+        let mut todo = Todo::new();
+        self.pool.close(line, why, Instant::now(), &mut todo);
+        self.act(todo);
+        self.lines.write().expect("no code panics while it holds this lock").remove(&line.id());
+    }
+}
+
+fn fault(refusal: Refusal) -> Fault {
+    match refusal {
+        Refusal::Busy(why) => Fault::new(Kind::Busy).because(why),
+        Refusal::Closed(Closing::Draining) => Fault::new(Kind::Draining),
+        Refusal::Closed(Closing::Removed) => Fault::new(Kind::UnknownFunction).because("the function was removed"),
+        Refusal::Launch(fault) => fault,
+    }
+}

@@ -1,0 +1,181 @@
+//! What a container prints: lines of log, told apart by call, bounded, and never in the way.
+//!
+//! Each line becomes an event of the target [`TARGET`] at debug level, with the function, the
+//! container and, while exactly one call is in flight, the call. The last few lines are kept, so
+//! that a fault can say what a container's last words were. Bytes from a container are hostile:
+//! control characters are escaped before anybody sees them.
+
+use std::collections::VecDeque;
+use std::fmt::Write as _;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use hotfn_protocols::CallId;
+
+use crate::Function;
+use crate::container::{LogLine, Stdio};
+
+/// The target of log lines' events.
+pub const TARGET: &str = "hotfn::function";
+
+/// How many lines a fault may quote.
+const LAST_WORDS_LINES: usize = 3;
+/// How much of each.
+const LAST_WORDS_CHARS: usize = 200;
+
+/// One container's log.
+#[derive(Debug)]
+pub(crate) struct Log {
+    function: Arc<Function>,
+    container: String,
+    bytes_max: u64,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// Calls in flight.
+    calls: Vec<CallId>,
+    /// Bytes since the last call began.
+    bytes: u64,
+    cut: bool,
+    last: VecDeque<String>,
+}
+
+impl Log {
+    pub(crate) fn new(function: Arc<Function>, container: String, bytes_max: u64) -> Arc<Self> {
+        Arc::new(Self { function, container, bytes_max, state: Mutex::default() })
+    }
+
+    /// Where a driver sends the lines.
+    pub(crate) fn sink(self: &Arc<Self>) -> LogLine {
+        let log = self.clone();
+        Arc::new(move |stdio, line| log.line(stdio, line))
+    }
+
+    /// From now on lines belong to `call`, and may be as long again.
+    pub(crate) fn begin(&self, call: CallId) {
+        let mut state = self.state();
+        state.calls.push(call);
+        state.bytes = 0;
+        state.cut = false;
+    }
+
+    /// From now on they do not.
+    pub(crate) fn end(&self, call: CallId) {
+        let mut state = self.state();
+        if let Some(at) = state.calls.iter().position(|c| *c == call) {
+            state.calls.swap_remove(at);
+        }
+    }
+
+    /// The last lines, on one line, where there are any.
+    pub(crate) fn last_words(&self) -> Option<String> {
+        let state = self.state();
+        if state.last.is_empty() {
+            return None;
+        }
+        let lines: Vec<_> = state.last.iter().map(String::as_str).collect();
+        Some(lines.join(" | "))
+    }
+
+    fn line(&self, stdio: Stdio, line: &[u8]) {
+        let (call, cut_now) = {
+            let mut state = self.state();
+            state.bytes = state.bytes.saturating_add(line.len() as u64 + 1);
+            if state.cut {
+                return;
+            }
+            state.cut = state.bytes > self.bytes_max;
+            let call = if let [only] = state.calls[..] { Some(only) } else { None };
+            if !state.cut && !line.is_empty() {
+                if state.last.len() == LAST_WORDS_LINES {
+                    state.last.pop_front();
+                }
+                state.last.push_back(printable(line, LAST_WORDS_CHARS));
+            }
+            (call, state.cut)
+        };
+        if !tracing::enabled!(target: TARGET, tracing::Level::DEBUG) {
+            return;
+        }
+        let text = if cut_now {
+            format!("log is longer than {} bytes; the rest is dropped", self.bytes_max)
+        } else {
+            printable(line, usize::MAX)
+        };
+        let stream = match stdio {
+            Stdio::Err => "stderr",
+            Stdio::Out => "stdout",
+        };
+        tracing::debug!(
+            target: TARGET,
+            user_log = true,
+            call_id = call.map(tracing::field::display),
+            fn_id = %self.function.id,
+            app_id = %self.function.app_id,
+            image = %self.function.image,
+            container_id = %self.container,
+            stream,
+            "{text}"
+        );
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().expect("no code panics while it holds this lock")
+    }
+}
+
+/// At most `max` characters of hostile bytes, fit for a terminal.
+fn printable(line: &[u8], max: usize) -> String {
+    let text = String::from_utf8_lossy(line);
+    let mut out = String::with_capacity(text.len().min(max.saturating_mul(4)));
+    for (count, c) in text.chars().enumerate() {
+        if count == max {
+            out.push('…');
+            break;
+        }
+        if c.is_control() && c != '\t' {
+            let _infallible = write!(out, "{}", c.escape_default());
+        } else {
+            out.push(c);
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn log(bytes_max: u64) -> Arc<Log> {
+        Log::new(Arc::new(Function::new("f", "process:f")), "c".to_owned(), bytes_max)
+    }
+
+    #[test]
+    fn the_last_words_are_few_short_and_harmless() {
+        let log = log(1 << 20);
+        assert_eq!(log.last_words(), None);
+        let sink = log.sink();
+        for line in [&b"one"[..], b"", b"two", b"three \x1b[31m", b"f\xffur"] {
+            sink(Stdio::Err, line);
+        }
+        assert_eq!(log.last_words().unwrap(), "two | three \\u{1b}[31m | f\u{fffd}ur");
+        sink(Stdio::Out, &[b'x'; 5000]);
+        assert!(log.last_words().unwrap().len() < 700);
+    }
+
+    #[test]
+    fn a_call_may_log_so_much_and_the_next_as_much_again() {
+        let log = log(10);
+        let sink = log.sink();
+        for call in [CallId::new(), CallId::new()] {
+            log.begin(call);
+            sink(Stdio::Err, b"12345");
+            sink(Stdio::Err, b"too long");
+            sink(Stdio::Err, b"never seen");
+            assert_eq!(log.state().last.back().unwrap(), "12345");
+            log.end(call);
+        }
+        assert!(log.state().calls.is_empty());
+    }
+}

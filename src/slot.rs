@@ -1,0 +1,160 @@
+//! The right to one call in one container.
+//!
+//! A slot is given back exactly once, by being dropped: unused, after a verdict, or in the middle
+//! of a call whose caller left.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use hotfn_protocols::{CallId, ContainerIo as _, Fault, Io, Kind, Reuse};
+
+use crate::hot::Hot;
+use crate::keeper::{Keeper, Line};
+use crate::pool::{ContainerId, Event, Granted, Todo};
+
+/// The right to one call in one container.
+pub(crate) struct Slot {
+    keeper: Arc<Keeper>,
+    line: Arc<Line>,
+    id: ContainerId,
+    /// `None`: a cold function's, until the call has started it.
+    hot: Option<Arc<Hot>>,
+    /// The call starts the container, and ends it.
+    cold: bool,
+    thaw: bool,
+    state: State,
+}
+
+/// Why a container cannot be given a call.
+pub(crate) enum Unfit {
+    /// It was never used: another would be no better.
+    New(Fault),
+    /// It was used before: another may do.
+    Worn,
+}
+
+enum State {
+    Unused,
+    /// The call holds the container's end; should it be dropped now, the end is lost.
+    InUse(CallId),
+    Done(Reuse),
+}
+
+impl Slot {
+    pub(crate) fn new(keeper: Arc<Keeper>, line: Arc<Line>, granted: Granted<Arc<Hot>>) -> Self {
+        let Granted { container: id, handle: hot, thaw } = granted;
+        let cold = hot.is_none();
+        Self { keeper, line, id, hot, cold, thaw, state: State::Unused }
+    }
+
+    /// Its container; `None` for a cold function whose call has not started it yet.
+    pub(crate) fn hot(&self) -> Option<&Arc<Hot>> {
+        self.hot.as_ref()
+    }
+
+    /// Which container the pool means.
+    pub(crate) fn id(&self) -> ContainerId {
+        self.id
+    }
+
+    pub(crate) fn line(&self) -> &Arc<Line> {
+        &self.line
+    }
+
+    /// The container that this cold call started.
+    pub(crate) fn started(&mut self, hot: Arc<Hot>) {
+        self.hot = Some(hot);
+    }
+
+    /// Makes the container fit for a call and takes an end of it. One that is not fit retires.
+    pub(crate) async fn open(&mut self) -> Result<Io, Unfit> {
+        let hot = self.hot.clone().expect("a slot is opened once its container is there");
+        let is_new = hot.first_use();
+        if self.thaw
+            && let Err(why) = hot.thaw(self.keeper.config.freeze_timeout).await
+        {
+            return Err(self.unfit(&hot, is_new, Kind::Internal, &why));
+        }
+        let mut end = hot.take_end();
+        if let Some(end) = end.take_if(|end| end.look() == Reuse::Keep) {
+            return Ok(end);
+        }
+        let (kind, why) = if hot.function.format.has_socket() {
+            (Kind::Receiving, "its socket takes no connection")
+        } else {
+            (Kind::InvalidFrame, "it wrote to its standard output before it was called, or closed it")
+        };
+        Err(self.unfit(&hot, is_new, kind, why))
+    }
+
+    fn unfit(&mut self, hot: &Hot, is_new: bool, kind: Kind, why: &str) -> Unfit {
+        tracing::debug!(container_id = %hot.name, "container is ended: {why}");
+        self.done(Reuse::Retire);
+        if is_new {
+            Unfit::New(Fault::new(kind).because(format!("{why} (container {})", hot.name)))
+        } else {
+            Unfit::Worn
+        }
+    }
+
+    /// Did [`Slot::open`] have to thaw it?
+    pub(crate) fn was_frozen(&self) -> bool {
+        self.thaw
+    }
+
+    /// From now on a drop means that the caller left in the middle of the call.
+    pub(crate) fn begin(&mut self, call: CallId) {
+        if let Some(hot) = &self.hot {
+            hot.log.begin(call);
+        }
+        self.state = State::InUse(call);
+    }
+
+    /// The call is over. With `end` the container may be used again as it is.
+    pub(crate) fn finish(&mut self, end: Option<Io>, reuse: Reuse) {
+        self.end_log();
+        if let Some(hot) = &self.hot
+            && let Some(end) = end
+            && reuse == Reuse::Keep
+        {
+            hot.keep_end(end);
+        }
+        self.done(reuse);
+    }
+
+    fn done(&mut self, reuse: Reuse) {
+        self.state = State::Done(reuse);
+    }
+
+    fn end_log(&self) {
+        if let (State::InUse(call), Some(hot)) = (&self.state, &self.hot) {
+            hot.log.end(*call);
+        }
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        self.end_log();
+        let reuse = match self.state {
+            State::Unused => Reuse::Keep,
+            State::InUse(_) => self.hot.as_ref().map_or(Reuse::Retire, |hot| hot.without_an_end()),
+            State::Done(reuse) => reuse,
+        };
+        let mut todo = Todo::new();
+        self.keeper.pool.finish(&self.line, self.id, reuse, Instant::now(), &mut todo);
+        self.keeper.act(todo);
+        match (&self.hot, &self.state) {
+            // A cold call that never started its container: there is nothing to wait for.
+            (None, State::Unused) => self.keeper.tell(&self.line, Event::Gone(self.id)),
+            (Some(hot), _) if self.cold => hot.leave(),
+            _ => {}
+        }
+    }
+}
+
+impl std::fmt::Debug for Slot {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Slot").field("id", &self.id).field("hot", &self.hot).finish_non_exhaustive()
+    }
+}

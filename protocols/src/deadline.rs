@@ -50,30 +50,17 @@ impl Deadline {
         if other.at < self.at { other } else { self }
     }
 
-    /// As RFC 3339 in UTC with `Z`, whole seconds: `2026-11-21T03:04:05Z`.
-    ///
-    /// Some functions' date parsers refuse an offset where they expect an instant.
-    #[must_use]
-    pub fn to_rfc3339_seconds(&self) -> String {
-        let t = OffsetDateTime::from(self.wall);
-        format!(
-            "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}Z",
-            t.year(),
-            t.month() as u8,
-            t.day(),
-            t.hour(),
-            t.minute(),
-            t.second(),
-        )
-    }
-
     /// As RFC 3339 in UTC with `Z` and milliseconds: `2026-11-21T03:04:05.678Z`.
+    ///
+    /// In UTC, since some functions' parsers refuse an offset where they expect an instant. With a
+    /// fraction, since a function that ends its work in time must not be told to end it a second
+    /// early.
     #[must_use]
     pub fn to_rfc3339_millis(&self) -> String {
-        let mut text = self.to_rfc3339_seconds();
-        text.pop();
-        text.push_str(&format!(".{:03}Z", OffsetDateTime::from(self.wall).millisecond()));
-        text
+        let t = OffsetDateTime::from(self.wall);
+        let (year, month, day) = (t.year(), u8::from(t.month()), t.day());
+        let (hour, minute, second, ms) = (t.hour(), t.minute(), t.second(), t.millisecond());
+        format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{ms:03}Z")
     }
 
     /// Reads RFC 3339 with `Z` or an offset, with or without a fraction; `None` for anything else.
@@ -103,7 +90,6 @@ mod tests {
     #[test]
     fn prints_utc_with_z() {
         let d = Deadline::from_clocks(Instant::now(), epoch_plus(1_000_000_000_000), Duration::from_millis(7));
-        assert_eq!(d.to_rfc3339_seconds(), "2001-09-09T01:46:40Z");
         assert_eq!(d.to_rfc3339_millis(), "2001-09-09T01:46:40.007Z");
     }
 

@@ -15,6 +15,7 @@
 //! answer without reading, or read only as much as it likes: whoever writes to `head -1` is used to
 //! that, and a closed input is no fault here.
 
+use std::sync::OnceLock;
 use std::time::Instant;
 
 use bytes::{Bytes, BytesMut};
@@ -75,10 +76,9 @@ impl ContainerIo for Default {
         let Some(Ends { stdin, mut stdout, exit }) = self.ends.take() else {
             return Verdict::failed(Fault::new(Kind::Internal).because("a cold container had its call"), Reuse::Retire);
         };
-        let started = Instant::now();
-        let mut dispatch = None;
-        let fed = feed(call.body, stdin, self.limits.request_bytes_max, || dispatch = Some(started.elapsed()));
-        let answer = answer(&mut *stdout, exit, &self.limits, &mut sink);
+        let reached = OnceLock::new();
+        let fed = feed(call.body, stdin, self.limits.request_bytes_max, &reached);
+        let answer = answer(&mut *stdout, exit, &self.limits, &mut sink, &reached);
         // Both end with the fault that ends the call.
         let fault = match alongside(fed, answer).await {
             Ok(Ok(())) => None,
@@ -88,7 +88,7 @@ impl ContainerIo for Default {
             None => sink.finish(),
             Some(fault) => sink.cut(BodyError::Cut(fault.to_string().into())),
         }
-        Verdict { fault, reuse: Reuse::Retire, dispatch }
+        Verdict { fault, reuse: Reuse::Retire }
     }
 }
 
@@ -97,9 +97,9 @@ async fn feed(
     mut body: Body,
     mut stdin: Box<dyn Stdin>,
     bytes_max: Option<u64>,
-    reached: impl FnOnce(),
+    reached: &OnceLock<Instant>,
 ) -> Result<(), Fault> {
-    let (mut bytes, mut reached) = (0, Some(reached));
+    let mut bytes = 0;
     while let Some(piece) = body.next().await {
         let piece = piece.map_err(stdio::call_fault)?;
         bytes += piece.len() as u64;
@@ -112,24 +112,29 @@ async fn feed(
             // It reads no more. That is its right, and the rest is read by nobody.
             return Ok(());
         }
-        if let Some(reached) = reached.take() {
-            reached();
-        }
+        reached.get_or_init(Instant::now);
     }
-    if let Some(reached) = reached {
-        reached();
-    }
+    reached.get_or_init(Instant::now);
     // Dropping a pipe closes it; other writers may have something to flush first.
     let _ = stdin.shutdown().await;
     Ok(())
 }
 
 /// Reads the answer to its end, and learns from the exit whether it is one.
-async fn answer(stdout: &mut dyn Stdout, exit: Exiting, limits: &Limits, sink: &mut ReplySink) -> Result<(), Fault> {
+async fn answer(
+    stdout: &mut dyn Stdout,
+    exit: Exiting,
+    limits: &Limits,
+    sink: &mut ReplySink,
+    reached: &OnceLock<Instant>,
+) -> Result<(), Fault> {
     let response_bytes_max = limits.response_bytes_max.unwrap_or(u64::MAX);
     let (mut held, mut whole) = (BytesMut::new(), false);
     while !whole && held.len() <= limits.hold_bytes_max {
         whole = read(stdout, &mut held).await? == 0;
+        if let Some(at) = reached.get() {
+            sink.reached(*at);
+        }
         if held.len() as u64 > response_bytes_max {
             return Err(too_large(response_bytes_max));
         }

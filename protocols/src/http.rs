@@ -87,7 +87,6 @@ impl ContainerIo for Http {
     }
 
     async fn dispatch(&mut self, mut call: Call, sink: ReplySink) -> Verdict {
-        let began = Instant::now();
         let mut upload = match Upload::open(std::mem::take(&mut call.body), self.limits.request_bytes_max).await {
             Ok(upload) => upload,
             // Nothing was written: the container never knew.
@@ -99,14 +98,13 @@ impl ContainerIo for Http {
         let decoder = ResponseDecoder::new(&call.method, (&self.limits).into());
         let (wire, inbox) = (&mut self.wire, &mut self.inbox);
         let mut exchange = Exchange::new(wire, inbox, &mut self.outbox, length, &mut upload, decoder);
-        let verdict = match answer(&mut exchange, sink, &self.limits).await {
+        match answer(&mut exchange, sink, &self.limits).await {
             Ok(length) => {
                 self.is_clean = length != Length::UntilClose && exchange.is_clean();
                 Verdict::answered(if self.is_clean { Reuse::Keep } else { Reuse::Retire })
             }
             Err(broken) => Verdict::failed(broken.into_fault(Kind::InvalidFrame), Reuse::Retire),
-        };
-        Verdict { dispatch: exchange.time_to_write(began), ..verdict }
+        }
     }
 }
 

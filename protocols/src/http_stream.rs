@@ -5,7 +5,7 @@
 //! Host: localhost                            Content-Type: text/plain
 //! Content-Type: text/plain                   Content-Length: 2
 //! Fn-Call-Id: 01JABCDEFGHJKMNPQRSTVWXYZ0
-//! Fn-Deadline: 2026-11-21T03:04:05Z          hi
+//! Fn-Deadline: 2026-11-21T03:04:05.678Z      hi
 //! Transfer-Encoding: chunked
 //!
 //! 2
@@ -24,7 +24,7 @@
 //! stays. That is why one caller's oversized or broken request costs nobody else anything. A
 //! connection is gone before the next is dialled: some functions serve one at a time.
 
-use std::time::Instant;
+use std::task::{Context, Poll, Waker};
 
 use bytes::BytesMut;
 use http::header::{CONTENT_LENGTH, HOST};
@@ -56,6 +56,8 @@ struct Connection {
     inbox: Inbox,
     /// Heads and small bodies on their way out. Empty between calls.
     outbox: BytesMut,
+    /// A call was answered on it.
+    used: bool,
 }
 
 impl HttpStream {
@@ -67,7 +69,7 @@ impl HttpStream {
 
     async fn dial(&mut self) -> Result<Connection, Fault> {
         match self.dial.dial().await {
-            Ok(stream) => Ok(Connection { stream, inbox: Inbox::new(), outbox: BytesMut::new() }),
+            Ok(stream) => Ok(Connection::new(stream)),
             Err(e) => {
                 let reason = format!("cannot connect to the function's socket: {e}");
                 Err(Fault::new(Kind::Receiving).because(reason).caused_by(e))
@@ -81,26 +83,34 @@ impl ContainerIo for HttpStream {
         true
     }
 
-    /// Never retires: if the kept connection ended, or has bytes that nobody asked for, it alone
-    /// goes.
+    /// A kept connection that ended, or has bytes that nobody asked for, goes alone. Then a new one
+    /// is tried at once: a unix socket takes a connection without anybody waiting, or refuses it
+    /// because the function is gone or has stopped listening, and then the container goes.
     fn look(&mut self) -> Reuse {
         let is_quiet = |kept: &mut Connection| {
             let read = kept.stream.read_now(&mut [0]);
             read.is_err_and(|e| e.kind() == std::io::ErrorKind::WouldBlock)
         };
         self.kept = self.kept.take().and_then(|mut kept| is_quiet(&mut kept).then_some(kept));
+        if self.kept.is_none() {
+            let mut context = Context::from_waker(Waker::noop());
+            match self.dial.dial().as_mut().poll(&mut context) {
+                Poll::Pending => {}
+                Poll::Ready(Err(_)) => return Reuse::Retire,
+                Poll::Ready(Ok(stream)) => self.kept = Some(Connection::new(stream)),
+            }
+        }
         Reuse::Keep
     }
 
     async fn dispatch(&mut self, mut call: Call, mut sink: ReplySink) -> Verdict {
-        let began = Instant::now();
         let mut upload = match Upload::open(std::mem::take(&mut call.body), self.limits.request_bytes_max).await {
             Ok(upload) => upload,
             Err(e) => return failed(Broken::Call(e)),
         };
         loop {
             let kept = self.kept.take();
-            let is_reused = kept.is_some();
+            let is_reused = kept.as_ref().is_some_and(|kept| kept.used);
             let mut connection = match kept {
                 Some(kept) => kept,
                 None => match self.dial().await {
@@ -114,21 +124,25 @@ impl ContainerIo for HttpStream {
                 // The function closed an idle connection just as we wrote to it. Only this once:
                 // the next connection is a new one. This one is dropped before it is dialled.
                 Err(broken) if is_reused && exchange.is_repeatable(&broken) => continue,
-                Err(broken) => return Verdict { dispatch: exchange.time_to_write(began), ..failed(broken) },
+                Err(broken) => return failed(broken),
             };
             let keep_alive = head.keep_alive;
-            let dispatch = exchange.time_to_write(began);
             let verdict = answer(&mut exchange, head, call.intent, sink, &self.limits).await;
             if keep_alive && exchange.is_clean() {
                 drop(exchange);
+                connection.used = true;
                 self.kept = Some(connection);
             }
-            return Verdict { dispatch, ..verdict };
+            return verdict;
         }
     }
 }
 
 impl Connection {
+    fn new(stream: Box<dyn Stream>) -> Self {
+        Self { stream, inbox: Inbox::new(), outbox: BytesMut::new(), used: false }
+    }
+
     fn exchange<'a>(
         &'a mut self,
         call: &Call,
@@ -160,7 +174,7 @@ fn encode_head(call: &Call, length: Length, out: &mut BytesMut) {
     }
     encode::line(out, "Fn-Call-Id", call.id.as_str());
     if let Some(deadline) = &call.deadline {
-        encode::line(out, "Fn-Deadline", &deadline.to_rfc3339_seconds());
+        encode::line(out, "Fn-Deadline", &deadline.to_rfc3339_millis());
     }
     encode::length(out, length);
     encode::head_end(out);

@@ -2,7 +2,6 @@
 
 use std::future::Future;
 use std::io;
-use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite};
 
@@ -52,21 +51,19 @@ pub struct Verdict {
     pub fault: Option<Fault>,
     /// What becomes of the container.
     pub reuse: Reuse,
-    /// How long it took to reach the function: dialling, and writing the first bytes.
-    pub dispatch: Option<Duration>,
 }
 
 impl Verdict {
     /// The call was answered.
     #[must_use]
     pub fn answered(reuse: Reuse) -> Self {
-        Self { fault: None, reuse, dispatch: None }
+        Self { fault: None, reuse }
     }
 
     /// The call failed.
     #[must_use]
     pub fn failed(fault: impl Into<Fault>, reuse: Reuse) -> Self {
-        Self { fault: Some(fault.into()), reuse, dispatch: None }
+        Self { fault: Some(fault.into()), reuse }
     }
 }
 

@@ -56,11 +56,10 @@ pub struct ReplySink {
 }
 
 impl ReplySink {
-    /// Notes that the call has reached the function: its first bytes were written just now. The
-    /// first time counts.
-    pub fn reached(&mut self) {
-        let mut shared = lock(&self.shared);
-        shared.reached.get_or_insert_with(Instant::now);
+    /// Notes when the call reached the function: its first bytes were written. The first time
+    /// counts.
+    pub fn reached(&self, at: Instant) {
+        lock(&self.shared).reached.get_or_insert(at);
     }
 
     /// Gives the head, once, before any piece. `length` is the body's, where it is known: the

@@ -21,7 +21,7 @@ use std::io;
 use std::marker::PhantomData;
 use std::pin::pin;
 use std::task::Poll;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bytes::Bytes;
 use http::StatusCode;
@@ -105,7 +105,6 @@ impl<D: Dialect> Shell<D> {
     /// What fails before a byte was written leaves the container as it was. After that only a whole
     /// answer does.
     pub(crate) async fn dispatch(&mut self, mut call: Call, mut sink: ReplySink) -> Verdict {
-        let started = Instant::now();
         let bytes_max = self.limits.document_bytes_max as u64;
         let body_bytes_max = self.limits.request_bytes_max.map_or(bytes_max, |max| max.min(bytes_max));
         let body = match std::mem::take(&mut call.body).gather(body_bytes_max).await {
@@ -121,14 +120,14 @@ impl<D: Dialect> Shell<D> {
         }
         drop(body);
 
-        let (document, dispatch) = self.exchange(&request, started).await;
+        let (document, written) = self.exchange(&request, &sink).await;
         // An answer before its call was wholly written, or with something behind it.
-        let clean = dispatch.is_some() && self.documents.is_blank();
+        let clean = written && self.documents.is_blank();
         let answer = document.and_then(|document| {
             let (head, body) = D::decode(asked, document, &self.limits)?;
             self.capped(head, body)
         });
-        let verdict = match answer {
+        match answer {
             Err(fault) => {
                 // The answer was whole, only nothing a caller can use.
                 let reuse = if fault.kind() == Kind::InvalidResponse && clean { Reuse::Keep } else { Reuse::Retire };
@@ -145,19 +144,19 @@ impl<D: Dialect> Shell<D> {
                     Err(_) => Verdict::failed(Kind::CallerLeft, reuse),
                 }
             }
-        };
-        Verdict { dispatch, ..verdict }
+        }
     }
 
-    /// Writes the request and reads one document, at the same time. Also says how long after
-    /// `started` the request was written, if it ever was.
-    async fn exchange(&mut self, request: &[u8], started: Instant) -> (Result<Bytes, Fault>, Option<Duration>) {
+    /// Writes the request and reads one document, at the same time. Also says whether all of the
+    /// request was written.
+    async fn exchange(&mut self, request: &[u8], sink: &ReplySink) -> (Result<Bytes, Fault>, bool) {
         let Self { stdin, stdout, documents, buffer, .. } = self;
-        let mut dispatch = None;
+        let mut written = false;
         let write = async {
             stdin.write_all(request).await?;
             stdin.flush().await?;
-            dispatch = Some(started.elapsed());
+            sink.reached(Instant::now());
+            written = true;
             Ok::<_, io::Error>(())
         };
         let read = async {
@@ -179,7 +178,7 @@ impl<D: Dialect> Shell<D> {
                 .last_words()
                 .unwrap_or_else(|| Err(invalid_response(D::NAME, "function closed its input").caused_by(e))),
         };
-        (document, dispatch)
+        (document, written)
     }
 
     /// The document that is there already, if one is.

@@ -10,7 +10,6 @@ use std::future::poll_fn;
 use std::io;
 use std::pin::pin;
 use std::task::Poll;
-use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -168,11 +167,6 @@ where
         self.is_answered && self.uplink.is_whole() && self.inbox.is_empty()
     }
 
-    /// How long after `began` the first bytes were written.
-    pub(crate) fn time_to_write(&self, began: Instant) -> Option<Duration> {
-        self.uplink.first_write().map(|written| written.saturating_duration_since(began))
-    }
-
     /// After `broken`, can the same request be sent once more? It can if it is all still here, and
     /// if it is sure that the function did not read it.
     ///
@@ -250,12 +244,13 @@ where
     /// the stream ended and the answer with it.
     async fn read(&mut self, sink: &mut ReplySink) -> Result<bool, Broken> {
         let read = poll_fn(|cx| {
-            let is_first = self.uplink.first_write().is_none();
             if let Poll::Ready(Err(e)) = self.uplink.poll(self.wire, cx) {
                 return Poll::Ready(Err(Broken::Call(e)));
             }
-            if is_first && self.uplink.first_write().is_some() {
-                sink.reached();
+            if !self.is_heard
+                && let Some(written) = self.uplink.first_write()
+            {
+                sink.reached(written);
             }
             if let Poll::Ready(read) = self.inbox.poll_read(self.wire, cx) {
                 return Poll::Ready(read.map_err(Broken::Lost));

@@ -169,6 +169,11 @@ impl Function {
         self.0.writes.load(Ordering::Relaxed)
     }
 
+    /// Further connections are refused, whatever the scripts say.
+    pub(crate) fn stop_listening(&self) {
+        self.0.scripts.lock().unwrap().clear();
+    }
+
     /// Waits for the scripts to end, and checks that none of them failed.
     pub(crate) fn finish(self) {
         assert!(self.0.scripts.lock().unwrap().is_empty(), "each script had its connection");

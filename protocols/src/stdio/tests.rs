@@ -239,15 +239,16 @@ async fn a_caller_who_left_costs_no_container() {
 }
 
 #[tokio::test]
-async fn the_time_to_write_a_call_is_told() {
+async fn the_time_a_call_reached_the_function_is_told() {
     let (mut io, mut function) = start(Format::Json, Limits::default());
-    let (verdict, _) = dispatch(&mut io, call("x"), async {
+    let (sink, source) = reply_pipe();
+    let (verdict, ()) = tokio::join!(io.dispatch(call("x"), sink), async {
+        assert_eq!(source.reached(), None);
         function.document().await;
         function.print("{}").await;
-    })
-    .await;
-    assert!(verdict.dispatch.is_some());
-    assert!(io.is_streamable());
+    });
+    assert!(verdict.fault.is_none());
+    assert!(source.reached().is_some());
 }
 
 /// One container, one call after another, each with a body of its own of any length.

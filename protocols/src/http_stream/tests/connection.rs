@@ -28,7 +28,7 @@ async fn a_connection_the_function_closed_while_idle_is_dialled_anew() {
         told.recv_timeout(PATIENCE).unwrap();
         if looks {
             assert_eq!(io.look(), Reuse::Keep);
-            assert!(io.kept.is_none(), "the look saw the end");
+            assert!(io.kept.as_ref().is_some_and(|kept| !kept.used), "the look saw the end, and dialled");
         }
         let (got, verdict) = dispatch(&mut io, Call::new("f", "again")).await;
         assert!(verdict.fault.is_none(), "{verdict:?}");
@@ -36,6 +36,22 @@ async fn a_connection_the_function_closed_while_idle_is_dialled_anew() {
         drop(io);
         function.finish();
     }
+}
+
+#[tokio::test]
+async fn a_function_that_takes_no_connection_is_found_out_before_the_call() {
+    let function = Function::new([script(|mut peer| {
+        peer.request();
+        peer.write(NEXT);
+    })]);
+    let mut io = end(&function, Limits::default());
+    assert_eq!(io.look(), Reuse::Keep);
+    dispatch(&mut io, Call::new("f", "")).await;
+    function.stop_listening();
+    io.kept = None;
+    assert_eq!(io.look(), Reuse::Retire);
+    drop(io);
+    function.finish();
 }
 
 /// Makes a call with a small body, then one with `body` on the same connection, on which `then`
@@ -104,7 +120,6 @@ async fn a_function_that_does_not_accept_is_retired() {
     assert!(got.is_none());
     assert_eq!((verdict.reuse, fault.kind()), (Reuse::Retire, Kind::Receiving));
     assert!(fault.to_string().contains("cannot connect"), "{fault}");
-    assert_eq!(verdict.dispatch, None);
 }
 
 #[tokio::test]

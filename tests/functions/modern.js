@@ -27,6 +27,6 @@ fdk.handle(function (input, ctx) {
 function hangUp () {
   const connections = process._getActiveHandles().filter(h => h instanceof net.Socket && h.server);
   for (const connection of connections) {
-    setTimeout(() => connection.end(), HANG_UP_AFTER_MS);
+    setTimeout(() => connection.destroy(), HANG_UP_AFTER_MS);
   }
 }

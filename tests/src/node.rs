@@ -102,7 +102,7 @@ impl Home {
     pub fn with(settings: &[(&str, i64)], functions: &[Function]) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let mark = format!("HOTFN_STORY={}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
-        let folder = TempDir::with_prefix("hotfn-story-").expect("the temporary folder is writable");
+        let folder = TempDir::with_prefix("story-").expect("the temporary folder is writable");
         fs::create_dir(folder.path().join("tmp")).expect("a new folder is writable");
         let settings = settings.iter().map(|(key, value)| format!("{key} = {value}\n"));
         let toml: String = std::iter::once("[node]\n".to_owned())

@@ -8,6 +8,7 @@ use futures_util::future::join_all;
 use hotfn_tests::client::{self, held};
 use hotfn_tests::node::{Function, Home};
 use hotfn_tests::{binaries, processes, until};
+use tokio::task::JoinHandle;
 
 /// The kernel lets a user have 128 inotify instances. One a container would stop there.
 const CONTAINERS: usize = 500;
@@ -35,8 +36,11 @@ async fn five_hundred_containers_are_hot_at_once() {
             answers.push(tokio::spawn(async move { connection.call(client::invoke("echo", body)).await }));
         }
         let wanted = answers.len();
-        let what = format!("{wanted} containers");
-        until(&what, Duration::from_secs(60), || (home.containers().len() >= wanted).then_some(())).await;
+        let all_hot = || {
+            assert!(!answers.iter().any(JoinHandle::is_finished), "a call ended early:\n{}", node.said());
+            (home.containers().len() >= wanted).then_some(())
+        };
+        until(&format!("{wanted} containers"), Duration::from_secs(60), all_hot).await;
     }
     let containers: BTreeSet<u32> = home.containers().into_iter().collect();
     assert_eq!(containers.len(), CONTAINERS);

@@ -39,7 +39,8 @@ async fn the_python_kit_of_2018_in_json() {
 
 #[tokio::test]
 async fn the_python_kit_of_2018_in_cloudevent() {
-    a_kit_of_2018("0.0.32", "cloudevent", "\"hi\"", 500).await;
+    // It calls its data JSON, and means JSON in a string.
+    a_kit_of_2018("0.0.32", "cloudevent", r#""\"hi\"""#, 500).await;
 }
 
 #[tokio::test]

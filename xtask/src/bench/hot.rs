@@ -95,7 +95,7 @@ pub(crate) fn on_core(command: Command, pinned: bool) -> Command {
 
 fn measure(options: &Options) -> Result<Vec<Turn>> {
     // Not below `target`: the path of a unix socket has room for 107 bytes only.
-    let folder = std::env::temp_dir().join(format!("hotfn-bench-{}", std::process::id()));
+    let folder = std::env::temp_dir().join(format!("bench-hot-{}", std::process::id()));
     fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
     let turns = turns(options, &folder)?;
     fs::remove_dir_all(&folder).with_context(|| format!("cannot remove {}", folder.display()))?;

@@ -219,7 +219,9 @@ async fn converse(
     let mut work = Box::pin(dispatch(slot, hot, end, call, deadline, sink));
     let done = std::future::poll_fn(|cx| match work.as_mut().poll(cx) {
         Poll::Ready(fault) => Poll::Ready(Some(fault)),
-        Poll::Pending => source.poll_head(cx).map(|()| None),
+        // Without a head there will be a fault; it may take a moment to find out why.
+        Poll::Pending if source.poll_head(cx) == Poll::Ready(true) => Poll::Ready(None),
+        Poll::Pending => Poll::Pending,
     })
     .await;
     timing.dispatch = source.reached().map(|reached| reached.saturating_duration_since(began));

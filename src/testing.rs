@@ -1,7 +1,6 @@
 //! A double of a driver: containers that are tasks of the test, serving `http-stream` from a real
 //! socket in their iofs directory, and that note what is done to them.
 
-use std::convert::Infallible;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
@@ -117,7 +116,7 @@ fn serve(life: &Arc<Life>, directory: &Path) {
     });
 }
 
-async fn answer(life: &Arc<Life>, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
+async fn answer(life: &Arc<Life>, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Hangup> {
     let _present = Present::new(life);
     let id = request.headers()["fn-call-id"].clone();
     let body = request.into_body().collect().await.map(|b| b.to_bytes()).unwrap_or_default();
@@ -127,6 +126,7 @@ async fn answer(life: &Arc<Life>, request: Request<Incoming>) -> Result<Response
             life.die(Exit::Signal(9));
             std::future::pending().await
         }
+        (_, b"drop") => return Err(Hangup),
         ("sleep", _) => tokio::time::sleep(Duration::from_millis(20)).await,
         _ => tokio::task::yield_now().await,
     }
@@ -134,6 +134,18 @@ async fn answer(life: &Arc<Life>, request: Request<Incoming>) -> Result<Response
     let status = if &body[..] == b"404" { 404 } else { 200 };
     Ok(Response::builder().status(status).header("x-seen-id", id).body(Full::new(body)).unwrap())
 }
+
+/// The connection ends without an answer.
+#[derive(Debug)]
+struct Hangup;
+
+impl std::fmt::Display for Hangup {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("hung up")
+    }
+}
+
+impl std::error::Error for Hangup {}
 
 struct Present<'a>(&'a Life);
 

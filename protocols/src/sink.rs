@@ -161,11 +161,12 @@ pub struct Gathered {
 }
 
 impl ReplySource {
-    /// Is the head there? If not, whoever writes it next wakes this task.
-    pub fn poll_head(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    /// Is the head there? False if there never will be one; the reason is in the verdict, which may
+    /// take a moment longer. Whoever gives the head, or ends without one, wakes this task.
+    pub fn poll_head(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
         let mut shared = lock(&self.shared);
         if shared.head.is_some() || shared.end.is_some() {
-            return Poll::Ready(());
+            return Poll::Ready(shared.head.is_some());
         }
         register(&mut shared.reader, cx);
         Poll::Pending

@@ -247,6 +247,17 @@ async fn a_container_that_dies_under_a_call_says_how() {
     house.drain().await;
 }
 
+/// Its end is learnt of a little later than that the connection broke.
+#[tokio::test]
+async fn a_reason_that_takes_a_moment_is_waited_for() {
+    let house = House::new();
+    house.deploy("echo", |_| {});
+    let (kind, why) = house.fault("echo", "drop").await;
+    assert_eq!(kind, Kind::Receiving);
+    assert!(!why.contains("container ended"), "it lives until we end it: {why}");
+    house.drain().await;
+}
+
 #[tokio::test]
 async fn a_container_that_died_while_idle_is_nobodys_error() {
     let house = House::new();

@@ -30,7 +30,11 @@ pub(super) async fn answer(
     settings: Arc<Settings>,
 ) -> Result<Response<Body>, CallerLeft> {
     let (head, incoming) = request.into_parts();
-    let (body, rest) = rest::lend(incoming);
+    let (body, rest) = tokio::select! {
+        biased;
+        lent = rest::lend(incoming) => lent.map_err(|_| CallerLeft)?,
+        () = peer_left(&stream) => return Err(CallerLeft),
+    };
     let arrival = Arrival { body, ..gateway::decode_call(&head.headers, Instant::now(), SystemTime::now()) };
     let (ctx, body) = Context::new(arrival, settings);
     let (intent, deadline) = (ctx.intent(), ctx.deadline());

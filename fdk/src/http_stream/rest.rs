@@ -1,5 +1,8 @@
 //! A request's body, and what the handler leaves of it.
 //!
+//! A body that is said to be short is read before the handler begins: it is here already or about
+//! to be, and a handler that gives it back can then answer in one piece.
+//!
 //! A handler need not read its body, but the bytes are on the connection, in front of the next
 //! call. What is short and already there is read away after the handler is done, so that the
 //! connection can be used again. If there is more, the connection is closed after the answer, and
@@ -16,7 +19,10 @@ use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use tokio::time::timeout;
 
-use hotfn_protocols::Body;
+use hotfn_protocols::{Body, BodyError};
+
+/// Up to this length a body is read before the handler begins, if its length is told.
+const WHOLE_BYTES_MAX: u64 = 64 << 10;
 
 /// Most bytes that are read away.
 const DRAIN_BYTES_MAX: usize = 256 << 10;
@@ -27,13 +33,18 @@ const DRAIN_PATIENCE: Duration = Duration::from_millis(20);
 /// Where a body that was not read to its end comes back to.
 pub(super) struct Rest(Option<Arc<Mutex<Option<Incoming>>>>);
 
-/// Lends a request's body to a handler.
-pub(super) fn lend(incoming: Incoming) -> (Body, Rest) {
+/// Lends a request's body to a handler. Waits for one that is told to be short; fails if that
+/// breaks off.
+pub(super) async fn lend(incoming: Incoming) -> Result<(Body, Rest), BodyError> {
     if incoming.is_end_stream() {
-        return (Body::empty(), Rest(None));
+        return Ok((Body::empty(), Rest(None)));
+    }
+    if incoming.size_hint().exact().is_some_and(|bytes| bytes <= WHOLE_BYTES_MAX) {
+        let whole = Body::stream(incoming).gather(WHOLE_BYTES_MAX).await?;
+        return Ok((whole.into(), Rest(None)));
     }
     let rest = Arc::new(Mutex::new(None));
-    (Body::stream(Lent { incoming: Some(incoming), rest: rest.clone() }), Rest(Some(rest)))
+    Ok((Body::stream(Lent { incoming: Some(incoming), rest: rest.clone() }), Rest(Some(rest))))
 }
 
 impl Rest {

@@ -13,7 +13,9 @@ use super::alias::Alias;
 use super::{IofsError, remove};
 
 /// What the names of agents' directories begin with.
-pub(super) const PREFIX: &str = "hotfn-";
+const PREFIX: &str = "hotfn-";
+/// What follows: characters of base 32, in lower case.
+const CHANCE_CHARS: usize = 8;
 /// The file in it that the agent holds locked, and in which it notes its alias.
 const OWNER: &str = "owner";
 /// Names that are tried before giving up. Each is as good as certain to be free.
@@ -55,23 +57,31 @@ impl Instance {
     /// Takes the one called `name`, if nobody alive owns it; `None` if somebody does, or if it is
     /// not there any more.
     ///
-    /// A directory without an owner file gets one here: of an agent that is just making its
-    /// directory and a sweeper that has just found it, the one who has the lock has the directory.
+    /// An empty directory gets its owner file here: of an agent that is just making its directory and
+    /// a sweeper that has just found it, the one who has the lock has the directory. One that is not
+    /// empty and has no such file is somebody else's.
     pub(super) fn take(root: &Path, name: &OsStr) -> Result<Option<Self>, IofsError> {
         let path = root.join(name);
         let root_dir = open_root(root)?;
-        let taken = || -> Result<Option<(OwnedFd, File)>, Errno> {
+        let taken = || -> io::Result<Option<(OwnedFd, File)>> {
             let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
             let dir = rustix::fs::openat(&root_dir, name, flags, Mode::empty())?;
             if rustix::fs::fstat(&dir)?.st_uid != rustix::process::geteuid().as_raw() {
                 return Ok(None);
             }
-            let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-            let owner = rustix::fs::openat(&dir, OWNER, flags, Mode::RUSR | Mode::WUSR)?;
+            let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+            let owner = match rustix::fs::openat(&dir, OWNER, flags, Mode::empty()) {
+                Err(Errno::NOENT) if remove::is_empty(&dir)? => {
+                    rustix::fs::openat(&dir, OWNER, flags | OFlags::CREATE, Mode::RUSR | Mode::WUSR)?
+                }
+                // Whatever it is, no agent made it.
+                Err(Errno::NOENT) => return Ok(None),
+                opened => opened?,
+            };
             match rustix::fs::flock(&owner, FlockOperation::NonBlockingLockExclusive) {
                 Ok(()) => {}
                 Err(Errno::WOULDBLOCK) => return Ok(None),
-                Err(e) => return Err(e),
+                Err(e) => return Err(e.into()),
             }
             // The lock may be on a file that another sweeper has removed in the meantime.
             let now = rustix::fs::statat(&dir, OWNER, AtFlags::SYMLINK_NOFOLLOW)?;
@@ -83,7 +93,8 @@ impl Instance {
                 let alias = Alias::noted(&mut owner, &path);
                 Ok(Some(Self { root: root_dir, dir, path, alias, owner }))
             }
-            Ok(None) | Err(Errno::NOENT) => Ok(None),
+            Ok(None) => Ok(None),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(e) => Err(IofsError::new("take", path, e)),
         }
     }
@@ -126,5 +137,11 @@ fn open_root(root: &Path) -> Result<OwnedFd, IofsError> {
 /// A fresh name: eight characters of chance.
 fn name() -> String {
     let id = ulid::Ulid::generate().to_string().to_ascii_lowercase();
-    format!("{PREFIX}{}", &id[id.len() - 8..])
+    format!("{PREFIX}{}", &id[id.len() - CHANCE_CHARS..])
+}
+
+/// Could this be the name of an agent's directory?
+pub(super) fn is_name(name: &OsStr) -> bool {
+    let chance = name.to_str().and_then(|name| name.strip_prefix(PREFIX));
+    chance.is_some_and(|c| c.len() == CHANCE_CHARS && c.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit()))
 }

@@ -48,6 +48,11 @@ pub(super) fn tree(parent: BorrowedFd<'_>, name: &OsStr) -> io::Result<()> {
     }
 }
 
+/// Is nothing in it?
+pub(super) fn is_empty(dir: &OwnedFd) -> io::Result<bool> {
+    Ok(names(dir)?.next().is_none())
+}
+
 /// Empties the directory `name` in `top`, lifting the directories in it to `top`, and removes it.
 /// Says whether it is gone.
 fn dissolve(top: &OwnedFd, name: &CStr, lifted: &mut u64) -> io::Result<bool> {

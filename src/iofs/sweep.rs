@@ -3,7 +3,7 @@
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use super::instance::{Instance, PREFIX};
+use super::instance::{Instance, is_name};
 use super::{IofsError, LABEL, SWEEP_PATIENCE};
 
 /// Sweeps every directory under `root` whose agent is dead. One that resists is logged and left to
@@ -14,8 +14,7 @@ use super::{IofsError, LABEL, SWEEP_PATIENCE};
 pub(super) fn sweep(root: &Path) -> Result<(), IofsError> {
     let entries = std::fs::read_dir(root).map_err(|e| IofsError::new("read the iofs root", root, e))?;
     for entry in entries.flatten() {
-        if !entry.file_name().as_bytes().starts_with(PREFIX.as_bytes()) || !entry.file_type().is_ok_and(|t| t.is_dir())
-        {
+        if !is_name(&entry.file_name()) || !entry.file_type().is_ok_and(|t| t.is_dir()) {
             continue;
         }
         match Instance::take(root, &entry.file_name()) {

@@ -335,8 +335,14 @@ fn what_is_not_an_agents_is_left_alone() {
     fs::create_dir(dir.path().join("mine")).unwrap();
     fs::write(dir.path().join("hotfn-file"), "mine").unwrap();
     symlink("mine", dir.path().join("hotfn-link")).unwrap();
+    // Of a name like ours, even to the letter: only an owner file makes it an agent's.
+    for name in ["hotfn-precious", "hotfn-keepsake"] {
+        fs::create_dir(dir.path().join(name)).unwrap();
+        fs::write(dir.path().join(name).join("x"), "mine").unwrap();
+    }
     drop(Root::open(dir.path()).unwrap());
-    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 3);
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 5);
+    assert_eq!(fs::read(dir.path().join("hotfn-keepsake/x")).unwrap(), b"mine");
 }
 
 /// Not a test of its own, but the agent that the next one kills: it makes a directory, starts what

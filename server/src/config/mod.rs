@@ -1,6 +1,6 @@
 //! What a node serves, and within which bounds.
 //!
-//! Three layers, the later over the earlier: the config file ([`file`]), the environment
+//! Three layers, the later over the earlier: the config file ([`mod@file`]), the environment
 //! ([`env`](mod@env)), the flags ([`Settings::or`]). What none of them says keeps the default of
 //! the room that owns the knob. Everything is checked while it is read, so that a node either
 //! starts as it was asked to or says which word of which line it could not follow.

@@ -59,6 +59,9 @@ pub struct Http {
     is_clean: bool,
 }
 
+/// White space after an answer that is passed over: a line break or two, not a stream of them.
+const LATE_BYTES_MAX: usize = 64;
+
 type Wire = tokio::io::Join<Box<dyn Stdout>, Box<dyn Stdin>>;
 
 impl Http {
@@ -75,13 +78,16 @@ impl ContainerIo for Http {
         true
     }
 
-    /// Retires for any byte: an answer to nobody would become the next caller's.
+    /// Retires for anything but white space: an answer to nobody would become the next caller's.
     fn look(&mut self) -> Reuse {
-        if !self.is_clean || !self.inbox.is_empty() {
+        if !self.is_clean {
             return Reuse::Retire;
         }
-        match self.wire.reader_mut().read_now(&mut [0]) {
+        let mut late = [0; LATE_BYTES_MAX];
+        match self.wire.reader_mut().read_now(&mut late) {
             Err(e) if e.kind() == std::io::ErrorKind::WouldBlock => Reuse::Keep,
+            // If it filled the room, there may be more behind it.
+            Ok(n @ 1..LATE_BYTES_MAX) if late[..n].trim_ascii().is_empty() => Reuse::Keep,
             _ => Reuse::Retire,
         }
     }
@@ -100,6 +106,7 @@ impl ContainerIo for Http {
         let mut exchange = Exchange::new(wire, inbox, &mut self.outbox, length, &mut upload, decoder);
         match answer(&mut exchange, sink, &self.limits).await {
             Ok(length) => {
+                exchange.skip_blank();
                 self.is_clean = length != Length::UntilClose && exchange.is_clean();
                 Verdict::answered(if self.is_clean { Reuse::Keep } else { Reuse::Retire })
             }

@@ -97,7 +97,9 @@ async fn an_answer_passes_with_its_status() {
     row(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 201 X\r\nContent-Length: 2\r\n\r\nhi", false, Ok((201, "hi")), Keep)
         .await;
     row(b"HTTP/1.1 200 OK\r\n\r\nhi", true, Ok((200, "hi")), Retire).await;
-    row(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi\n", false, Ok((200, "hi")), Retire).await;
+    row(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi\n", false, Ok((200, "hi")), Keep).await;
+    row(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi!", false, Ok((200, "hi")), Retire).await;
+    row(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi\n!", false, Ok((200, "hi")), Retire).await;
     row(b"HTTP/1.1 204 No Content\r\n\r\nhi", false, Ok((204, "")), Retire).await;
 }
 
@@ -211,8 +213,9 @@ async fn an_answer_to_head_has_no_body() {
 }
 
 #[tokio::test]
-async fn a_byte_that_comes_late_retires_before_the_next_call() {
-    for stray in ["\n", "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", ""] {
+async fn a_byte_that_comes_late_retires_before_the_next_call_unless_it_is_blank() {
+    let answer = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
+    for (stray, reuse) in [("\n", Reuse::Keep), (answer, Reuse::Retire), ("", Reuse::Retire)] {
         let (tell, told) = mpsc::channel();
         let (tell_peer, peer_told) = mpsc::channel::<()>();
         let function = Function::new([script(move |mut peer| {
@@ -233,7 +236,27 @@ async fn a_byte_that_comes_late_retires_before_the_next_call() {
         assert_eq!(io.look(), Reuse::Keep);
         tell_peer.send(()).unwrap();
         told.recv_timeout(PATIENCE).unwrap();
-        assert_eq!(io.look(), Reuse::Retire, "{stray:?}");
+        assert_eq!(io.look(), reuse, "{stray:?}");
+        drop(io);
+        function.finish();
+    }
+}
+
+/// A kit of 2018 ends each answer with a line break.
+#[tokio::test]
+async fn white_space_after_an_answer_does_no_harm() {
+    for blank in ["\n", "\r\n\r\n", " \t\n"] {
+        let function = Function::new([script(move |mut peer| {
+            while peer.request().is_some() {
+                peer.write([NEXT, blank.as_bytes()].concat());
+            }
+        })]);
+        let mut io = end(&function, Limits::default());
+        for _ in 0..3 {
+            let (got, verdict) = dispatch(&mut io, Call::new("f", "")).await;
+            assert_eq!((got.unwrap().1.unwrap(), verdict.reuse), ("next".into(), Reuse::Keep), "{blank:?}");
+            assert_eq!(io.look(), Reuse::Keep, "{blank:?}");
+        }
         drop(io);
         function.finish();
     }

@@ -162,6 +162,11 @@ where
         Ok(self.is_answered)
     }
 
+    /// Passes over white space that came after the answer.
+    pub(crate) fn skip_blank(&mut self) {
+        self.inbox.skip_blank();
+    }
+
     /// Are request and answer whole, and nothing came after it? Then another exchange can follow.
     pub(crate) fn is_clean(&self) -> bool {
         self.is_answered && self.uplink.is_whole() && self.inbox.is_empty()

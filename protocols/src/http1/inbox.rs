@@ -8,7 +8,7 @@ use std::io;
 use std::pin::pin;
 use std::task::{Context, Poll};
 
-use bytes::BytesMut;
+use bytes::{Buf as _, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 
 /// Room for a read on a connection that carries small answers: what an idle container costs.
@@ -35,6 +35,12 @@ impl Inbox {
     /// Is nothing left of what was read?
     pub(crate) fn is_empty(&self) -> bool {
         self.bytes.is_empty()
+    }
+
+    /// Passes over white space.
+    pub(super) fn skip_blank(&mut self) {
+        let blank = self.bytes.len() - self.bytes.trim_ascii_start().len();
+        self.bytes.advance(blank);
     }
 
     /// What was read, for a decoder to take from.

@@ -104,13 +104,13 @@ async fn converse(
     settings: Arc<Settings>,
     mut stopping: watch::Receiver<()>,
 ) {
-    let stream = Arc::new(stream);
+    let (wire, watched) = Wire::new(stream);
     let used = Arc::new(AtomicBool::new(false));
     let service = service_fn({
-        let (stream, used) = (stream.clone(), used.clone());
+        let used = used.clone();
         move |request| {
             used.store(true, Ordering::Relaxed);
-            answer(request, stream.clone(), function.clone(), settings.clone())
+            answer(request, watched.clone(), function.clone(), settings.clone())
         }
     });
     let connection = http1::Builder::new()
@@ -119,7 +119,7 @@ async fn converse(
         .header_read_timeout(None)
         .max_buf_size(HEAD_BYTES_MAX)
         .max_headers(HEADERS_MAX)
-        .serve_connection(TokioIo::new(Wire(stream)), service);
+        .serve_connection(TokioIo::new(wire), service);
     let mut connection = pin!(connection);
     tokio::select! {
         // How it ended is nobody's business: whoever was at the other end knows.

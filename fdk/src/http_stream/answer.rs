@@ -9,13 +9,12 @@ use bytes::Bytes;
 use http::{Request, Response};
 use http_body::{Frame, SizeHint};
 use hyper::body::Incoming;
-use tokio::net::UnixStream;
 use tokio::time::sleep_until;
 
 use hotfn_protocols::{Arrival, Body, BodyError, CallerLeft, Deadline, Intent, gateway};
 
 use super::rest;
-use super::wire::peer_left;
+use super::wire::Watched;
 use crate::settings::Settings;
 use crate::turn::{Outcome, Wanted, turn};
 use crate::{Context, Function, Reply, signature};
@@ -25,7 +24,7 @@ use crate::{Context, Function, Reply, signature};
 /// The error closes the connection, as do those of the answer's body.
 pub(super) async fn answer(
     request: Request<Incoming>,
-    stream: Arc<UnixStream>,
+    connection: Watched,
     function: Arc<Function>,
     settings: Arc<Settings>,
 ) -> Result<Response<Body>, CallerLeft> {
@@ -33,7 +32,7 @@ pub(super) async fn answer(
     let (body, rest) = tokio::select! {
         biased;
         lent = rest::lend(incoming) => lent.map_err(|_| CallerLeft)?,
-        () = peer_left(&stream) => return Err(CallerLeft),
+        () = connection.peer_left() => return Err(CallerLeft),
     };
     let arrival = Arrival { body, ..gateway::decode_call(&head.headers, Instant::now(), SystemTime::now()) };
     let (ctx, body) = Context::new(arrival, settings);
@@ -42,13 +41,13 @@ pub(super) async fn answer(
     let outcome = tokio::select! {
         biased;
         outcome = turn(&function, ctx, body, Wanted::Streamed) => outcome,
-        () = peer_left(&stream) => return Err(CallerLeft),
+        () = connection.peer_left() => return Err(CallerLeft),
     };
     rest.drain().await;
 
     Ok(seal(outcome, intent).map(|body| match body.as_bytes() {
         Some(_) => body,
-        None => Body::stream(Streaming { body, cut: None, terms: Some((stream, deadline)) }),
+        None => Body::stream(Streaming { body, cut: None, terms: Some((connection, deadline)) }),
     }))
 }
 
@@ -73,7 +72,7 @@ struct Streaming {
     body: Body,
     /// Made when the body makes us wait for the first time; many never do.
     cut: Option<Pin<Box<dyn Future<Output = &'static str> + Send>>>,
-    terms: Option<(Arc<UnixStream>, Option<Deadline>)>,
+    terms: Option<(Watched, Option<Deadline>)>,
 }
 
 impl http_body::Body for Streaming {
@@ -85,8 +84,8 @@ impl http_body::Body for Streaming {
         if let ready @ Poll::Ready(_) = Pin::new(&mut this.body).poll_frame(cx) {
             return ready;
         }
-        if let Some((stream, deadline)) = this.terms.take() {
-            this.cut = Some(Box::pin(cut(stream, deadline)));
+        if let Some((connection, deadline)) = this.terms.take() {
+            this.cut = Some(Box::pin(cut(connection, deadline)));
         }
         let Some(cut) = &mut this.cut else { return Poll::Pending };
         cut.as_mut().poll(cx).map(|why| {
@@ -104,7 +103,7 @@ impl http_body::Body for Streaming {
     }
 }
 
-async fn cut(stream: Arc<UnixStream>, deadline: Option<Deadline>) -> &'static str {
+async fn cut(connection: Watched, deadline: Option<Deadline>) -> &'static str {
     let late = async {
         match deadline {
             Some(deadline) => sleep_until(deadline.at().into()).await,
@@ -112,7 +111,7 @@ async fn cut(stream: Arc<UnixStream>, deadline: Option<Deadline>) -> &'static st
         }
     };
     tokio::select! {
-        () = peer_left(&stream) => "caller went away",
+        () = connection.peer_left() => "caller went away",
         () = late => "deadline passed",
     }
 }

@@ -8,38 +8,53 @@ use std::task::{Context, Poll, ready};
 use futures_util::FutureExt as _;
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::UnixStream;
+use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 
-/// A shared connection, to be read and written.
+/// A connection, to be read and written.
 #[derive(Debug)]
-pub(super) struct Wire(pub(super) Arc<UnixStream>);
+pub(super) struct Wire {
+    /// Read through its own half: that way a read which takes all there is, as most do, is known to
+    /// have done so, and no second one follows just to hear it.
+    read: OwnedReadHalf,
+    write: Watched,
+}
 
-/// Resolves when the peer has closed the connection for good. Cancel safe; takes no bytes.
-///
-/// Interest in priority data, which unix sockets do not have, wakes up for one other thing only:
-/// that no more will come. That may mean that the peer has just finished sending. Only if nothing
-/// can be sent to it either has it left; one that finishes first and leaves later is not noticed
-/// here, but where the answer cannot be written.
-pub(super) async fn peer_left(stream: &UnixStream) {
-    let ended = stream.ready(Interest::PRIORITY).await;
-    let left = match (ended, stream.ready(Interest::WRITABLE).now_or_never()) {
-        (Err(_), _) | (_, Some(Err(_))) => true,
-        (_, Some(Ok(ready))) => ready.is_write_closed(),
-        (_, None) => false,
-    };
-    if !left {
-        std::future::pending().await
+/// The same connection, to be watched.
+#[derive(Clone, Debug)]
+pub(super) struct Watched(Arc<OwnedWriteHalf>);
+
+impl Wire {
+    pub(super) fn new(stream: UnixStream) -> (Self, Watched) {
+        let (read, write) = stream.into_split();
+        let watched = Watched(Arc::new(write));
+        (Self { read, write: watched.clone() }, watched)
+    }
+}
+
+impl Watched {
+    /// Resolves when the peer has closed the connection for good. Cancel safe; takes no bytes.
+    ///
+    /// Interest in priority data, which unix sockets do not have, wakes up for one other thing only:
+    /// that no more will come. That may mean that the peer has just finished sending. Only if
+    /// nothing can be sent to it either has it left; one that finishes first and leaves later is not
+    /// noticed here, but where the answer cannot be written.
+    pub(super) async fn peer_left(&self) {
+        let stream: &UnixStream = self.0.as_ref().as_ref();
+        let ended = stream.ready(Interest::PRIORITY).await;
+        let left = match (ended, stream.ready(Interest::WRITABLE).now_or_never()) {
+            (Err(_), _) | (_, Some(Err(_))) => true,
+            (_, Some(Ok(ready))) => ready.is_write_closed(),
+            (_, None) => false,
+        };
+        if !left {
+            std::future::pending().await
+        }
     }
 }
 
 impl AsyncRead for Wire {
-    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        loop {
-            ready!(self.0.poll_read_ready(cx))?;
-            match self.0.try_read_buf(buf) {
-                Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
-                read => return Poll::Ready(read.map(drop)),
-            }
-        }
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.read).poll_read(cx, buf)
     }
 }
 
@@ -53,9 +68,10 @@ impl AsyncWrite for Wire {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        let stream: &UnixStream = self.write.0.as_ref().as_ref();
         loop {
-            ready!(self.0.poll_write_ready(cx))?;
-            match self.0.try_write_vectored(bufs) {
+            ready!(stream.poll_write_ready(cx))?;
+            match stream.try_write_vectored(bufs) {
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
                 written => return Poll::Ready(written),
             }

@@ -12,8 +12,8 @@
 
 mod answer;
 mod rest;
-mod wire;
 
+use std::io;
 use std::path::Path;
 use std::pin::pin;
 use std::sync::Arc;
@@ -24,15 +24,14 @@ use futures_util::FutureExt as _;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use tokio::net::{UnixListener, UnixStream};
+use tokio::net::UnixListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout_at};
 
-use hotfn_socket::{Announced, Sign};
+use hotfn_socket::{Announced, Sign, Stream};
 
 use self::answer::answer;
-use self::wire::Wire;
 use crate::report::say;
 use crate::settings::Settings;
 use crate::shutdown::{Asked, Ending};
@@ -65,8 +64,8 @@ pub(crate) async fn serve(
         tokio::select! {
             () = asked.asked() => break,
             Some(_) = connections.join_next() => {}
-            accepted = listener.accept(), if connections.len() < CONNECTIONS_MAX => match accepted {
-                Ok((stream, _)) => {
+            accepted = accept(&listener), if connections.len() < CONNECTIONS_MAX => match accepted {
+                Ok(stream) => {
                     connections.spawn(converse(stream, function.clone(), settings.clone(), stopping.clone()));
                 }
                 Err(e) => {
@@ -92,19 +91,19 @@ pub(crate) async fn serve(
 
 fn listen(path: &Path) -> Result<(UnixListener, Sign), StartError> {
     let failed = |source| StartError::Listen { path: path.to_owned(), source };
-    let Announced { listener, sign } = hotfn_socket::announce(path).map_err(|e| failed(std::io::Error::other(e)))?;
+    let Announced { listener, sign } = hotfn_socket::announce(path).map_err(|e| failed(io::Error::other(e)))?;
     Ok((UnixListener::from_std(listener).map_err(failed)?, sign))
+}
+
+async fn accept(listener: &UnixListener) -> io::Result<Stream> {
+    let (stream, _) = listener.accept().await?;
+    Stream::new(stream.into_std()?)
 }
 
 /// Serves one connection to its end. Once `stopping` changes, it ends as soon as no call is in
 /// flight on it.
-async fn converse(
-    stream: UnixStream,
-    function: Arc<Function>,
-    settings: Arc<Settings>,
-    mut stopping: watch::Receiver<()>,
-) {
-    let (wire, watched) = Wire::new(stream);
+async fn converse(stream: Stream, function: Arc<Function>, settings: Arc<Settings>, mut stopping: watch::Receiver<()>) {
+    let watched = stream.watched();
     let used = Arc::new(AtomicBool::new(false));
     let service = service_fn({
         let used = used.clone();
@@ -119,7 +118,7 @@ async fn converse(
         .header_read_timeout(None)
         .max_buf_size(HEAD_BYTES_MAX)
         .max_headers(HEADERS_MAX)
-        .serve_connection(TokioIo::new(wire), service);
+        .serve_connection(TokioIo::new(stream), service);
     let mut connection = pin!(connection);
     tokio::select! {
         // How it ended is nobody's business: whoever was at the other end knows.

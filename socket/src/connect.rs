@@ -12,9 +12,8 @@ use std::time::Duration;
 
 use rustix::fs::{Mode, OFlags};
 use rustix::net::{AddressFamily, SocketFlags, SocketType};
-use tokio::net::UnixStream;
 
-use crate::{Socket, address};
+use crate::{Socket, Stream, address};
 
 /// The first pause after a full backlog; each further one is twice as long.
 const PAUSE_MIN: Duration = Duration::from_micros(500);
@@ -29,11 +28,11 @@ impl Socket {
     ///
     /// # Errors
     /// As `connect(2)`: `ConnectionRefused` if nobody listens.
-    pub async fn connect(&self) -> io::Result<UnixStream> {
+    pub async fn connect(&self) -> io::Result<Stream> {
         let mut pause = PAUSE_MIN;
         loop {
             match self.connect_now() {
-                Ok(stream) => return UnixStream::from_std(stream),
+                Ok(stream) => return Stream::new(stream),
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
                     tokio::time::sleep(pause).await;
                     pause = (pause * 2).min(PAUSE_MAX);
@@ -61,7 +60,7 @@ impl Socket {
 ///
 /// # Errors
 /// As `open(2)` and `connect(2)`.
-pub async fn connect(path: &Path) -> io::Result<UnixStream> {
+pub async fn connect(path: &Path) -> io::Result<Stream> {
     let file = rustix::fs::open(path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?;
     Socket::from(file).connect().await
 }

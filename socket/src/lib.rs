@@ -14,6 +14,7 @@
 //!   takes away at its end only what is still its own.
 //! * [`Dir`]: a directory held open. [`Dir::look`] finds the socket of a name in it, and follows
 //!   links only to names beside them; [`Socket::connect`] reaches exactly what was found.
+//! * [`Stream`]: a connection that is not woken for what nobody waits for.
 //!
 //! No path here is too long: what does not fit an address is reached through the descriptor of its
 //! directory, as `/proc/self/fd/N/name`.
@@ -27,6 +28,7 @@ mod connect;
 mod dir;
 mod error;
 mod file;
+mod stream;
 mod sys;
 
 pub use announce::{Announced, Sign, announce};
@@ -34,6 +36,7 @@ pub use claim::{Claim, claim};
 pub use connect::connect;
 pub use dir::{Dir, LINKS_MAX, LookError, Socket};
 pub use error::SocketError;
+pub use stream::{Stream, Watched};
 
 /// Connections that may wait to be accepted, for every listener of ours. The kernel lowers it to
 /// `net.core.somaxconn`.

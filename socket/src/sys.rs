@@ -1,7 +1,15 @@
-//! The one question that `rustix` cannot ask: it has no room for a process that cannot be seen.
+//! What others leave to us to vouch for.
+//!
+//! One question that `rustix` cannot ask, as it has no room for a process that cannot be seen; and
+//! one promise about descriptors that `tokio` cannot read off a type.
 #![allow(unsafe_code)]
 
+use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::unix::net::UnixStream;
+
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
 
 /// The process at the other end of a connected unix socket; `None` if it lives where we cannot see
 /// it, as in another pid namespace, for which the kernel says 0.
@@ -20,4 +28,11 @@ pub(crate) fn peer_pid(socket: BorrowedFd<'_>) -> Option<u32> {
         )
     };
     if answer != 0 || cred.pid <= 0 { None } else { u32::try_from(cred.pid).ok() }
+}
+
+/// Has the runtime tell when `socket` is ready for `interest`, and for nothing else.
+pub(crate) fn register(socket: UnixStream, interest: Interest) -> io::Result<AsyncFd<UnixStream>> {
+    // SAFETY: a `UnixStream` owns its descriptor, always names the same one, and lives in the
+    // `AsyncFd` from here on, out of which nobody of ours takes it.
+    unsafe { AsyncFd::register_with_interest(socket, interest) }.map_err(io::Error::from)
 }

@@ -11,9 +11,7 @@ use std::time::Duration;
 
 use hotfn_protocols::{Dial, Stream};
 use hotfn_socket::Dir;
-use rustix::net::RecvFlags;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::UnixStream;
 use tokio::time::Instant;
 
 use super::{Invalid, LISTENER};
@@ -43,7 +41,7 @@ impl Place {
 
     /// Looks anew each time: what was a socket in the directory when the function started may have
     /// become anything since.
-    async fn connect(&self) -> io::Result<UnixStream> {
+    async fn connect(&self) -> io::Result<hotfn_socket::Stream> {
         match self.look() {
             Ok(Some(socket)) => socket.connect().await,
             Ok(None) => Err(io::Error::new(io::ErrorKind::NotFound, format!("{LISTENER} is gone"))),
@@ -51,7 +49,7 @@ impl Place {
         }
     }
 
-    async fn connect_first(&self) -> io::Result<UnixStream> {
+    async fn connect_first(&self) -> io::Result<hotfn_socket::Stream> {
         let until = Instant::now() + FIRST_PATIENCE;
         loop {
             match self.connect().await {
@@ -83,11 +81,11 @@ fn is_early(e: &io::Error) -> bool {
 
 /// A connection to a function.
 #[derive(Debug)]
-struct Connection(UnixStream);
+struct Connection(hotfn_socket::Stream);
 
 impl Stream for Connection {
     fn read_now(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        Ok(rustix::net::recv(&self.0, buf, RecvFlags::DONTWAIT)?.0)
+        self.0.read_now(buf)
     }
 }
 

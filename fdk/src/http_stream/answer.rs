@@ -12,9 +12,9 @@ use hyper::body::Incoming;
 use tokio::time::sleep_until;
 
 use hotfn_protocols::{Arrival, Body, BodyError, CallerLeft, Deadline, Intent, gateway};
+use hotfn_socket::Watched;
 
 use super::rest;
-use super::wire::Watched;
 use crate::settings::Settings;
 use crate::turn::{Outcome, Wanted, turn};
 use crate::{Context, Function, Reply, signature};

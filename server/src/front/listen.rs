@@ -7,15 +7,16 @@ use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -134,8 +135,8 @@ fn is_of_one_connection(e: &io::Error) -> bool {
 fn builder(config: &super::Config) -> http1::Builder {
     let mut http = http1::Builder::new();
     // The number of headers is bounded by hyper's own default of 100, which it can hold on the stack.
-    http.timer(TokioTimer::new())
-        .header_read_timeout(config.head_timeout)
+    // Heads have a time limit of ours: hyper's would set a timer for each.
+    http.header_read_timeout(None)
         .max_header_size(config.request_head_bytes_max)
         .max_buf_size(config.request_head_bytes_max.saturating_add(READ_BYTES_SPARE));
     http
@@ -150,12 +151,23 @@ async fn serve(stream: TcpStream, http: http1::Builder, front: Arc<Front>, closi
         tracing::debug!("cannot set TCP_NODELAY: {e}");
     }
     let Ok(local) = stream.local_addr() else { return };
-    let service = service_fn(|request| front.answer(request, local));
+    let requests = Requests::default();
+    let service = service_fn(|request| {
+        let under_way = requests.begin();
+        let answer = front.answer(request, local);
+        async move {
+            let _under_way = under_way;
+            answer.await
+        }
+    });
     let mut connection = pin!(http.serve_connection(TokioIo::new(stream), service));
     // These two are polled once, to leave this task's waker with them. From then on a look at an
     // atomic is enough, and no connection takes a lock shared by all of them when it wakes.
     let mut told = pin!(closing.told.cancelled());
     let mut cut = pin!(closing.cut.cancelled());
+    // One timer for a connection's life instead of one for each head, at the price that a silent
+    // one may last up to twice as long.
+    let mut silence = pin!(tokio::time::sleep(front.config.head_timeout));
     let mut registered = false;
     let mut seen = Stage::Open;
     let ended = poll_fn(|cx| {
@@ -163,6 +175,16 @@ async fn serve(stream: TcpStream, http: http1::Builder, front: Arc<Front>, closi
             registered = true;
             let _ = told.as_mut().poll(cx);
             let _ = cut.as_mut().poll(cx);
+            let _ = silence.as_mut().poll(cx);
+        }
+        if silence.is_elapsed() {
+            match requests.since_last_asked() {
+                Heard::Nothing => return Poll::Ready(Ok(())),
+                Heard::NothingNew => connection.as_mut().graceful_shutdown(),
+                Heard::Something => {}
+            }
+            silence.as_mut().reset(Instant::now() + front.config.head_timeout);
+            let _ = silence.as_mut().poll(cx);
         }
         match closing.stage() {
             stage if stage == seen => {}
@@ -178,6 +200,53 @@ async fn serve(stream: TcpStream, http: http1::Builder, front: Arc<Front>, closi
     if let Err(e) = ended {
         // Callers come and go; what matters of it was told to the call.
         tracing::debug!("connection ended: {e}");
+    }
+}
+
+/// The requests of one connection.
+#[derive(Debug, Default)]
+struct Requests {
+    begun: AtomicU64,
+    begun_when_asked: AtomicU64,
+    under_way: AtomicBool,
+}
+
+/// What came of a connection since it was last asked.
+enum Heard {
+    /// Never a whole request.
+    Nothing,
+    /// No further request, and none is being answered.
+    NothingNew,
+    /// A request, or one is being answered.
+    Something,
+}
+
+impl Requests {
+    fn begin(&self) -> UnderWay<'_> {
+        self.begun.fetch_add(1, Ordering::Relaxed);
+        self.under_way.store(true, Ordering::Relaxed);
+        UnderWay(self)
+    }
+
+    fn since_last_asked(&self) -> Heard {
+        let begun = self.begun.load(Ordering::Relaxed);
+        let before = self.begun_when_asked.swap(begun, Ordering::Relaxed);
+        if begun == 0 {
+            Heard::Nothing
+        } else if begun != before || self.under_way.load(Ordering::Relaxed) {
+            Heard::Something
+        } else {
+            Heard::NothingNew
+        }
+    }
+}
+
+/// A request that is being answered.
+struct UnderWay<'a>(&'a Requests);
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        self.0.under_way.store(false, Ordering::Relaxed);
     }
 }
 

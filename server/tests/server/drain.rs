@@ -100,3 +100,19 @@ async fn a_connection_that_says_nothing_is_closed() {
     let text = slow.rest().await;
     assert!(text.is_empty() || text.starts_with("HTTP/1.1 408 "), "{text}");
 }
+
+#[tokio::test]
+async fn a_kept_connection_is_closed_once_it_is_silent_and_not_while_it_is_answered() {
+    let config = Config { head_timeout: Duration::from_millis(50), ..Config::default() };
+    let node = serve_with(config, |_| async {
+        // Longer than a silent connection may last.
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        Ok(reply("ok"))
+    })
+    .await;
+    let mut client = Client::connect(node.addr).await;
+    client.send(CALL).await;
+    assert_eq!(client.answer().await.body, "ok");
+    client.send("POST /invoke/f HTTP/1.1\n").await;
+    assert_eq!(client.rest().await, "", "half a head is silence too");
+}

@@ -41,7 +41,7 @@ impl Contender {
     pub(crate) fn hotfn(folder: &Path, pinned: bool) -> Result<Self> {
         let address = free_address()?;
         let config = folder.join("hotfn.toml");
-        let echo = release("echo");
+        let echo = built("echo");
         fs::write(
             &config,
             format!(
@@ -50,7 +50,7 @@ impl Contender {
                 echo.display()
             ),
         )?;
-        let mut node = on_core(Command::new(release("hotfn")), pinned);
+        let mut node = on_core(Command::new(built("hotfn")), pinned);
         node.arg("serve").arg("--config").arg(&config).arg("--listen").arg(address.to_string());
         Self::start("hotfn", node, folder, address, "/invoke/echo", None)
     }
@@ -70,7 +70,7 @@ impl Contender {
     /// unix sockets only and the load speaks TCP only.
     pub(crate) fn direct(folder: &Path, pinned: bool) -> Result<Self> {
         let address = free_address()?;
-        let mut echo = on_core(Command::new(release("echo-tcp")), pinned);
+        let mut echo = on_core(Command::new(built("echo-tcp")), pinned);
         echo.arg(address.to_string());
         Self::start("direct", echo, folder, address, "/call", None)
     }
@@ -118,7 +118,7 @@ impl Drop for Process {
 /// The function, started as an agent would, with the socket that it made.
 fn function_alone(folder: &Path, pinned: bool) -> Result<(Process, PathBuf)> {
     let socket = folder.join("lsnr.sock");
-    let mut echo = on_core(Command::new(release("echo")), pinned);
+    let mut echo = on_core(Command::new(built("echo")), pinned);
     echo.env("FN_FORMAT", "http-stream").env("FN_LISTENER", format!("unix:{}", socket.display()));
     let process = spawn(&mut echo, &folder.join("echo.log"))?;
     wait_until(&format!("the function's socket {}", socket.display()), || socket.exists())?;
@@ -154,8 +154,8 @@ fn spawn(command: &mut Command, log: &Path) -> Result<Process> {
     Ok(Process(child))
 }
 
-fn release(name: &str) -> PathBuf {
-    tree::target().join("release").join(name)
+fn built(name: &str) -> PathBuf {
+    tree::target().join(super::hot::PROFILE).join(name)
 }
 
 /// An address of this machine that was free a moment ago.

@@ -61,13 +61,16 @@ impl Options {
     }
 }
 
+/// How the contenders of ours are built: as what a release ships.
+pub(crate) const PROFILE: &str = "dist";
+
 /// Measures, prints the table and the ratios, and writes both to `target/bench/hot.json`.
 pub(crate) fn run(options: &Options) -> Result<()> {
     step("install what the benchmark needs from Debian", || install::debian(&[NGINX, WRK]))?;
     step("build", || {
         step::run(
             Command::new("cargo")
-                .args(["build", "--release", "--package", "hotfn-server", "--package", "echo"])
+                .args(["build", "--profile", PROFILE, "--package", "hotfn-server", "--package", "echo"])
                 .args(["--package", "hotfn-benches"])
                 .current_dir(tree::root()),
         )

@@ -6,7 +6,7 @@
 //! So reading alone is asked for, and writing by a second descriptor of the same connection that
 //! lives while a write has found no room.
 
-use std::io::{self, IoSlice, Read as _, Write as _};
+use std::io::{self, IoSlice, Write as _};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream as Blocking;
 use std::pin::Pin;
@@ -87,10 +87,8 @@ impl AsyncRead for Stream {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         loop {
             let mut guard = ready!(self.socket.poll_read_ready(cx))?;
-            let mut socket = self.socket.get_ref();
-            let room = buf.initialize_unfilled();
-            let room_bytes = room.len();
-            match socket.read(room) {
+            let room_bytes = buf.remaining();
+            match sys::read_into(self.socket.get_ref(), buf) {
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => guard.clear_ready(),
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
                 Err(e) => return Poll::Ready(Err(e)),
@@ -100,7 +98,6 @@ impl AsyncRead for Stream {
                     if 0 < read && read < room_bytes {
                         guard.clear_ready();
                     }
-                    buf.advance(read);
                     return Poll::Ready(Ok(()));
                 }
             }

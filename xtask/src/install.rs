@@ -1,7 +1,7 @@
 //! What tasks need and a machine may lack.
 //!
 //! Only three kinds of thing are installed: packages of Debian, for which there is no place inside
-//! the project; packages of PyPI and npm, below `target/peers`; and programs of crates.io, below
+//! the project; packages of PyPI and npm, below `target/peers`; and programs that cargo installs, below
 //! `target/tools`. Whatever is at hand is used as it is. Versions of what tests speak to are
 //! pinned, because a story tells what one release does.
 
@@ -109,7 +109,7 @@ pub(crate) fn nextest() -> Result<Command> {
 fn tool(name: &str, version: &str) -> Result<PathBuf> {
     let program = tree::tools().join("bin").join(name);
     if !program.exists() {
-        eprintln!("    from crates.io: {name} {version}, which is built here and takes a few minutes");
+        eprintln!("    with cargo: {name} {version}, which is built here and takes a few minutes");
         run(Command::new("cargo")
             .args(["install", "--quiet", "--locked", name, "--version", version, "--root"])
             .arg(tree::tools()))?;

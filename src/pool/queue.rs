@@ -120,12 +120,6 @@ impl<W, C: Clone> Queue<W, C> {
         matches!(self.containers.get(&id), Some(Container { phase: Phase::Up { frozen: true, .. }, .. }))
     }
 
-    /// Calls that wait.
-    #[must_use]
-    pub fn waiting(&self) -> usize {
-        self.waiters.len()
-    }
-
     /// Calls in flight.
     #[must_use]
     pub fn busy(&self) -> usize {

@@ -10,20 +10,22 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 
 use crate::cloudevent::Caller;
 use crate::document::Documents;
-use crate::http1::{Event, Invalid, RequestDecoder, ResponseDecoder};
+use crate::http1::served::pieces::{Pieces, run};
+use crate::http1::{Event, Invalid, RequestDecoder, RequestHead, ResponseDecoder, Served};
 use crate::{Call, Head, Limits, cloudevent, gateway, http1, json};
 
 /// Takes any bytes.
 pub type Target = fn(&[u8]);
 
 /// The targets, each with the name of its corpus.
-pub const TARGETS: [(&str, Target); 8] = [
+pub const TARGETS: [(&str, Target); 9] = [
     ("cloudevent_call", cloudevent_call),
     ("cloudevent_reply", cloudevent_reply),
     ("document", document),
     ("gateway_answer", gateway_answer),
     ("http1_request", http1_request),
     ("http1_response", http1_response),
+    ("http1_served", http1_served),
     ("json_call", json_call),
     ("json_reply", json_reply),
 ];
@@ -98,6 +100,39 @@ pub fn http1_response(bytes: &[u8]) {
         }
         read
     });
+}
+
+/// Requests of a peer that finishes sending, each answered with its own body.
+pub fn http1_served(bytes: &[u8]) {
+    any_split(bytes, |splits| {
+        let pieces = Pieces::new(splits);
+        let written = pieces.written();
+        let (requests, end) = run(served(pieces));
+        let written = written.lock().expect("nobody panicked").clone();
+        (requests, end, written)
+    });
+}
+
+/// The requests with their bodies, and how their connection ended.
+async fn served(pieces: Pieces) -> (Vec<(RequestHead, String)>, Option<String>) {
+    let mut served = Served::new(pieces, http1::Limits::default());
+    let mut requests = Vec::new();
+    while let Some(request) = served.next().await {
+        let (head, body) = match request {
+            Ok(request) => request,
+            Err(refused) => {
+                let told = served.answer(StatusCode::BAD_REQUEST).send(refused.to_string().into()).await;
+                told.expect("the peer takes what it is sent");
+                return (requests, Some(refused.to_string()));
+            }
+        };
+        let body = body.gather(1 << 20).await.map_err(|e| e.to_string());
+        requests.push((head, format!("{body:?}")));
+        let status = if body.is_ok() { StatusCode::OK } else { StatusCode::BAD_REQUEST };
+        let told = served.answer(status).send(body.unwrap_or_default().into()).await;
+        told.expect("the peer takes what it is sent");
+    }
+    (requests, None)
 }
 
 /// A request as a function reads it, and as it reads one with these bytes for a body.

@@ -34,6 +34,15 @@ pub(super) enum Version {
     Http11,
 }
 
+impl From<Version> for http::Version {
+    fn from(version: Version) -> Self {
+        match version {
+            Version::Http10 => Self::HTTP_10,
+            Version::Http11 => Self::HTTP_11,
+        }
+    }
+}
+
 /// RFC 9112, section 6.3, for a request: without a word about it there is no body.
 pub(super) fn of_request(version: Version, headers: &HeaderMap) -> Result<Length, Invalid> {
     Ok(announced(version, headers)?.unwrap_or(Length::Exact(0)))

@@ -76,7 +76,7 @@ fn try_start(start: &[u8], limits: &Limits, trial: Trial) -> Result<(), Invalid>
 /// allowed if that was too little.
 pub(super) fn with_room<'b, T>(
     limits: &Limits,
-    parse: impl Fn(Room<'_, 'b>) -> Result<T, Invalid>,
+    mut parse: impl FnMut(Room<'_, 'b>) -> Result<T, Invalid>,
 ) -> Result<T, Invalid> {
     let mut usual = [const { MaybeUninit::uninit() }; HEADERS_USUAL];
     let room = &mut usual[..limits.headers_max.min(HEADERS_USUAL)];
@@ -94,6 +94,7 @@ pub(super) fn with_room<'b, T>(
 pub(super) fn refusal(why: httparse::Error, limits: &Limits) -> Invalid {
     match why {
         httparse::Error::TooManyHeaders => Invalid::TooManyHeaders { max: limits.headers_max },
+        httparse::Error::Version => Invalid::Version,
         other => Invalid::Head(other.to_string()),
     }
 }
@@ -106,6 +107,12 @@ pub(super) fn version(minor: Option<u8>) -> Version {
 /// The headers, their values slices of `head`.
 pub(super) fn header_map(head: &Bytes, lines: &[Header<'_>]) -> Result<HeaderMap, Invalid> {
     let mut map = HeaderMap::with_capacity(lines.len());
+    headers_into(&mut map, head, lines)?;
+    Ok(map)
+}
+
+/// The same, into a map that is empty.
+pub(super) fn headers_into(map: &mut HeaderMap, head: &Bytes, lines: &[Header<'_>]) -> Result<(), Invalid> {
     for line in lines {
         let name = HeaderName::from_bytes(line.name.as_bytes());
         let name = name.map_err(|_| Invalid::Head(format!("header name {:?}", line.name)))?;
@@ -113,7 +120,7 @@ pub(super) fn header_map(head: &Bytes, lines: &[Header<'_>]) -> Result<HeaderMap
         let value = value.map_err(|_| Invalid::Head(format!("value of header {name}")))?;
         map.try_append(name, value).map_err(|_| Invalid::TooManyHeaders { max: map.capacity() })?;
     }
-    Ok(map)
+    Ok(())
 }
 
 /// Where the blank line after a head ends, looked for from `from` on.

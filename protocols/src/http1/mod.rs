@@ -8,6 +8,8 @@
 //!   outlives the message, so that what follows an answer is still there to be noticed.
 //! * [`encode`] appends heads and chunks to a buffer; a small body goes behind its head, so that a
 //!   message is one write.
+//! * [`Served`] is the serving side of a connection: the thin shell around the two, shared by a
+//!   node's front and by functions.
 //! * [`Length`] says where a body ends, and is decided in one place for both directions.
 //!
 //! A body's bytes and a head's values are slices of the buffer they were read into: nothing is
@@ -28,10 +30,12 @@ mod framing;
 mod head;
 mod held;
 mod inbox;
+mod outbox;
 mod request;
 mod response;
 #[cfg(test)]
 pub(crate) mod scripted;
+pub(crate) mod served;
 #[cfg(test)]
 mod tests;
 mod uplink;
@@ -41,8 +45,9 @@ use bytes::Bytes;
 pub(crate) use self::exchange::{Broken, Exchange};
 pub use self::framing::Length;
 pub(crate) use self::inbox::Inbox;
-pub use self::request::{RequestDecoder, RequestHead};
+pub use self::request::{RequestDecoder, RequestHead, Target};
 pub use self::response::{ResponseDecoder, ResponseHead};
+pub use self::served::{Answering, Refused, Served, Unsent};
 pub(crate) use self::uplink::Upload;
 
 /// How much of one message a decoder holds or reads over. Bodies are not held, so have no bound
@@ -138,6 +143,9 @@ pub enum Invalid {
     /// Both `Content-Length` and `Transfer-Encoding`.
     #[error("both content-length and transfer-encoding")]
     TwoLengths,
+    /// Neither HTTP/1.0 nor HTTP/1.1, or no HTTP at all.
+    #[error("head cannot be read: invalid HTTP version")]
+    Version,
 }
 
 /// Where in a message a stream ended.

@@ -1,7 +1,10 @@
 //! A request, read by a function.
 
+use std::fmt;
+use std::ops::Deref;
+
 use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, Method};
+use http::{HeaderMap, Method, Version};
 
 use super::body::BodyDecoder;
 use super::head::{self, HeadScan, Room};
@@ -13,7 +16,9 @@ pub struct RequestHead {
     /// `POST` in `POST /call HTTP/1.1`.
     pub method: Method,
     /// `/call` in `POST /call HTTP/1.1`, as it came.
-    pub target: String,
+    pub target: Target,
+    /// HTTP/1.0 or HTTP/1.1.
+    pub version: Version,
     /// The headers, repeated ones repeated, values as slices of what was read.
     pub headers: HeaderMap,
     /// Where the body ends.
@@ -21,6 +26,10 @@ pub struct RequestHead {
     /// May another request follow on the same connection?
     pub keep_alive: bool,
 }
+
+/// What a request is about: text, and a slice of what was read.
+#[derive(Clone, Eq, PartialEq)]
+pub struct Target(Bytes);
 
 /// Reads requests, one after another, from a buffer that others fill.
 ///
@@ -41,13 +50,21 @@ pub struct RequestDecoder {
     limits: Limits,
     scan: HeadScan,
     body: Option<BodyDecoder>,
+    /// An empty map with room for headers.
+    spare: HeaderMap,
 }
 
 impl RequestDecoder {
     /// Waits for a first request.
     #[must_use]
     pub fn new(limits: Limits) -> Self {
-        Self { limits, scan: HeadScan::default(), body: None }
+        Self { limits, scan: HeadScan::default(), body: None, spare: HeaderMap::new() }
+    }
+
+    /// Takes headers that nobody needs any more: their map's memory serves the next head.
+    pub fn recycle(&mut self, mut headers: HeaderMap) {
+        headers.clear();
+        self.spare = headers;
     }
 
     /// The next event; `None` if it takes more bytes than `buf` holds. After [`Event::End`] the
@@ -64,7 +81,7 @@ impl RequestDecoder {
             return Ok(event);
         }
         let Some(bytes) = self.scan.take(buf, &self.limits, trial)? else { return Ok(None) };
-        let head = parse(&bytes, &self.limits)?;
+        let head = parse(&bytes, &self.limits, &mut self.spare)?;
         self.body = Some(BodyDecoder::new(head.length));
         Ok(Some(Event::Head(head)))
     }
@@ -83,11 +100,37 @@ impl RequestDecoder {
     }
 }
 
+impl Deref for Target {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        std::str::from_utf8(&self.0).expect("a target is made of text")
+    }
+}
+
+impl fmt::Debug for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&**self, f)
+    }
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self)
+    }
+}
+
+impl PartialEq<&str> for Target {
+    fn eq(&self, other: &&str) -> bool {
+        self.0 == other.as_bytes()
+    }
+}
+
 fn trial<'b>(bytes: &'b [u8], room: Room<'_, 'b>) -> Result<(), httparse::Error> {
     httparse::Request::new(&mut []).parse_with_uninit_headers(bytes, room).map(drop)
 }
 
-fn parse(bytes: &Bytes, limits: &Limits) -> Result<RequestHead, Invalid> {
+fn parse(bytes: &Bytes, limits: &Limits, spare: &mut HeaderMap) -> Result<RequestHead, Invalid> {
     head::with_room(limits, |room| {
         let mut lines = httparse::Request::new(&mut []);
         lines.parse_with_uninit_headers(bytes, room).map_err(|e| head::refusal(e, limits))?;
@@ -95,10 +138,12 @@ fn parse(bytes: &Bytes, limits: &Limits) -> Result<RequestHead, Invalid> {
             return Err(Invalid::Head("incomplete request line".to_owned()));
         };
         let method = method.parse().map_err(|_| Invalid::Head(format!("method {method:?}")))?;
-        let headers = head::header_map(bytes, lines.headers)?;
+        head::headers_into(spare, bytes, lines.headers)?;
+        let headers = std::mem::take(spare);
+        let target = Target(bytes.slice_ref(target.as_bytes()));
         let version = head::version(lines.version);
         let length = framing::of_request(version, &headers)?;
         let keep_alive = framing::is_keep_alive(version, &headers);
-        Ok(RequestHead { method, target: target.to_owned(), headers, length, keep_alive })
+        Ok(RequestHead { method, target, version: version.into(), headers, length, keep_alive })
     })
 }

@@ -217,7 +217,7 @@ fn print_instead_of_an_answer_is_noticed_before_the_stream_ends() {
     for wire in ["hello", "Traceback (most recent call last):\n", "HTTP/1.1 200 OK\r\nnot a header\r\n"] {
         let mut decoder = ResponseDecoder::new(&Method::POST, Limits::default());
         let read = decoder.decode(&mut BytesMut::from(wire));
-        assert!(matches!(read, Err(Invalid::Head(_))), "{wire:?}: {read:?}");
+        assert!(matches!(read, Err(Invalid::Head(_) | Invalid::Version)), "{wire:?}: {read:?}");
     }
 }
 
@@ -344,7 +344,7 @@ proptest! {
         prop_assert_eq!(read.body, bodies);
         for (head, (headers, ..)) in read.heads.into_iter().zip(requests_sent) {
             prop_assert_eq!(&head.method, Method::PUT);
-            prop_assert_eq!(&head.target, "/a%20b?c");
+            prop_assert_eq!(&*head.target, "/a%20b?c");
             let mut came = head.headers;
             came.remove("content-length");
             came.remove("transfer-encoding");

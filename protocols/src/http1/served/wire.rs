@@ -1,0 +1,311 @@
+//! The reading half of a served connection, and who reads it.
+
+use std::error::Error;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker, ready};
+
+use bytes::Bytes;
+use http::header::EXPECT;
+use http::{HeaderMap, Version};
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use super::Refused;
+use crate::BodyError;
+use crate::http1::{Event, Inbox, Invalid, Limits, Part, RequestDecoder, RequestHead};
+
+/// Most bytes of a body nobody wants that are read away, so that the connection can be used again.
+const LEFT_BYTES_MAX: u64 = 256 << 10;
+
+/// Most bytes that are read away while a connection ends.
+const END_BYTES_MAX: u64 = 1 << 20;
+
+/// What a peer waits for that asked whether it should send its body at all.
+const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
+
+/// A stream and what was read of it.
+#[derive(Debug)]
+pub(super) struct Wire<S> {
+    /// `None` once the connection ended on this side.
+    stream: Option<S>,
+    inbox: Inbox,
+    requests: RequestDecoder,
+    reading: Reading,
+    /// What is still to be written of `100 Continue`.
+    interim: &'static [u8],
+    /// How much was read away since this side said its last; `None` before.
+    ending: Option<u64>,
+    /// Who waits for bytes of a body.
+    reader: Option<Waker>,
+    /// Who waits for the end of that reader.
+    waiting: Option<Waker>,
+}
+
+/// What the next byte belongs to.
+#[derive(Clone, Copy, Debug)]
+enum Reading {
+    /// To a head, and whoever serves the connection reads it.
+    Head,
+    /// To a body that somebody holds and reads.
+    Held,
+    /// To a body that nobody wants. So much of it may still come to be read away.
+    Left(u64),
+    /// To nothing: the stream ended, failed, or cannot be understood.
+    Over,
+}
+
+impl<S> Wire<S> {
+    /// Closes the stream, whoever still holds a body.
+    pub(super) fn hang_up(&mut self) {
+        self.stream = None;
+        self.over();
+        wake(&mut self.reader);
+    }
+
+    /// The body's holder is gone.
+    pub(super) fn let_go(&mut self, length: Option<u64>) {
+        if matches!(self.reading, Reading::Held) {
+            // Of a length that is known to be too much, nothing is read in vain; and who was not
+            // asked for a body may well not send it.
+            let is_hopeless = length.is_some_and(|length| length > LEFT_BYTES_MAX) || !self.interim.is_empty();
+            self.reading = Reading::Left(if is_hopeless { 0 } else { LEFT_BYTES_MAX });
+            wake(&mut self.waiting);
+        }
+    }
+
+    fn over(&mut self) {
+        self.reading = Reading::Over;
+        wake(&mut self.waiting);
+    }
+}
+
+impl<S> Wire<S>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    pub(super) fn new(stream: S, limits: Limits) -> Self {
+        Self {
+            stream: Some(stream),
+            inbox: Inbox::new(),
+            requests: RequestDecoder::new(limits),
+            reading: Reading::Head,
+            interim: b"",
+            ending: None,
+            reader: None,
+            waiting: None,
+        }
+    }
+
+    /// The stream, to be written to; `None` once it was closed.
+    pub(super) fn stream(&mut self) -> Option<&mut S> {
+        self.stream.as_mut()
+    }
+
+    /// Was anything read that was not understood yet?
+    pub(super) fn has_bytes(&self) -> bool {
+        !self.inbox.is_empty()
+    }
+
+    pub(super) fn recycle(&mut self, headers: HeaderMap) {
+        self.requests.recycle(headers);
+    }
+
+    /// The next head; `None` where the stream ends and may.
+    pub(super) fn poll_head(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<RequestHead, Refused>>> {
+        loop {
+            match self.requests.decode(self.inbox.bytes()) {
+                Ok(Some(Event::Head(head))) => return Poll::Ready(Some(Ok(head))),
+                Ok(Some(_)) => unreachable!("the body before was read to its end"),
+                Ok(None) => {}
+                Err(e) => {
+                    self.over();
+                    return Poll::Ready(Some(Err(e.into())));
+                }
+            }
+            let end = match ready!(self.poll_read(cx)) {
+                Ok(0) => self.requests.end(self.inbox.bytes()).err().map(Refused::from),
+                Ok(_) => continue,
+                Err(e) => Some(Refused::Lost(e)),
+            };
+            self.over();
+            return Poll::Ready(end.map(Err));
+        }
+    }
+
+    /// Takes the body whose head was read just now, if it is wholly here.
+    pub(super) fn begin_body(&mut self, head: &RequestHead) -> Option<Bytes> {
+        let is_here = head.length.exact().is_some_and(|bytes| bytes <= self.inbox.bytes().len() as u64);
+        if is_here {
+            let mut whole = Bytes::new();
+            while let Ok(Some(Event::Data(data))) = self.requests.decode(self.inbox.bytes()) {
+                whole = data;
+            }
+            self.reading = Reading::Head;
+            return Some(whole);
+        }
+        self.reading = Reading::Held;
+        let asks = self.inbox.is_empty()
+            && head.version == Version::HTTP_11
+            && head.headers.get(EXPECT).is_some_and(|said| said.as_bytes().eq_ignore_ascii_case(b"100-continue"));
+        self.interim = if asks { CONTINUE } else { b"" };
+        None
+    }
+
+    /// The next piece of the body, for its holder; `None` at its end.
+    pub(super) fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>> {
+        match self.reading {
+            Reading::Head => return Poll::Ready(None),
+            Reading::Held => {}
+            Reading::Left(_) | Reading::Over => {
+                return Poll::Ready(Some(Err(BodyError::Cut("connection of the request ended".into()))));
+            }
+        }
+        let polled = match self.poll_interim(cx) {
+            Poll::Ready(Ok(())) => self.poll_piece(cx),
+            Poll::Ready(Err(e)) => Poll::Ready(Some(Err(cut(e)))),
+            Poll::Pending => Poll::Pending,
+        };
+        if polled.is_pending() {
+            keep(&mut self.reader, cx);
+        }
+        polled
+    }
+
+    /// Reads away what is left of a body that nobody wants: true when the next head can follow.
+    pub(super) fn poll_rest(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
+        loop {
+            match self.reading {
+                Reading::Head => return Poll::Ready(true),
+                Reading::Held => {
+                    keep(&mut self.waiting, cx);
+                    return Poll::Pending;
+                }
+                Reading::Left(0) | Reading::Over => return Poll::Ready(false),
+                Reading::Left(bytes) => {
+                    if let Some(Ok(piece)) = ready!(self.poll_piece(cx)) {
+                        self.reading = Reading::Left(bytes.saturating_sub(piece.len() as u64));
+                    }
+                }
+            }
+        }
+    }
+
+    /// Waits for the peer's end, as far as that can be seen without reading the next request.
+    pub(super) fn poll_left(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if !ready!(self.poll_rest(cx)) {
+            return if matches!(self.reading, Reading::Over) { Poll::Ready(()) } else { Poll::Pending };
+        }
+        if self.has_bytes() {
+            return Poll::Pending;
+        }
+        match ready!(self.poll_read(cx)) {
+            Ok(0) | Err(_) => {
+                self.over();
+                Poll::Ready(())
+            }
+            Ok(_) => Poll::Pending,
+        }
+    }
+
+    /// An answer begins: what must be written before it, for it was begun, and whether another
+    /// request can follow, as far as the body of this one tells.
+    pub(super) fn begin_answer(&mut self) -> (&'static [u8], bool) {
+        let interim = std::mem::take(&mut self.interim);
+        let may_follow = match self.reading {
+            Reading::Head => true,
+            // Who was never asked for a body may send it, or not: the next byte could be either's.
+            Reading::Held => interim.len() != CONTINUE.len(),
+            Reading::Left(bytes) => bytes > 0,
+            Reading::Over => false,
+        };
+        (if interim.len() == CONTINUE.len() { b"" } else { interim }, may_follow)
+    }
+
+    /// Says that no more will come from here, and reads away what does from there.
+    pub(super) fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let ending = match self.ending {
+            Some(bytes) => bytes,
+            None => {
+                self.over();
+                wake(&mut self.reader);
+                if let Some(stream) = &mut self.stream
+                    && ready!(Pin::new(stream).poll_shutdown(cx)).is_err()
+                {
+                    return Poll::Ready(());
+                }
+                0
+            }
+        };
+        self.ending = Some(ending);
+        while let Some(read) = self.ending.filter(|read| *read < END_BYTES_MAX) {
+            self.inbox.bytes().clear();
+            match ready!(self.poll_read(cx)) {
+                Ok(0) | Err(_) => break,
+                Ok(more) => self.ending = Some(read + more as u64),
+            }
+        }
+        Poll::Ready(())
+    }
+
+    fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>> {
+        loop {
+            match self.requests.decode(self.inbox.bytes()) {
+                Ok(Some(Event::Data(piece))) => return Poll::Ready(Some(Ok(piece))),
+                Ok(Some(_)) => {
+                    self.reading = Reading::Head;
+                    self.inbox.shrink();
+                    wake(&mut self.waiting);
+                    return Poll::Ready(None);
+                }
+                Ok(None) => {}
+                Err(e) => {
+                    self.over();
+                    return Poll::Ready(Some(Err(cut(e))));
+                }
+            }
+            let end = match ready!(self.poll_read(cx)) {
+                Ok(0) => cut(Invalid::Cut(Part::Body)),
+                Ok(_) => continue,
+                Err(e) => cut(e),
+            };
+            self.over();
+            return Poll::Ready(Some(Err(end)));
+        }
+    }
+
+    fn poll_interim(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while !self.interim.is_empty() {
+            let Some(stream) = &mut self.stream else { return Poll::Ready(Err(io::ErrorKind::NotConnected.into())) };
+            match ready!(Pin::new(stream).poll_write(cx, self.interim))? {
+                0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                written => self.interim = &self.interim[written..],
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        match &mut self.stream {
+            Some(stream) => self.inbox.poll_read(stream, cx),
+            None => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
+        }
+    }
+}
+
+fn cut(why: impl Into<Box<dyn Error + Send + Sync>>) -> BodyError {
+    BodyError::Cut(why.into())
+}
+
+/// Remembers whom to wake.
+fn keep(slot: &mut Option<Waker>, cx: &Context<'_>) {
+    match slot {
+        Some(waker) => waker.clone_from(cx.waker()),
+        None => *slot = Some(cx.waker().clone()),
+    }
+}
+
+fn wake(slot: &mut Option<Waker>) {
+    if let Some(waker) = slot.take() {
+        waker.wake();
+    }
+}

@@ -6,7 +6,8 @@
 //! * [`config`]: what a node serves and within which bounds: file, environment, flags.
 //! * [`project`] and [`build`]: a folder with a function's source, and how it becomes something
 //!   that can be started.
-//! * [`node`]: the three together, from the first connection to the last.
+//! * [`threads`]: what connections are served on, and [`linger`]: why a thread stays awake.
+//! * [`node`]: all of them together, from the first connection to the last.
 //! * [`cli`]: the subcommands of the binary `hotfn`, a file each.
 //!
 //! This room reads config, builds rooms, serves and drains. It decides nothing about calls.
@@ -15,6 +16,8 @@ pub mod build;
 pub mod cli;
 pub mod config;
 pub mod front;
+pub mod linger;
 mod log;
 pub mod node;
 pub mod project;
+pub mod threads;

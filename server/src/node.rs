@@ -14,6 +14,7 @@ use hotfn_protocols::FunctionId;
 use crate::config::{Deployment, Settings};
 use crate::front::Front;
 use crate::front::listen::Server;
+use crate::threads::Threads;
 
 /// An agent that answers over HTTP.
 #[derive(Debug)]
@@ -22,6 +23,8 @@ pub struct Node {
     front: Arc<Front>,
     server: Server,
     patience: Duration,
+    /// Last, because they outlive what runs on them.
+    _threads: Arc<Threads>,
 }
 
 /// Why a node could not start.
@@ -38,6 +41,9 @@ pub enum StartError {
         /// The system's answer.
         source: io::Error,
     },
+    /// The system gives no more threads.
+    #[error("cannot start the threads that serve; start fewer")]
+    Threads(#[source] io::Error),
 }
 
 impl Node {
@@ -55,8 +61,9 @@ impl Node {
         for deployment in functions {
             deploy(&agent, &front, deployment);
         }
-        let server = Server::start(listener, front.clone()).map_err(refused)?;
-        Ok(Self { agent, front, server, patience: settings.drain_patience() })
+        let threads = Arc::new(Threads::start(settings.threads()).map_err(StartError::Threads)?);
+        let server = Server::start(listener, front.clone(), threads.clone()).map_err(refused)?;
+        Ok(Self { agent, front, server, patience: settings.drain_patience(), _threads: threads })
     }
 
     /// Where it listens.

@@ -5,7 +5,7 @@ use bytes::{Buf as _, BytesMut};
 use super::{Event, Invalid, Length, Limits, Part};
 
 /// Hands out a body piece by piece.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) enum BodyDecoder {
     /// Within a chunked body.
     Chunked(Chunk),
@@ -16,7 +16,7 @@ pub(super) enum BodyDecoder {
 }
 
 /// Where in a chunked body the next byte stands.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) enum Chunk {
     /// In a chunk's data, with so many bytes to come.
     Data(u64),

@@ -24,7 +24,7 @@ pub(super) type Room<'h, 'b> = &'h mut [MaybeUninit<Header<'b>>];
 pub(super) type Trial = for<'h, 'b> fn(&'b [u8], Room<'h, 'b>) -> Result<(), httparse::Error>;
 
 /// Looks for the end of a head.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct HeadScan {
     /// Bytes that are known not to hold the end.
     seen: usize,

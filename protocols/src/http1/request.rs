@@ -45,7 +45,7 @@ pub struct Target(Bytes);
 /// assert_eq!(requests.decode(&mut buf)?, Some(Event::End));
 /// # Ok::<(), hotfn_protocols::http1::Invalid>(())
 /// ```
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct RequestDecoder {
     limits: Limits,
     scan: HeadScan,
@@ -97,6 +97,14 @@ impl RequestDecoder {
             None if buf.is_empty() => Ok(()),
             None => Err(HeadScan::end(buf, &self.limits, trial)),
         }
+    }
+}
+
+impl Target {
+    /// The bytes: a slice of what was read.
+    #[must_use]
+    pub fn into_bytes(self) -> Bytes {
+        self.0
     }
 }
 

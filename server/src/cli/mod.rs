@@ -11,7 +11,6 @@ mod serve;
 mod show;
 mod signals;
 
-use std::num::NonZeroUsize;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -24,9 +23,6 @@ use crate::log::{self, FunctionLines};
 pub struct Cli {
     #[command(subcommand)]
     command: Command,
-    /// Threads that serve; 1 is a good choice for a small machine [default: one for each CPU]
-    #[arg(long, global = true, value_name = "N")]
-    threads: Option<NonZeroUsize>,
     /// error, warn, info, debug, trace, or a filter such as hotfn=debug [default: info for serve, else warn]
     #[arg(long, global = true, value_name = "LEVEL")]
     log_level: Option<String>,
@@ -81,7 +77,8 @@ impl Cli {
             Command::Dev(_) | Command::Invoke(_) | Command::Run(_) => ("warn", FunctionLines::Bare),
         };
         log::start(self.log_level.as_deref(), self.log_format, quiet, lines).map_err(Usage::of)?;
-        let runtime = runtime(self.threads)?;
+        // The first thread that serves, and often the only one: see `threads`.
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         runtime.block_on(async {
             match self.command {
                 Command::Dev(args) => dev::run(args).await,
@@ -91,17 +88,4 @@ impl Cli {
             }
         })
     }
-}
-
-fn runtime(threads: Option<NonZeroUsize>) -> std::io::Result<tokio::runtime::Runtime> {
-    let mut builder = match threads.map(NonZeroUsize::get) {
-        Some(1) => tokio::runtime::Builder::new_current_thread(),
-        Some(threads) => {
-            let mut builder = tokio::runtime::Builder::new_multi_thread();
-            builder.worker_threads(threads);
-            builder
-        }
-        None => tokio::runtime::Builder::new_multi_thread(),
-    };
-    builder.enable_all().build()
 }

@@ -1,6 +1,7 @@
 //! `hotfn serve`: the functions of a config file, until a signal.
 
 use std::net::SocketAddr;
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -19,11 +20,14 @@ pub(super) struct Args {
     /// Where to listen, before what file and environment say [default: 127.0.0.1:8080]
     #[arg(long, value_name = "ADDR:PORT")]
     listen: Option<SocketAddr>,
+    /// Threads that serve, each with its own connections [default: half the CPUs]
+    #[arg(long, value_name = "N")]
+    threads: Option<NonZeroUsize>,
 }
 
 pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let file = config::load(&args.config).map_err(Usage::of)?;
-    let flags = Settings { listen: args.listen, ..Settings::default() };
+    let flags = Settings { listen: args.listen, threads: args.threads, ..Settings::default() };
     let settings = flags.or(env::settings(&env::process).map_err(Usage::of)?).or(file.settings);
     let mut signals = Signals::new()?;
     let functions = file.functions.len();
@@ -41,6 +45,6 @@ pub(super) async fn start(settings: &Settings, functions: Vec<config::Deployment
         StartError::Listen { addr, source } => {
             anyhow::Error::from(source).context(format!("cannot listen on {addr}; choose another address with {flag}"))
         }
-        StartError::Agent(e) => e.into(),
+        other => other.into(),
     })
 }

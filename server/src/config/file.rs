@@ -19,6 +19,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
+use std::num::NonZeroUsize;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -115,6 +116,7 @@ struct NodeTable {
     connections_max: Option<Spanned<i64>>,
     detached_max: Option<Spanned<i64>>,
     drain_patience: Option<Spanned<i64>>,
+    threads: Option<Spanned<i64>>,
 }
 
 #[derive(Deserialize)]
@@ -167,6 +169,8 @@ fn settings(node: NodeTable, place: &Place<'_>) -> Result<Settings, Refused> {
         connections_max: count(node.connections_max)?,
         detached_max: count(node.detached_max)?,
         drain_patience: number(node.drain_patience, 0..=3600, "s")?,
+        threads: number(node.threads, 1..=1024, "threads")?
+            .and_then(|n| usize::try_from(n).ok().and_then(NonZeroUsize::new)),
     })
 }
 

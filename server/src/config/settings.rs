@@ -1,12 +1,14 @@
 //! The knobs of a node.
 
 use std::net::SocketAddr;
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use hotfn::Agent;
 
 use crate::front;
+use crate::threads::Threads;
 
 /// The knobs of a node as one layer sets them; `None` leaves a knob to the layers below.
 ///
@@ -47,6 +49,8 @@ pub struct Settings {
     pub detached_max: Option<usize>,
     /// How long calls under way may take to finish when the node ends, in s. Default 30.
     pub drain_patience: Option<u64>,
+    /// Threads that serve. Default: one for each two CPUs.
+    pub threads: Option<NonZeroUsize>,
 }
 
 impl Settings {
@@ -71,6 +75,7 @@ impl Settings {
             connections_max: self.connections_max.or(below.connections_max),
             detached_max: self.detached_max.or(below.detached_max),
             drain_patience: self.drain_patience.or(below.drain_patience),
+            threads: self.threads.or(below.threads),
         }
     }
 
@@ -84,6 +89,12 @@ impl Settings {
     #[must_use]
     pub fn drain_patience(&self) -> Duration {
         Duration::from_secs(self.drain_patience.unwrap_or(30))
+    }
+
+    /// Threads that serve.
+    #[must_use]
+    pub fn threads(&self) -> NonZeroUsize {
+        self.threads.unwrap_or_else(Threads::usual)
     }
 
     /// An agent like this.

@@ -1,31 +1,77 @@
-//! A reply becomes a response.
+//! A reply becomes an answer.
 
-use std::fmt;
 use std::future::poll_fn;
 use std::pin::Pin;
-use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use http::{HeaderValue, Method, Response, StatusCode, header};
-use http_body::{Body as _, Frame, SizeHint};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use http_body::Body as _;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
-use hotfn_protocols::{Body, BodyError, Fault, Kind, Reply, Timing, names, sniff};
+use hotfn_protocols::http1::Answering;
+use hotfn_protocols::{Body, BodyError, CallId, Fault, Kind, Reply, Timing, names, sniff};
 
 use super::body::Resumed;
+use super::date;
 
-/// A response's body. While it lives, the call it belongs to counts as under way.
+/// What is sent back for one request.
 ///
-/// If it fails half way, hyper closes the connection without a proper end, so that no caller takes
-/// a part for the whole.
-pub struct Answer {
-    body: Body,
-    under_way: Option<TaskTrackerToken>,
+/// If its body fails half way, the connection is closed without a proper end, so that no caller
+/// takes a part for the whole.
+#[derive(Debug)]
+pub(super) struct Answer {
+    pub(super) status: StatusCode,
+    /// Without what the connection says itself: lengths, `Connection`, and the three below.
+    pub(super) headers: HeaderMap,
+    pub(super) body: Body,
+    /// Told as `Fn-Call-Id`, where there was a call.
+    pub(super) call: Option<CallId>,
+    /// Told as `Server-Timing`.
+    pub(super) timing: Timing,
+    /// No further request is answered on the connection.
+    pub(super) closes: bool,
+    /// While it lives, the call it belongs to counts as under way.
+    pub(super) under_way: Option<TaskTrackerToken>,
 }
 
 impl Answer {
-    pub(super) fn hold(&mut self, under_way: TaskTrackerToken) {
-        self.under_way = Some(under_way);
+    fn new(status: StatusCode, body: impl Into<Body>) -> Self {
+        Self {
+            status,
+            headers: HeaderMap::new(),
+            body: body.into(),
+            call: None,
+            timing: Timing::default(),
+            closes: false,
+            under_way: None,
+        }
+    }
+
+    /// Writes all headers but those that say how the body goes and what becomes of the connection.
+    pub(super) fn write_head<S>(&self, head: &mut Answering<'_, S>)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let mut is_dated = false;
+        for (name, value) in &self.headers {
+            is_dated |= *name == header::DATE;
+            // Nobody else names a call.
+            if self.call.is_none() || *name != names::FN_CALL_ID {
+                head.header(name, value);
+            }
+        }
+        if let Some(call) = &self.call {
+            head.line("Fn-Call-Id", call.as_str());
+        }
+        let mut room = [0; TIMING_BYTES];
+        let timing = timing(self.timing, &mut room);
+        if !timing.is_empty() {
+            head.line("Server-Timing", timing);
+        }
+        if !is_dated {
+            date::with_now(|now| head.line("Date", now));
+        }
     }
 }
 
@@ -36,16 +82,15 @@ impl Answer {
 ///
 /// # Errors
 /// When the answer cannot be told over HTTP, or its body failed before its first byte.
-pub(super) async fn of_reply(reply: Reply, bodiless: bool) -> Result<Response<Answer>, Fault> {
+pub(super) async fn of_reply(reply: Reply, bodiless: bool) -> Result<Answer, Fault> {
     let Reply { mut head, mut body, timing } = reply;
     if head.status.is_informational() {
         return Err(Fault::new(Kind::InvalidResponse)
             .because(format!("status {} cannot end an answer", head.status.as_u16()))
             .timed(timing));
     }
-    // The length is the body's to say; hyper writes it where it is known.
-    let announced = head.headers.remove(header::CONTENT_LENGTH);
     if bodiless || matches!(head.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED) {
+        let announced = head.headers.remove(header::CONTENT_LENGTH);
         let length = body.len().filter(|&length| length > 0);
         while let Some(piece) = body.next().await {
             piece.map_err(|e| unfinished(e).timed(timing))?;
@@ -60,11 +105,7 @@ pub(super) async fn of_reply(reply: Reply, bodiless: bool) -> Result<Response<An
             head.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
         }
     }
-    let mut response = Response::new(Answer { body, under_way: None });
-    *response.status_mut() = head.status;
-    *response.headers_mut() = head.headers;
-    write_timing(&mut response, timing);
-    Ok(response)
+    Ok(Answer { headers: head.headers, timing, ..Answer::new(head.status, body) })
 }
 
 /// What kind of bytes these are, by the first piece. An empty body is of no kind.
@@ -97,105 +138,72 @@ fn unfinished(error: BodyError) -> Fault {
 }
 
 /// A detached call was taken: no body, and the call's name in a header.
-pub(super) fn accepted() -> Response<Answer> {
-    let mut response = Response::new(Answer::from(Body::empty()));
-    *response.status_mut() = StatusCode::ACCEPTED;
-    response
+pub(super) fn accepted() -> Answer {
+    Answer::new(StatusCode::ACCEPTED, Body::empty())
 }
 
 /// The same request belongs to `location`.
-pub(super) fn redirect(location: String) -> Response<Answer> {
-    let mut response = Response::new(Answer::from(Body::empty()));
-    *response.status_mut() = StatusCode::TEMPORARY_REDIRECT;
+pub(super) fn redirect(location: String) -> Answer {
+    let mut answer = Answer::new(StatusCode::TEMPORARY_REDIRECT, Body::empty());
     let location = HeaderValue::from_maybe_shared(Bytes::from(location)).expect("a part of a URI is a header's value");
-    response.headers_mut().insert(header::LOCATION, location);
-    response
+    answer.headers.insert(header::LOCATION, location);
+    answer
 }
 
 /// A request that never became a call.
-pub(super) fn refusal(status: StatusCode, message: &str) -> Response<Answer> {
+pub(super) fn refusal(status: StatusCode, message: &str) -> Answer {
     let mut text = serde_json::json!({ "message": message }).to_string();
     text.push('\n');
-    let mut response = json(status, text);
-    response.headers_mut().insert(names::FN_BLAME, HeaderValue::from_static("caller"));
-    response
+    let mut answer = json(status, text);
+    answer.headers.insert(names::FN_BLAME, HeaderValue::from_static("caller"));
+    answer
 }
 
 /// A path that exists, for other methods.
-pub(super) fn wrong_method(method: &Method, path: &str, allow: &'static str) -> Response<Answer> {
-    let mut response = refusal(StatusCode::METHOD_NOT_ALLOWED, &format!("Method not allowed: {method} {path}"));
-    response.headers_mut().insert(header::ALLOW, HeaderValue::from_static(allow));
-    response
+pub(super) fn wrong_method(method: &Method, path: &str, allow: &'static str) -> Answer {
+    let mut answer = refusal(StatusCode::METHOD_NOT_ALLOWED, &format!("Method not allowed: {method} {path}"));
+    answer.headers.insert(header::ALLOW, HeaderValue::from_static(allow));
+    answer
 }
 
 /// A JSON document of ours.
-pub(super) fn json(status: StatusCode, text: String) -> Response<Answer> {
-    let mut response = Response::new(Answer::from(Body::from(text)));
-    *response.status_mut() = status;
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json; charset=utf-8"));
-    response
+pub(super) fn json(status: StatusCode, text: String) -> Answer {
+    let mut answer = Answer::new(status, text);
+    answer.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json; charset=utf-8"));
+    answer
 }
 
-/// Adds where the time went, in milliseconds: `queue;dur=0.012, function;dur=1.250`.
-pub(super) fn write_timing(response: &mut Response<Answer>, timing: Timing) {
-    // Every call passes here: one buffer, and no detour over floating point.
-    let mut text = Vec::new();
-    for (step, took) in timing.steps() {
-        if text.is_empty() {
-            text.reserve(TIMING_BYTES);
-        } else {
-            text.extend_from_slice(b", ");
-        }
-        let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
-        text.extend_from_slice(step.as_bytes());
-        text.extend_from_slice(b";dur=");
-        push_decimal(&mut text, micros / 1000, 1);
-        text.push(b'.');
-        push_decimal(&mut text, micros % 1000, 3);
+/// Where the time went, in milliseconds: `queue;dur=0.012, function;dur=1.250`. Every call passes
+/// here: no memory is taken, and no detour over floating point.
+fn timing(timing: Timing, room: &mut [u8; TIMING_BYTES]) -> &str {
+    let mut at = 0;
+    let mut push = |bytes: &[u8]| {
+        room[at..at + bytes.len()].copy_from_slice(bytes);
+        at += bytes.len();
+    };
+    for (n, (step, took)) in timing.steps().into_iter().enumerate() {
+        let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX).min(MICROS_MAX);
+        push(if n == 0 { b"" } else { b", " });
+        push(step.as_bytes());
+        push(b";dur=");
+        push_decimal(&mut push, micros / 1000, 1);
+        push(b".");
+        push_decimal(&mut push, micros % 1000, 3);
     }
-    if !text.is_empty() {
-        let text = HeaderValue::from_maybe_shared(Bytes::from(text)).expect("step names and digits are ASCII");
-        response.headers_mut().append(names::SERVER_TIMING, text);
-    }
+    std::str::from_utf8(&room[..at]).expect("step names and digits are ASCII")
 }
 
-/// Room for the five steps.
-const TIMING_BYTES: usize = 128;
+/// Room for the five steps, at most 32 bytes each.
+const TIMING_BYTES: usize = 160;
 
-fn push_decimal(text: &mut Vec<u8>, number: u64, digits_min: u32) {
+/// Longer than any call may take: 11 days.
+const MICROS_MAX: u64 = 999_999_999_999;
+
+fn push_decimal(push: &mut impl FnMut(&[u8]), number: u64, digits_min: u32) {
     let digits = number.checked_ilog10().map_or(1, |log| log + 1).max(digits_min);
     for place in (0..digits).rev() {
         let digit = number / 10u64.pow(place) % 10;
-        text.push(b'0' + u8::try_from(digit).expect("a digit is below ten"));
-    }
-}
-
-impl From<Body> for Answer {
-    fn from(body: Body) -> Self {
-        Self { body, under_way: None }
-    }
-}
-
-impl fmt::Debug for Answer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Answer").field("body", &self.body).field("under_way", &self.under_way.is_some()).finish()
-    }
-}
-
-impl http_body::Body for Answer {
-    type Data = Bytes;
-    type Error = BodyError;
-
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        Pin::new(&mut self.body).poll_frame(cx)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        push(&[b'0' + u8::try_from(digit).expect("a digit is below ten")]);
     }
 }
 
@@ -207,23 +215,21 @@ mod tests {
 
     #[test]
     fn timing_is_told_in_milliseconds_with_three_decimals() {
-        let timing = Timing {
-            queue: Some(Duration::from_nanos(12_999)),
-            launch: None,
-            thaw: Some(Duration::ZERO),
-            dispatch: Some(Duration::from_micros(1_050)),
-            function: Some(Duration::from_secs(12)),
-        };
-        let mut response = accepted();
-        write_timing(&mut response, timing);
-        let expected = "queue;dur=0.012, thaw;dur=0.000, dispatch;dur=1.050, function;dur=12000.000";
-        assert_eq!(response.headers()[names::SERVER_TIMING], expected);
-    }
-
-    #[test]
-    fn no_step_no_header() {
-        let mut response = accepted();
-        write_timing(&mut response, Timing::default());
-        assert!(response.headers().is_empty());
+        let check = |steps: Timing, expected: &str| assert_eq!(timing(steps, &mut [0; TIMING_BYTES]), expected);
+        check(Timing::default(), "");
+        check(
+            Timing {
+                queue: Some(Duration::from_nanos(12_999)),
+                launch: None,
+                thaw: Some(Duration::ZERO),
+                dispatch: Some(Duration::from_micros(1_050)),
+                function: Some(Duration::from_secs(12)),
+            },
+            "queue;dur=0.012, thaw;dur=0.000, dispatch;dur=1.050, function;dur=12000.000",
+        );
+        let forever = Some(Duration::MAX);
+        let longest = Timing { queue: forever, launch: forever, thaw: forever, dispatch: forever, function: forever };
+        let mut room = [0; TIMING_BYTES];
+        assert!(timing(longest, &mut room).ends_with("function;dur=999999999.999"));
     }
 }

@@ -1,6 +1,6 @@
 //! Which HTTP status a fault is: decided here and nowhere else.
 
-use http::{HeaderValue, Response, StatusCode, header};
+use http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
 
 use hotfn_protocols::{Blame, CallId, Fault, Kind, Retry, names};
@@ -38,7 +38,7 @@ struct Told<'a> {
 }
 
 /// The answer to a call that failed.
-pub(super) fn response(fault: &Fault, call: CallId) -> Response<Answer> {
+pub(super) fn answer(fault: &Fault, call: CallId) -> Answer {
     let told = Told {
         message: &fault.to_string(),
         code: fault.kind().code(),
@@ -48,14 +48,13 @@ pub(super) fn response(fault: &Fault, call: CallId) -> Response<Answer> {
     };
     let mut text = serde_json::to_string(&told).expect("strings are always JSON");
     text.push('\n');
-    let mut response = answer::json(status(fault.kind()), text);
-    answer::write_timing(&mut response, fault.timing());
-    let headers = response.headers_mut();
-    headers.insert(names::FN_BLAME, HeaderValue::from_static(told.blame));
+    let mut answer = answer::json(status(fault.kind()), text);
+    answer.timing = fault.timing();
+    answer.headers.insert(names::FN_BLAME, HeaderValue::from_static(told.blame));
     if let Retry::After(wait) = fault.retry() {
-        headers.insert(header::RETRY_AFTER, HeaderValue::from(wait.as_secs()));
+        answer.headers.insert(header::RETRY_AFTER, HeaderValue::from(wait.as_secs()));
     }
-    response
+    answer
 }
 
 #[cfg(test)]
@@ -99,8 +98,8 @@ mod tests {
 
     #[test]
     fn a_full_node_says_when_to_come_back() {
-        let response = response(&Fault::new(Kind::Busy), CallId::new());
-        assert_eq!(response.headers()[header::RETRY_AFTER], "15");
-        assert_eq!(response.headers()[names::FN_BLAME], "platform");
+        let answer = answer(&Fault::new(Kind::Busy), CallId::new());
+        assert_eq!(answer.headers[header::RETRY_AFTER], "15");
+        assert_eq!(answer.headers[names::FN_BLAME], "platform");
     }
 }

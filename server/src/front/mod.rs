@@ -1,6 +1,6 @@
 //! The HTTP front: what arrives at the port becomes a call, and a reply becomes an answer.
 //!
-//! Five routes, spoken by hyper alone; a router would be longer than the list:
+//! Five routes; a router would be longer than the list:
 //!
 //! | method | path | answer |
 //! |---|---|---|
@@ -10,22 +10,28 @@
 //! | any common one | `/t/{app}` and `/t/{app}/{source…}` | a gateway call, if a trigger has exactly this source |
 //! | any | anything else | 404, or 405 where only the method was wrong |
 //!
-//! Read on in the order a request walks: [`listen`] accepts connections and closes them,
-//! [`routes`] finds whom a request is for, `request` makes a [`Call`] of it, `answer` makes a
-//! response of a [`Reply`](hotfn_protocols::Reply), and `fault` knows which HTTP status a
-//! [`Fault`] is. `detached` is for callers who do not wait.
+//! Read on in the order a request walks: [`listen`] accepts connections, `connection` takes the
+//! requests off one, [`routes`] finds whom a request is for, `request` makes a [`Call`] of it,
+//! `answer` makes an answer of a [`Reply`](hotfn_protocols::Reply), and `fault` knows which HTTP
+//! status a [`Fault`] is. `closing` is how a connection learns that it is over, and `detached` is
+//! for callers who do not wait. HTTP itself is spoken by
+//! [`Served`](hotfn_protocols::http1::Served), as it is on the function's side.
 //!
-//! The front knows nothing of containers: it holds an [`Invoke`] and hands it calls. A caller who
-//! leaves is noticed because hyper reads on while a call is pending, and drops the call's future
-//! at the end of the stream. One simplification: while the bytes of a large body wait unread in
-//! the kernel, nothing can be read past them, so that leaving shows only when the function reads
-//! on or the deadline passes.
+//! The front knows nothing of containers: it holds an [`Invoke`] and hands it calls. A request is
+//! read, answered and written by the one task of its connection, on the thread that has the
+//! connection: nobody else is woken. A caller who leaves is noticed because the connection is
+//! still read while a call is pending; the call's future is then dropped. One simplification:
+//! while the bytes of a large body wait unread in the kernel, nothing can be read past them, so
+//! that leaving shows only when the function reads on or the deadline passes.
 //!
 //! Absent on purpose: TLS and HTTP/2 (a proxy's work), upgrades (a function answers once), and
 //! CONNECT on triggers, whose answer HTTP defines to be a tunnel.
 
 mod answer;
 mod body;
+mod closing;
+mod connection;
+mod date;
 mod detached;
 mod fault;
 pub mod listen;
@@ -37,16 +43,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
-use hyper::body::Incoming;
+use http::{Method, StatusCode, Uri};
 use tokio_util::task::TaskTracker;
 
 use hotfn::Invoke;
-use hotfn_protocols::{Call, CallId, Fault, FunctionId, Intent, Kind, names};
+use hotfn_protocols::http1::{Length, RequestHead};
+use hotfn_protocols::{Body, Call, CallId, Fault, FunctionId, Intent, Kind, names};
 
-pub use answer::Answer;
 pub use routes::{Routes, Trigger};
 
+use answer::Answer;
 use detached::Detached;
 use routes::Route;
 
@@ -97,7 +103,7 @@ pub struct Front {
 /// The connection is to be closed without an answer: nobody would read it.
 #[derive(Debug, thiserror::Error)]
 #[error("caller went away")]
-pub struct Hangup;
+struct Hangup;
 
 impl Front {
     /// A front before `invoke`, with no triggers yet.
@@ -132,58 +138,56 @@ impl Front {
     ///
     /// # Errors
     /// When nothing is to be sent and the connection closed instead.
-    pub async fn answer(&self, request: Request<Incoming>, local: SocketAddr) -> Result<Response<Answer>, Hangup> {
-        let mut response = match self.routes.find(request.method(), request.uri()) {
+    async fn answer(&self, head: RequestHead, body: Body, local: SocketAddr) -> Result<Answer, Hangup> {
+        let Ok(uri) = Uri::from_maybe_shared(head.target.clone().into_bytes()) else {
+            let message = format!("Request cannot be read: {:?} is not the target of a request", head.target);
+            return Ok(answer::refusal(StatusCode::BAD_REQUEST, &message));
+        };
+        let mut answer = match self.routes.find(&head.method, &uri) {
             Route::Greeting => answer::json(StatusCode::OK, GREETING.to_owned()),
             Route::Version => answer::json(StatusCode::OK, VERSION.to_owned()),
-            Route::Invoke(_) | Route::Trigger(_) if request::wants_websocket(request.headers()) => answer::refusal(
+            Route::Invoke(_) | Route::Trigger(_) if request::wants_websocket(&head.headers) => answer::refusal(
                 StatusCode::NOT_IMPLEMENTED,
                 "Upgrade not supported: a function answers once, so its connection cannot become a websocket",
             ),
-            Route::Invoke(function) => self.call(function, Intent::Invoke, request, local).await?,
-            Route::Trigger(function) => self.call(function, Intent::Gateway, request, local).await?,
+            Route::Invoke(function) => self.call(function, Intent::Invoke, (&uri, head, body), local).await?,
+            Route::Trigger(function) => self.call(function, Intent::Gateway, (&uri, head, body), local).await?,
             Route::Redirect(location) => answer::redirect(location),
             Route::UnknownTrigger { app, source } => answer::refusal(
                 StatusCode::NOT_FOUND,
                 &format!("Trigger not found: app {app:?} has no trigger with source {source:?}"),
             ),
-            Route::WrongMethod { allow } => answer::wrong_method(request.method(), request.uri().path(), allow),
-            Route::Unknown => answer::refusal(
-                StatusCode::NOT_FOUND,
-                &format!("Path not found: {} {}", request.method(), request.uri().path()),
-            ),
+            Route::WrongMethod { allow } => answer::wrong_method(&head.method, uri.path(), allow),
+            Route::Unknown => {
+                answer::refusal(StatusCode::NOT_FOUND, &format!("Path not found: {} {}", head.method, uri.path()))
+            }
         };
-        if self.draining.load(Ordering::Relaxed) {
-            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
-        }
-        Ok(response)
+        answer.closes = self.draining.load(Ordering::Relaxed);
+        Ok(answer)
     }
 
     async fn call(
         &self,
         function: FunctionId,
         intent: Intent,
-        request: Request<Incoming>,
+        request: (&Uri, RequestHead, Body),
         local: SocketAddr,
-    ) -> Result<Response<Answer>, Hangup> {
+    ) -> Result<Answer, Hangup> {
         let id = CallId::new();
         let under_way = self.calls.token();
-        let answered = match self.admit(request.headers()) {
+        let answered = match self.admit(request.1.length) {
             Ok(()) => self.outcome(request::call(id, function, intent, request, local)).await,
             Err(fault) => Err(fault),
         };
-        let mut response = match answered {
-            Ok(response) => response,
+        let answer = match answered {
+            Ok(answer) => answer,
             Err(fault) if fault.kind() == Kind::CallerLeft => return Err(Hangup),
-            Err(fault) => fault::response(&fault, id),
+            Err(fault) => fault::answer(&fault, id),
         };
-        let name = HeaderValue::from_str(id.as_str()).expect("a call's name is ASCII");
-        response.headers_mut().insert(names::FN_CALL_ID, name);
-        response.body_mut().hold(under_way);
-        Ok(response)
+        Ok(Answer { call: Some(id), under_way: Some(under_way), ..answer })
     }
 
-    async fn outcome(&self, call: Call) -> Result<Response<Answer>, Fault> {
+    async fn outcome(&self, call: Call) -> Result<Answer, Fault> {
         if is_detached(&call) {
             return self.detached.start(call).await.map(|()| answer::accepted());
         }
@@ -193,11 +197,11 @@ impl Front {
     }
 
     /// What can be refused by the head alone.
-    fn admit(&self, headers: &HeaderMap) -> Result<(), Fault> {
+    fn admit(&self, length: Length) -> Result<(), Fault> {
         if self.draining.load(Ordering::Relaxed) {
             return Err(Fault::new(Kind::Draining));
         }
-        request::within(headers, self.config.request_bytes_max)
+        request::within(length, self.config.request_bytes_max)
     }
 }
 

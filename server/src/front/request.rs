@@ -2,30 +2,23 @@
 
 use std::fmt::Write as _;
 use std::net::SocketAddr;
-use std::pin::Pin;
-use std::task::{Context, Poll, Waker};
 
-use http::request::Parts;
-use http::{HeaderMap, Request, header};
-use http_body::Body as _;
-use hyper::body::Incoming;
+use http::{HeaderMap, Uri, header};
 
+use hotfn_protocols::http1::{Length, RequestHead};
 use hotfn_protocols::{Body, Call, CallId, Fault, FunctionId, Intent, Kind};
-
-use super::body::Resumed;
 
 /// Makes the call that the request asks for.
 pub(super) fn call(
     id: CallId,
     function: FunctionId,
     intent: Intent,
-    request: Request<Incoming>,
+    (uri, head, body): (&Uri, RequestHead, Body),
     local: SocketAddr,
 ) -> Call {
-    let (parts, incoming) = request.into_parts();
-    let url = url(&parts, local);
-    let Parts { method, headers, .. } = parts;
-    Call { id, function, intent, method, url, headers, body: body(incoming), deadline: None }
+    let url = url(uri, &head.headers, local);
+    let RequestHead { method, headers, .. } = head;
+    Call { id, function, intent, method, url, headers, body, deadline: None }
 }
 
 /// Does the request want its connection to become a websocket? HTTP lets a server ignore the wish
@@ -36,12 +29,9 @@ pub(super) fn wants_websocket(headers: &HeaderMap) -> bool {
 }
 
 /// Refuses a body that is known to be too long.
-pub(super) fn within(headers: &HeaderMap, bytes_max: Option<u64>) -> Result<(), Fault> {
-    let Some(max) = bytes_max else { return Ok(()) };
-    let announced: Option<u64> =
-        headers.get(header::CONTENT_LENGTH).and_then(|l| l.to_str().ok()).and_then(|l| l.parse().ok());
-    match announced {
-        Some(length) if length > max => {
+pub(super) fn within(length: Length, bytes_max: Option<u64>) -> Result<(), Fault> {
+    match (length.exact(), bytes_max) {
+        (Some(length), Some(max)) if length > max => {
             Err(Fault::new(Kind::RequestTooLarge).because(format!("{length} bytes, at most {max} are allowed")))
         }
         _ => Ok(()),
@@ -49,11 +39,11 @@ pub(super) fn within(headers: &HeaderMap, bytes_max: Option<u64>) -> Result<(), 
 }
 
 /// The URL as the caller would write it. HTTP/1.0 knows no `Host`; then it is where we listen.
-fn url(parts: &Parts, local: SocketAddr) -> String {
-    let path = parts.uri.path_and_query().map_or("/", |p| p.as_str());
-    let host = match parts.uri.authority() {
+fn url(uri: &Uri, headers: &HeaderMap, local: SocketAddr) -> String {
+    let path = uri.path_and_query().map_or("/", |p| p.as_str());
+    let host = match uri.authority() {
         Some(authority) => Some(authority.as_str()),
-        None => parts.headers.get(header::HOST).and_then(|h| h.to_str().ok()),
+        None => headers.get(header::HOST).and_then(|h| h.to_str().ok()),
     };
     let mut url = String::with_capacity("http://".len() + host.map_or(32, str::len) + path.len());
     url.push_str("http://");
@@ -65,33 +55,14 @@ fn url(parts: &Parts, local: SocketAddr) -> String {
     url
 }
 
-/// The body, whole if it came along with the head. Most do: then no format needs to wait for it,
-/// and hyper is free to notice when the caller leaves.
-fn body(mut incoming: Incoming) -> Body {
-    if incoming.is_end_stream() {
-        return Body::empty();
-    }
-    // Nobody waits here: whoever reads the stream later registers a waker of their own.
-    let mut cx = Context::from_waker(Waker::noop());
-    match Pin::new(&mut incoming).poll_frame(&mut cx) {
-        Poll::Pending => Body::stream(incoming),
-        Poll::Ready(None) => Body::empty(),
-        Poll::Ready(Some(Ok(frame))) if incoming.is_end_stream() => frame.into_data().unwrap_or_default().into(),
-        Poll::Ready(Some(first)) => Body::stream(Resumed { first: Some(first), rest: incoming }),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn check(uri: &str, host: Option<&str>, expected: &str) {
-        let mut request = Request::builder().uri(uri);
-        if let Some(host) = host {
-            request = request.header(header::HOST, host);
-        }
-        let (parts, ()) = request.body(()).unwrap().into_parts();
-        assert_eq!(url(&parts, "127.0.0.1:8080".parse().unwrap()), expected);
+    fn check(uri: &'static str, host: Option<&'static str>, expected: &str) {
+        let host = host.map(|host| (header::HOST, http::HeaderValue::from_static(host)));
+        let headers = HeaderMap::from_iter(host);
+        assert_eq!(url(&Uri::from_static(uri), &headers, "127.0.0.1:8080".parse().unwrap()), expected);
     }
 
     #[test]
@@ -103,12 +74,10 @@ mod tests {
 
     #[test]
     fn an_announced_length_is_held_against_the_bound() {
-        let headers = |length: &'static str| {
-            HeaderMap::from_iter([(header::CONTENT_LENGTH, http::HeaderValue::from_static(length))])
-        };
-        assert!(within(&headers("10"), Some(10)).is_ok());
-        assert!(within(&headers("11"), None).is_ok());
-        let fault = within(&headers("11"), Some(10)).unwrap_err();
+        assert!(within(Length::Exact(10), Some(10)).is_ok());
+        assert!(within(Length::Exact(11), None).is_ok());
+        assert!(within(Length::Chunked, Some(10)).is_ok());
+        let fault = within(Length::Exact(11), Some(10)).unwrap_err();
         assert_eq!(fault.kind(), Kind::RequestTooLarge);
         assert_eq!(fault.reason(), Some("11 bytes, at most 10 are allowed"));
     }

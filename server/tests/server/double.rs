@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::net::SocketAddr;
+use std::num::NonZeroUsize;
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -15,6 +16,7 @@ use hotfn::Invoke;
 use hotfn_protocols::{Body, BodyError, Call, Fault, Reply};
 use hotfn_server::front::listen::Server;
 use hotfn_server::front::{Config, Front, Trigger};
+use hotfn_server::threads::Threads;
 
 struct Double<F>(F);
 
@@ -52,8 +54,9 @@ where
     let front = Front::new(Arc::new(Double(answer)), config);
     let sources = ["/", "/a/b"].map(|source| Trigger { app: "shop".to_owned(), source: source.to_owned() });
     front.routes().put(&"f".into(), sources);
+    let threads = Arc::new(Threads::start(NonZeroUsize::MIN).unwrap());
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let server = Server::start(listener, front.clone()).unwrap();
+    let server = Server::start(listener, front.clone(), threads).unwrap();
     Running { addr: server.local_addr(), front, server }
 }
 

@@ -155,6 +155,29 @@ async fn a_body_that_is_here_is_at_hand_and_its_answer_says_its_length() {
     assert_eq!(wire, "HTTP/1.1 201 Created\r\nLocation: /7\r\nFn-Fdk-Version: 1\r\nContent-Length: 2\r\n\r\nhi");
 }
 
+#[tokio::test]
+async fn a_short_body_in_chunks_that_is_here_is_at_hand_too() {
+    let (mut served, mut peer) = pair();
+    let check = async |served: &mut Served<DuplexStream>, expected: Option<&'static [u8]>| {
+        let (_, body) = soon(served.next()).await.unwrap().unwrap();
+        assert_eq!(body.as_bytes().map(|bytes| &bytes[..]), expected);
+        soon(served.answer(StatusCode::OK).send(body)).await.unwrap();
+    };
+    let head = b"POST /call HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n";
+    peer.write_all(&[&head[..], b"2\r\nhi\r\n1\r\n!\r\n0\r\n\r\n"].concat()).await.unwrap();
+    check(&mut served, Some(b"hi!")).await;
+    // What looks like the end may be data, and the end may have more behind it.
+    peer.write_all(&[&head[..], b"5\r\n0\r\n\r\n"].concat()).await.unwrap();
+    let sent_on = async {
+        tokio::task::yield_now().await;
+        peer.write_all(b"\r\n0\r\n\r\nGET / HTTP/1.1\r\n\r\n").await.unwrap();
+    };
+    tokio::join!(check(&mut served, None), sent_on);
+    check(&mut served, Some(b"")).await;
+    drop(served);
+    assert!(heard(&mut peer).await.starts_with(b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nhi!HTTP/1.1 200 OK"));
+}
+
 #[test]
 fn a_peer_of_http_1_0_keeps_its_connection_only_if_it_asks() {
     let check = |headers: &str, is_streamed: bool, expected: &[(&str, bool)]| {

@@ -5,20 +5,23 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker, ready};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http::header::EXPECT;
 use http::{HeaderMap, Version};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::Refused;
 use crate::BodyError;
-use crate::http1::{Event, Inbox, Invalid, Limits, Part, RequestDecoder, RequestHead};
+use crate::http1::{Event, Inbox, Invalid, Length, Limits, Part, RequestDecoder, RequestHead, encode};
 
 /// Most bytes of a body nobody wants that are read away, so that the connection can be used again.
 const LEFT_BYTES_MAX: u64 = 256 << 10;
 
 /// Most bytes that are read away while a connection ends.
 const END_BYTES_MAX: u64 = 1 << 20;
+
+/// In so many bytes the end of a body in chunks is looked for before anybody reads it.
+const TRIED_BYTES_MAX: usize = 8 << 10;
 
 /// What a peer waits for that asked whether it should send its body at all.
 const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
@@ -134,14 +137,14 @@ where
 
     /// Takes the body whose head was read just now, if it is wholly here.
     pub(super) fn begin_body(&mut self, head: &RequestHead) -> Option<Bytes> {
-        let is_here = head.length.exact().is_some_and(|bytes| bytes <= self.inbox.bytes().len() as u64);
-        if is_here {
-            let mut whole = Bytes::new();
-            while let Ok(Some(Event::Data(data))) = self.requests.decode(self.inbox.bytes()) {
-                whole = data;
-            }
+        let whole = match head.length {
+            Length::Exact(bytes) => (bytes <= self.inbox.bytes().len() as u64).then(|| self.whole_piece()),
+            Length::Chunked => self.whole_chunks(),
+            Length::UntilClose => None,
+        };
+        if whole.is_some() {
             self.reading = Reading::Head;
-            return Some(whole);
+            return whole;
         }
         self.reading = Reading::Held;
         let asks = self.inbox.is_empty()
@@ -149,6 +152,33 @@ where
             && head.headers.get(EXPECT).is_some_and(|said| said.as_bytes().eq_ignore_ascii_case(b"100-continue"));
         self.interim = if asks { CONTINUE } else { b"" };
         None
+    }
+
+    fn whole_piece(&mut self) -> Bytes {
+        let mut whole = Bytes::new();
+        while let Ok(Some(Event::Data(data))) = self.requests.decode(self.inbox.bytes()) {
+            whole = data;
+        }
+        whole
+    }
+
+    /// A short body in chunks, if its end is here. Tried on a copy: only the whole is of use.
+    fn whole_chunks(&mut self) -> Option<Bytes> {
+        let buffer = self.inbox.bytes();
+        if buffer.len() > TRIED_BYTES_MAX || !buffer.ends_with(encode::LAST_CHUNK) {
+            return None;
+        }
+        let (mut requests, mut copy, mut whole) = (self.requests.clone(), buffer.clone(), BytesMut::new());
+        loop {
+            match requests.decode(&mut copy) {
+                Ok(Some(Event::Data(data))) => whole.extend_from_slice(&data),
+                Ok(Some(Event::End)) => break,
+                Ok(None | Some(Event::Head(_))) | Err(_) => return None,
+            }
+        }
+        self.requests = requests;
+        *self.inbox.bytes() = copy;
+        Some(whole.freeze())
     }
 
     /// The next piece of the body, for its holder; `None` at its end.

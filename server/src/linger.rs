@@ -5,9 +5,11 @@
 //! often due sooner than that. So a thread that has just served looks on for a moment before it
 //! sleeps.
 //!
-//! Looking costs processor time that somebody else may want, so it has to earn its keep: one look
-//! in vain and the next few events go without, twice as many each time; one that pays off brings
-//! the habit back. With one CPU nobody lingers: whoever would have something for us needs it.
+//! Looking costs processor time that somebody else may want. So whoever else could run on this CPU
+//! is let first, at every glance; and if somebody did run, or nothing came, the look was in vain.
+//! One in vain and the next few events go without, twice as many each time; one that pays off
+//! brings the habit back. With one CPU nobody lingers: whoever would have something for us needs
+//! it.
 
 use std::cell::{Cell, RefCell};
 use std::future::{Future, poll_fn};
@@ -18,6 +20,9 @@ use std::time::{Duration, Instant};
 
 /// How long a thread looks on after the last event.
 const LINGER: Duration = Duration::from_micros(20);
+
+/// A glance that takes longer than this was somebody else's turn.
+const GLANCE_MAX: Duration = Duration::from_micros(5);
 
 /// Most events in a row that are not followed by a look.
 const SKIPPED_MAX: u32 = 1024;
@@ -83,19 +88,26 @@ async fn next_event(skipped: u32) {
     .await;
 }
 
-/// Looks on until nothing came for a while; was there anything at all?
+/// Looks on until nothing came for a while, or somebody else wants the CPU; did anything come, and
+/// nobody else?
 async fn look_on() -> bool {
     let events = || HERE.with(|here| here.events.get());
-    let (mut seen, mut since, mut any) = (events(), Instant::now(), false);
+    let (mut seen, mut any) = (events(), false);
+    let mut since = Instant::now();
+    let mut glanced = since;
     loop {
+        thread::yield_now();
         // The runtime asks the kernel for news between two polls of a task that yields.
         tokio::task::yield_now().await;
-        let now = events();
+        let (now, at) = (events(), Instant::now());
         if now != seen {
-            (seen, since, any) = (now, Instant::now(), true);
-        } else if since.elapsed() > LINGER {
+            (seen, since, any) = (now, at, true);
+        } else if at - glanced > GLANCE_MAX {
+            return false;
+        } else if at - since > LINGER {
             return any;
         }
+        glanced = at;
     }
 }
 

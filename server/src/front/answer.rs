@@ -181,7 +181,7 @@ fn timing(timing: Timing, room: &mut [u8; TIMING_BYTES]) -> &str {
         room[at..at + bytes.len()].copy_from_slice(bytes);
         at += bytes.len();
     };
-    for (n, (step, took)) in timing.steps().into_iter().enumerate() {
+    for (n, (step, took)) in timing.steps().enumerate() {
         let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX).min(MICROS_MAX);
         push(if n == 0 { b"" } else { b", " });
         push(step.as_bytes());

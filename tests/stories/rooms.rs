@@ -15,6 +15,8 @@ const KNOWS: &[(&str, &[&str])] = &[
     ("hotfn-protocols", &[]),
     ("hotfn-server", &["hotfn", "hotfn-exec", "hotfn-fdk", "hotfn-protocols", "hotfn-socket"]),
     ("hotfn-socket", &[]),
+    // An embedder as any other.
+    ("hotfn-benches", &["hotfn", "hotfn-protocols"]),
     // Functions stand outside the house: they know what any user's function would.
     ("echo", &["hotfn-fdk"]),
     ("faulty", &["hotfn-fdk"]),

@@ -57,10 +57,29 @@ impl Deadline {
     /// early.
     #[must_use]
     pub fn to_rfc3339_millis(&self) -> String {
-        let t = OffsetDateTime::from(self.wall);
-        let (year, month, day) = (t.year(), u8::from(t.month()), t.day());
-        let (hour, minute, second, ms) = (t.hour(), t.minute(), t.second(), t.millisecond());
-        format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{ms:03}Z")
+        self.stamp().to_owned()
+    }
+
+    /// The same, for those who only pass it on.
+    pub(crate) fn stamp(&self) -> Stamp {
+        let then = OffsetDateTime::from(self.wall);
+        let (year, month, day) = then.to_calendar_date();
+        let (hour, minute, second, ms) = then.to_hms_milli();
+        let mut text = *b"0000-00-00T00:00:00.000Z";
+        let mut put = |end: usize, places: usize, mut number: u32| {
+            for place in text[..end].iter_mut().rev().take(places) {
+                *place = b'0' + (number % 10) as u8;
+                number /= 10;
+            }
+        };
+        put(4, 4, year.unsigned_abs());
+        put(7, 2, u8::from(month).into());
+        put(10, 2, day.into());
+        put(13, 2, hour.into());
+        put(16, 2, minute.into());
+        put(19, 2, second.into());
+        put(23, 3, ms.into());
+        Stamp(text)
     }
 
     /// Reads RFC 3339 with `Z` or an offset, with or without a fraction; `None` for anything else.
@@ -79,6 +98,17 @@ impl Deadline {
     }
 }
 
+/// A moment as 24 characters.
+pub(crate) struct Stamp([u8; 24]);
+
+impl std::ops::Deref for Stamp {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        std::str::from_utf8(&self.0).expect("digits and marks are ASCII")
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -91,6 +121,8 @@ mod tests {
     fn prints_utc_with_z() {
         let d = Deadline::from_clocks(Instant::now(), epoch_plus(1_000_000_000_000), Duration::from_millis(7));
         assert_eq!(d.to_rfc3339_millis(), "2001-09-09T01:46:40.007Z");
+        let d = Deadline::from_clocks(Instant::now(), epoch_plus(1_798_761_599_999), Duration::ZERO);
+        assert_eq!(d.to_rfc3339_millis(), "2026-12-31T23:59:59.999Z");
     }
 
     #[test]

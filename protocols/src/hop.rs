@@ -8,7 +8,7 @@ use http::header::{CONNECTION, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRAI
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 /// The names that never pass; `Te` does with one value.
-const NAMES: [HeaderName; 9] = [
+static NAMES: [HeaderName; 9] = [
     CONNECTION,
     HeaderName::from_static("proxy-connection"),
     HeaderName::from_static("keep-alive"),
@@ -34,6 +34,10 @@ pub fn passing(headers: &HeaderMap) -> impl Iterator<Item = (&HeaderName, &Heade
 
 /// Removes the headers that do not pass.
 pub fn strip(headers: &mut HeaderMap) {
+    // Of most messages nothing is to be removed, and to see that costs less than nine searches.
+    if !headers.keys().any(|name| NAMES.contains(name)) {
+        return;
+    }
     if headers.contains_key(CONNECTION) {
         let named: Vec<HeaderName> = headers.keys().filter(|n| **n != TE && is_named(headers, n)).cloned().collect();
         for name in named {
@@ -73,9 +77,9 @@ mod tests {
 
     #[test]
     fn nine_names_never_pass() {
-        for name in NAMES {
+        for name in &NAMES {
             let mut headers = HeaderMap::new();
-            headers.append(&name, HeaderValue::from_static("x"));
+            headers.append(name, HeaderValue::from_static("x"));
             assert_eq!(passing(&headers).count(), 0, "{name}");
             strip(&mut headers);
             assert!(headers.is_empty(), "{name}");

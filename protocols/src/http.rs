@@ -116,8 +116,8 @@ impl ContainerIo for Http {
 }
 
 /// Hands the function's answer on; says where its body ended.
-async fn answer(exchange: &mut Exchange<'_, Wire>, mut sink: ReplySink, limits: &Limits) -> Result<Length, Broken> {
-    let ResponseHead { status, mut headers, length, .. } = exchange.head(&mut sink).await?;
+async fn answer(exchange: &mut Exchange<'_, Wire>, sink: ReplySink, limits: &Limits) -> Result<Length, Broken> {
+    let ResponseHead { status, mut headers, length, .. } = exchange.head(&sink).await?;
     gateway::strip_answer(&mut headers);
     exchange.deliver(Head { status, headers }, length, sink, limits).await?;
     Ok(length)
@@ -140,7 +140,7 @@ fn encode_head(call: &Call, length: Length, out: &mut BytesMut) {
     encode::url(out, &call.url);
     out.extend_from_slice(b"\r\n");
     if let Some(deadline) = &call.deadline {
-        encode::line(out, "Fn_deadline", &deadline.to_rfc3339_millis());
+        encode::line(out, "Fn_deadline", &deadline.stamp());
     }
     // A request without a body says nothing of it, unless its method makes one expect it.
     let expects_body = matches!(call.method, Method::PATCH | Method::POST | Method::PUT);

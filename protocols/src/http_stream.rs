@@ -100,7 +100,7 @@ impl ContainerIo for HttpStream {
         Reuse::Keep
     }
 
-    async fn dispatch(&mut self, mut call: Call, mut sink: ReplySink) -> Verdict {
+    async fn dispatch(&mut self, mut call: Call, sink: ReplySink) -> Verdict {
         let mut upload = match Upload::open(std::mem::take(&mut call.body), self.limits.request_bytes_max).await {
             Ok(upload) => upload,
             Err(e) => return failed(Broken::Call(e)),
@@ -116,7 +116,7 @@ impl ContainerIo for HttpStream {
                 },
             };
             let mut exchange = connection.exchange(&call, &mut upload, &self.limits);
-            let head = match exchange.head(&mut sink).await {
+            let head = match exchange.head(&sink).await {
                 Ok(head) => head,
                 // The function closed an idle connection just as we wrote to it. Only this once:
                 // the next connection is a new one. This one is dropped before it is dialled.
@@ -158,8 +158,7 @@ impl Connection {
 /// Neither id nor deadline can be a caller's. The body's length is told where we know it, which
 /// saves both ends the chunks; Fn sends chunks always.
 fn encode_head(call: &Call, length: Length, out: &mut BytesMut) {
-    encode::request_line(out, &Method::POST, "/call");
-    encode::line(out, "Host", "localhost");
+    out.extend_from_slice(b"POST /call HTTP/1.1\r\nHost: localhost\r\n");
     match call.intent {
         Intent::Gateway => gateway::encode_call(call, out),
         Intent::Invoke => {
@@ -171,7 +170,7 @@ fn encode_head(call: &Call, length: Length, out: &mut BytesMut) {
     }
     encode::line(out, "Fn-Call-Id", call.id.as_str());
     if let Some(deadline) = &call.deadline {
-        encode::line(out, "Fn-Deadline", &deadline.to_rfc3339_millis());
+        encode::line(out, "Fn-Deadline", &deadline.stamp());
     }
     encode::length(out, length);
     encode::head_end(out);

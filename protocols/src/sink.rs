@@ -23,7 +23,7 @@ pub struct CallerLeft;
 #[must_use]
 pub fn reply_pipe() -> (ReplySink, ReplySource) {
     let shared = Arc::new(Mutex::new(Shared::default()));
-    (ReplySink { shared: shared.clone(), left: None }, ReplySource { shared })
+    (ReplySink { shared: shared.clone(), left: None, is_over: false }, ReplySource { shared })
 }
 
 #[derive(Default)]
@@ -53,6 +53,8 @@ pub struct ReplySink {
     shared: Arc<Mutex<Shared>>,
     /// Bytes still owed of a body whose length was announced.
     left: Option<u64>,
+    /// It was said how the body ended.
+    is_over: bool,
 }
 
 impl ReplySink {
@@ -69,6 +71,18 @@ impl ReplySink {
         debug_assert!(shared.head.is_none() && shared.piece.is_none(), "one head an answer, and first");
         self.left = length;
         shared.head = Some((head, length));
+        wake(&mut shared.reader);
+    }
+
+    /// Gives the whole answer at once, instead of head, pieces and end. Never waits, and a caller who
+    /// left is not told apart: whoever has a whole answer has nothing more to do either way.
+    pub fn whole(mut self, head: Head, body: Bytes) {
+        self.is_over = true;
+        let mut shared = lock(&self.shared);
+        debug_assert!(shared.head.is_none() && shared.piece.is_none(), "one head an answer, and first");
+        shared.head = Some((head, Some(body.len() as u64)));
+        shared.piece = Some(body).filter(|body| !body.is_empty() && !shared.reader_gone);
+        shared.end = Some(End::Whole);
         wake(&mut shared.reader);
     }
 
@@ -116,18 +130,19 @@ impl ReplySink {
     }
 
     /// Says that the body is whole.
-    pub fn finish(self) {
+    pub fn finish(mut self) {
         self.end(End::Whole);
     }
 
     /// Says that the body broke off, and why.
-    pub fn cut(self, why: BodyError) {
+    pub fn cut(mut self, why: BodyError) {
         self.end(End::Cut(why));
     }
 
-    fn end(&self, end: End) {
-        let mut shared = lock(&self.shared);
-        if shared.end.is_none() {
+    fn end(&mut self, end: End) {
+        if !self.is_over {
+            self.is_over = true;
+            let mut shared = lock(&self.shared);
             shared.end = Some(end);
             wake(&mut shared.reader);
         }
@@ -136,7 +151,9 @@ impl ReplySink {
 
 impl Drop for ReplySink {
     fn drop(&mut self) {
-        self.end(End::Cut(BodyError::Cut("the container's end gave up".into())));
+        if !self.is_over {
+            self.end(End::Cut(BodyError::Cut("the container's end gave up".into())));
+        }
     }
 }
 
@@ -158,6 +175,8 @@ pub struct Gathered {
     pub head: Head,
     /// All of the body if it was there already, else what comes of it.
     pub body: Body,
+    /// When the call reached the function, if it has.
+    pub reached: Option<Instant>,
 }
 
 impl ReplySource {
@@ -172,6 +191,12 @@ impl ReplySource {
         Poll::Pending
     }
 
+    /// Is the head there? For whoever drives the writer from the same task, and so needs no waking.
+    #[must_use]
+    pub fn has_head(&self) -> bool {
+        lock(&self.shared).head.is_some()
+    }
+
     /// When the call reached the function, if it has.
     #[must_use]
     pub fn reached(&self) -> Option<Instant> {
@@ -183,12 +208,13 @@ impl ReplySource {
     pub fn into_reply(self) -> Option<Gathered> {
         let mut shared = lock(&self.shared);
         let (head, length) = shared.head.take()?;
+        let reached = shared.reached;
         if matches!(shared.end, Some(End::Whole)) {
             let body = shared.piece.take().map_or_else(Body::empty, Body::from);
-            return Some(Gathered { head, body });
+            return Some(Gathered { head, body, reached });
         }
         drop(shared);
-        Some(Gathered { head, body: Body::stream(Streaming { source: self, left: length }) })
+        Some(Gathered { head, body: Body::stream(Streaming { source: self, left: length }), reached })
     }
 }
 

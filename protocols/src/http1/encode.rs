@@ -98,7 +98,11 @@ pub fn line(out: &mut BytesMut, name: &str, value: &str) {
 pub fn length(out: &mut BytesMut, length: Length) {
     match length {
         Length::Chunked => out.extend_from_slice(b"Transfer-Encoding: chunked\r\n"),
-        Length::Exact(bytes) => write!(out, "Content-Length: {bytes}\r\n").expect("a buffer grows"),
+        Length::Exact(bytes) => {
+            out.extend_from_slice(b"Content-Length: ");
+            number(out, bytes);
+            out.extend_from_slice(b"\r\n");
+        }
         Length::UntilClose => {}
     }
 }
@@ -133,6 +137,22 @@ pub fn url(out: &mut BytesMut, url: &str) {
             write!(out, "%{byte:02X}").expect("a buffer grows");
         }
     }
+}
+
+/// Appends decimal digits. Every message has such a number, and the formatter of the standard library
+/// is made for more.
+fn number(out: &mut BytesMut, mut number: u64) {
+    let mut digits = [0; u64::MAX.ilog10() as usize + 1];
+    let mut start = digits.len();
+    loop {
+        start -= 1;
+        digits[start] = b'0' + (number % 10) as u8;
+        number /= 10;
+        if number == 0 {
+            break;
+        }
+    }
+    out.extend_from_slice(&digits[start..]);
 }
 
 fn is_length(name: &HeaderName) -> bool {

@@ -9,7 +9,7 @@
 use std::future::poll_fn;
 use std::io;
 use std::pin::pin;
-use std::task::Poll;
+use std::task::{Context, Poll};
 
 use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -79,6 +79,8 @@ pub(crate) struct Exchange<'a, W> {
     decoder: ResponseDecoder,
     /// Has a byte of the answer come?
     is_heard: bool,
+    /// Was the sink told that the call has reached the function?
+    is_reached: bool,
     /// Has its last one?
     is_answered: bool,
 }
@@ -97,12 +99,13 @@ where
         decoder: ResponseDecoder,
     ) -> Self {
         let uplink = Uplink::new(head, length, upload);
-        Self { wire, inbox, uplink, decoder, is_heard: false, is_answered: false }
+        Self { wire, inbox, uplink, decoder, is_heard: false, is_reached: false, is_answered: false }
     }
 
-    /// Sends, and waits for the answer's head. The sink is told when the first bytes were written,
-    /// and asked whether the caller still waits.
-    pub(crate) async fn head(&mut self, sink: &mut ReplySink) -> Result<ResponseHead, Broken> {
+    /// Sends, and waits for the answer's head. The sink is told when the first bytes were written.
+    ///
+    /// A caller who leaves before the head is given drops this, so nobody is asked.
+    pub(crate) async fn head(&mut self, sink: &ReplySink) -> Result<ResponseHead, Broken> {
         loop {
             match self.decoder.decode(self.inbox.bytes())? {
                 Some(Event::Head(head)) => return Ok(head),
@@ -128,17 +131,12 @@ where
         if framing::is_bodiless(head.status) {
             // The status is the function's choice, and its body nobody's.
             self.read_off()?;
-            sink.head(head, Some(0));
-            sink.finish();
+            sink.whole(head, Bytes::new());
             return Ok(());
         }
         let mut held = Held::new(limits.response_bytes_max, length)?;
-        if self.hold(&mut held, length, &mut sink, limits.hold_bytes_max).await? {
-            let body = held.take();
-            sink.head(head, Some(body.len() as u64));
-            // A caller who left by now costs the container nothing: its answer is whole.
-            let _ = sink.send(body).await;
-            sink.finish();
+        if self.hold(&mut held, length, &sink, limits.hold_bytes_max).await? {
+            sink.whole(head, held.take());
             return Ok(());
         }
         sink.head(head, length.exact());
@@ -197,7 +195,7 @@ where
         &mut self,
         held: &mut Held,
         length: Length,
-        sink: &mut ReplySink,
+        sink: &ReplySink,
         bytes_max: usize,
     ) -> Result<bool, Broken> {
         let is_short = length.exact().map(|bytes| bytes <= bytes_max as u64);
@@ -236,7 +234,7 @@ where
                     continue;
                 }
                 Some(_) => false,
-                None => self.read(sink).await?,
+                None => self.read_for(sink).await?,
             };
             if !more {
                 self.is_answered = true;
@@ -245,25 +243,34 @@ where
         }
     }
 
-    /// Waits for more of the answer, while the request goes on and the caller still waits. False if
-    /// the stream ended and the answer with it.
-    async fn read(&mut self, sink: &mut ReplySink) -> Result<bool, Broken> {
-        let read = poll_fn(|cx| {
-            if let Poll::Ready(Err(e)) = self.uplink.poll(self.wire, cx) {
-                return Poll::Ready(Err(Broken::Call(e)));
-            }
-            if !self.is_heard
-                && let Some(written) = self.uplink.first_write()
-            {
-                sink.reached(written);
-            }
-            if let Poll::Ready(read) = self.inbox.poll_read(self.wire, cx) {
-                return Poll::Ready(read.map_err(Broken::Lost));
-            }
-            pin!(sink.left()).poll(cx).map(|()| Err(Broken::CallerLeft))
+    /// Waits for more of the answer, while the request goes on. False if the stream ended and the
+    /// answer with it.
+    async fn read(&mut self, sink: &ReplySink) -> Result<bool, Broken> {
+        let read = poll_fn(|cx| self.poll_read(sink, cx)).await?;
+        self.heard(read)
+    }
+
+    /// As `read`, once the caller has the head: for as long as the caller takes what comes of the rest.
+    async fn read_for(&mut self, sink: &mut ReplySink) -> Result<bool, Broken> {
+        let read = poll_fn(|cx| match self.poll_read(sink, cx) {
+            Poll::Pending => pin!(sink.left()).poll(cx).map(|()| Err(Broken::CallerLeft)),
+            ready => ready,
         });
         let read = read.await?;
         self.heard(read)
+    }
+
+    fn poll_read(&mut self, sink: &ReplySink, cx: &mut Context<'_>) -> Poll<Result<usize, Broken>> {
+        if let Poll::Ready(Err(e)) = self.uplink.poll(self.wire, cx) {
+            return Poll::Ready(Err(Broken::Call(e)));
+        }
+        if !self.is_reached
+            && let Some(written) = self.uplink.first_write()
+        {
+            self.is_reached = true;
+            sink.reached(written);
+        }
+        self.inbox.poll_read(self.wire, cx).map_err(Broken::Lost)
     }
 
     /// As `read`, but `None` if nothing is there.

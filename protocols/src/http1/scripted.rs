@@ -328,7 +328,7 @@ pub(crate) async fn dispatch(io: &mut impl ContainerIo, call: Call) -> (Got, Ver
     let (sink, mut source) = reply_pipe();
     let taking = async {
         std::future::poll_fn(|cx| source.poll_head(cx)).await;
-        let Gathered { head, body } = source.into_reply()?;
+        let Gathered { head, body, .. } = source.into_reply()?;
         Some((head, body.gather(u64::MAX).await))
     };
     let both = async { tokio::join!(taking, io.dispatch(call, sink)) };

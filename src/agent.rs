@@ -4,15 +4,18 @@ use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
-use hotfn_protocols::{Call, CallId, Deadline, Fault, FunctionId, Io, Kind, Reply, Timing, default, reply_pipe};
+use hotfn_protocols::{
+    Call, CallId, Deadline, Fault, FunctionId, Gathered, Kind, Reply, ReplySource, Timing, default, reply_pipe,
+};
 use tokio::sync::oneshot;
 
 use crate::config::Config;
 use crate::container::Driver;
 use crate::container::process::ProcessDriver;
-use crate::dispatch::dispatch;
+use crate::dispatch::{Ended, dispatch};
+use crate::ends::End;
 use crate::host::{Host, HostError};
 use crate::hot::Hot;
 use crate::iofs::{IofsError, Root};
@@ -88,72 +91,88 @@ impl Agent {
         self.keeper.drain(patience).await;
     }
 
-    async fn serve(&self, call: Call) -> Result<Reply, Fault> {
-        let mut timing = Timing::default();
-        let id = call.id;
-        let function = call.function.clone();
-        let outcome = self.answer(call, &mut timing).await;
-        meter::closing(id, &function, &outcome, &timing);
-        match outcome {
-            Ok(mut reply) => {
-                reply.timing = timing;
-                Ok(reply)
-            }
-            Err(fault) => Err(fault.timed(timing)),
+    /// As an `async fn` its future would hold the call twice, which is large, and moved once a call.
+    #[expect(clippy::manual_async_fn, reason = "see above")]
+    fn answer<'a>(
+        &'a self,
+        mut call: Call,
+        timing: &'a mut Timing,
+    ) -> impl Future<Output = Result<Reply, Fault>> + Send + 'a {
+        async move {
+            let deployed = self.keeper.deployed(&call.function);
+            let deployed = deployed.ok_or_else(|| {
+                let reason = format!("no function has the id {:?}", call.function.as_str());
+                Fault::new(Kind::UnknownFunction).because(reason)
+            })?;
+            let (slot, end, began) = self.ready(&deployed, &mut call, timing).await?;
+            let (sink, source) = reply_pipe();
+            let work = Box::pin(dispatch(slot, end, call, sink));
+            converse(&self.keeper, work, source, began, timing).await
         }
     }
 
-    async fn answer(&self, mut call: Call, timing: &mut Timing) -> Result<Reply, Fault> {
-        let deployed = self.keeper.deployed(&call.function);
-        let deployed = deployed.ok_or_else(|| {
-            Fault::new(Kind::UnknownFunction).because(format!("no function has the id {:?}", call.function.as_str()))
-        })?;
+    /// Waits for a container that is fit for this call, and sets its deadline. Also says when that was.
+    async fn ready(
+        &self,
+        deployed: &Deployed,
+        call: &mut Call,
+        timing: &mut Timing,
+    ) -> Result<(Slot, End, Instant), Fault> {
         let arrived = Instant::now();
-        let (mut slot, mut end) = loop {
-            let slot = self.slot(&deployed, call.deadline, arrived).await;
-            timing.queue = Some(arrived.elapsed());
+        let mut now = arrived;
+        loop {
+            let slot = match self.free_slot(deployed, now)? {
+                Some(slot) => Ok(slot),
+                None => {
+                    let slot = self.slot(deployed, call.deadline).await;
+                    now = Instant::now();
+                    slot
+                }
+            };
+            timing.queue = Some(now - arrived);
             let mut slot = slot?;
-            if slot.hot().is_none() {
-                break (slot, None);
+            let Some(hot) = slot.hot() else {
+                let deadline = hold(call, deployed.function().timeout, now);
+                let env = default::env(call);
+                let end = self.start_cold(&mut slot, call.id, env, deadline).await?;
+                timing.launch = slot.hot().map(|hot| hot.launch_took);
+                return Ok((slot, end, Instant::now()));
+            };
+            let timeout = hot.function.timeout;
+            if hot.ready_at > arrived {
+                timing.launch = Some(hot.launch_took);
             }
-            let granted = Instant::now();
             let end = slot.open().await;
             if slot.was_frozen() {
-                timing.thaw = Some(granted.elapsed());
+                let thawed = Instant::now();
+                timing.thaw = Some(thawed - now);
+                now = thawed;
             }
             // A container that turns out unfit retires with its slot, and the call takes another:
             // nothing of it was sent. One that nobody used before would be followed by its like.
             match end {
                 Err(Unfit::New(fault)) => return Err(fault),
-                Err(Unfit::Worn) => {}
-                Ok(end) => break (slot, Some(end)),
+                Err(Unfit::Worn) => now = Instant::now(),
+                Ok(end) => {
+                    hold(call, timeout, now);
+                    return Ok((slot, end, now));
+                }
             }
-        };
-        let function = slot.hot().map_or_else(|| deployed.function(), |hot| hot.function.clone());
-        let deadline = Deadline::after(function.timeout);
-        let deadline = call.deadline.map_or(deadline, |caller| caller.earlier(deadline));
-        if slot.hot().is_none() {
-            call.deadline = Some(deadline);
-            let env = default::env(&call);
-            end = Some(self.start_cold(&mut slot, call.id, env, deadline).await?);
         }
-        let hot = slot.hot().cloned().expect("a slot that is ready has a container");
-        let end = end.expect("a slot that is ready has an end");
-        if hot.ready_at > arrived {
-            timing.launch = Some(hot.launch_took);
-        }
-        converse(&self.keeper, slot, hot, end, call, deadline, timing).await
     }
 
-    /// Waits for a slot: first come, first served. Cancel safe: who leaves is forgotten.
-    async fn slot(&self, deployed: &Deployed, until: Option<Deadline>, arrived: Instant) -> Result<Slot, Fault> {
+    /// A slot, if one is free and nobody waits: what most calls of a hot function meet.
+    fn free_slot(&self, deployed: &Deployed, now: Instant) -> Result<Option<Slot>, Fault> {
         if self.keeper.is_draining() {
             return Err(Fault::new(Kind::Draining));
         }
-        let (keeper, line) = (&self.keeper, &deployed.line);
-        if let Some(granted) = keeper.pool.take(line, arrived) {
-            return Ok(Slot::new(keeper.clone(), line.clone(), granted));
-        }
+        let granted = self.keeper.pool.take(&deployed.line, now);
+        Ok(granted.map(|granted| Slot::new(self.keeper.clone(), deployed.line.clone(), granted)))
+    }
+
+    /// Waits for a slot: first come, first served. Cancel safe: who leaves is forgotten.
+    async fn slot(&self, deployed: &Deployed, until: Option<Deadline>) -> Result<Slot, Fault> {
+        let keeper = &self.keeper;
         let function = deployed.function();
         if !function.need().fits(keeper.pool.total()) {
             let (need, total) = (function.need(), keeper.pool.total());
@@ -164,7 +183,7 @@ impl Agent {
         }
         let (sender, receiver) = oneshot::channel();
         let mut todo = Todo::new();
-        let ticket = keeper.pool.arrive(line, sender, Instant::now(), &mut todo);
+        let ticket = keeper.pool.arrive(&deployed.line, sender, Instant::now(), &mut todo);
         let mut waiting = Waiting { keeper, deployed, ticket: Some(ticket) };
         keeper.act(todo);
         let answer = match until {
@@ -185,7 +204,7 @@ impl Agent {
         id: CallId,
         env: Vec<(String, String)>,
         deadline: Deadline,
-    ) -> Result<Io, Fault> {
+    ) -> Result<End, Fault> {
         slot.begin(id);
         let (sender, receiver) = oneshot::channel();
         self.keeper.launch(slot.line().clone(), slot.id(), env, Report::Call(sender));
@@ -201,49 +220,59 @@ impl Agent {
     }
 }
 
+/// From now on the call holds a slot: it must end within `timeout`, or by its own deadline if that is earlier.
+fn hold(call: &mut Call, timeout: Duration, now: Instant) -> Deadline {
+    let ours = Deadline::from_clocks(now, SystemTime::now(), timeout);
+    *call.deadline.insert(call.deadline.map_or(ours, |callers| callers.earlier(ours)))
+}
+
 /// Talks to the container until the answer's head is there, or all of it.
 ///
 /// A whole answer costs no task. One that goes on streaming gets a task of its own, so that the
 /// deadline holds even when the caller is slow to read.
-async fn converse(
-    keeper: &Arc<Keeper>,
-    slot: Slot,
-    hot: Arc<Hot>,
-    end: Io,
-    call: Call,
-    deadline: Deadline,
+async fn converse<W>(
+    keeper: &Keeper,
+    mut work: Pin<Box<W>>,
+    source: ReplySource,
+    began: Instant,
     timing: &mut Timing,
-) -> Result<Reply, Fault> {
-    let began = Instant::now();
-    let (sink, mut source) = reply_pipe();
-    let mut work = Box::pin(dispatch(slot, hot, end, call, deadline, sink));
+) -> Result<Reply, Fault>
+where
+    W: Future<Output = Ended> + Send + 'static,
+{
     let done = std::future::poll_fn(|cx| match work.as_mut().poll(cx) {
-        Poll::Ready(fault) => Poll::Ready(Some(fault)),
+        Poll::Ready(ended) => Poll::Ready(Some(ended)),
         // Without a head there will be a fault; it may take a moment to find out why.
-        Poll::Pending if source.poll_head(cx) == Poll::Ready(true) => Poll::Ready(None),
+        Poll::Pending if source.has_head() => Poll::Ready(None),
         Poll::Pending => Poll::Pending,
     })
     .await;
-    timing.dispatch = source.reached().map(|reached| reached.saturating_duration_since(began));
-    timing.function = source.reached().map(|reached| reached.elapsed());
+    let now = done.as_ref().map_or_else(Instant::now, |ended| ended.at);
+    let mut note = |reached: Option<Instant>| {
+        timing.dispatch = reached.map(|reached| reached.saturating_duration_since(began));
+        timing.function = reached.map(|reached| now.saturating_duration_since(reached));
+    };
     match done {
-        Some(Some(fault)) => return Err(fault),
-        Some(None) => {}
+        Some(Ended { fault: Some(fault), .. }) => {
+            note(source.reached());
+            return Err(fault);
+        }
+        Some(Ended { fault: None, .. }) => {}
         None => {
-            keeper.tasks.spawn_on(
-                async move {
-                    if let Some(fault) = work.await {
-                        tracing::debug!("answer was cut: {fault}");
-                    }
-                },
-                &keeper.runtime,
-            );
+            // Here, where the connection is registered: elsewhere each piece would be heard of twice.
+            let rest = async move {
+                if let Some(fault) = work.await.fault {
+                    tracing::debug!("answer was cut: {fault}");
+                }
+            };
+            keeper.tasks.spawn(rest);
         }
     }
     let answer = source.into_reply();
-    let answer =
+    let Gathered { head, body, reached } =
         answer.ok_or_else(|| Fault::new(Kind::Internal).because("the format gave neither an answer nor a reason"))?;
-    Ok(Reply { head: answer.head, body: answer.body, timing: *timing })
+    note(reached);
+    Ok(Reply { head, body, timing: Timing::default() })
 }
 
 /// A call in the queue. Dropped with its ticket it leaves.
@@ -311,7 +340,18 @@ impl Drop for Ticking {
 
 impl Invoke for Agent {
     fn invoke(&self, call: Call) -> Pin<Box<dyn Future<Output = Result<Reply, Fault>> + Send + '_>> {
-        Box::pin(self.serve(call))
+        Box::pin(async move {
+            let mut timing = Timing::default();
+            let named = meter::is_heard().then(|| (call.id, call.function.clone()));
+            let outcome = self.answer(call, &mut timing).await;
+            if let Some((id, function)) = named {
+                meter::closing(id, &function, &outcome, &timing);
+            }
+            match outcome {
+                Ok(reply) => Ok(Reply { timing, ..reply }),
+                Err(fault) => Err(fault.timed(timing)),
+            }
+        })
     }
 }
 
@@ -327,7 +367,7 @@ impl tower_service::Service<Call> for Agent {
 
     fn call(&mut self, call: Call) -> Self::Future {
         let agent = self.clone();
-        Box::pin(async move { agent.serve(call).await })
+        Box::pin(async move { agent.invoke(call).await })
     }
 }
 

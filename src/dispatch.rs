@@ -1,52 +1,66 @@
 //! One call, one slot, one deadline; says whether the container may be used again.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use hotfn_protocols::{Call, ContainerIo as _, Deadline, Exit, Fault, Io, Kind, ReplySink, Reuse, Verdict};
+use hotfn_protocols::{Call, Deadline, Exit, Fault, Kind, ReplySink, Reuse, Verdict};
 
+use crate::ends::End;
 use crate::hot::Hot;
 use crate::slot::Slot;
 
 /// How long a fault may wait to learn how its container ended. Only failed calls wait.
 const EXIT_WAIT: Duration = Duration::from_millis(50);
 
-/// Hands `call` to the container behind `slot` and gives the slot back. Dropping this future is the
-/// caller's leaving: what the call held is closed, and the slot knows what that means.
-pub(crate) async fn dispatch(
+/// How a call ended, as far as its container was concerned.
+pub(crate) struct Ended {
+    /// When.
+    pub(crate) at: Instant,
+    /// What the caller is told instead of, or in the middle of, an answer.
+    pub(crate) fault: Option<Fault>,
+}
+
+/// Hands `call` to the container behind `slot`, which is there, and gives the slot back. Dropping this
+/// future is the caller's leaving: what the call held is closed, and the slot knows what that means.
+pub(crate) fn dispatch(
     mut slot: Slot,
-    hot: Arc<Hot>,
-    mut end: Io,
-    mut call: Call,
-    deadline: Deadline,
+    mut end: End,
+    call: Call,
     sink: ReplySink,
-) -> Option<Fault> {
-    let id = call.id;
-    call.deadline = Some(deadline);
-    slot.begin(id);
-    let verdict = tokio::time::timeout_at(deadline.at().into(), end.dispatch(call, sink)).await;
-    match verdict {
-        Ok(Verdict { fault: None, reuse, .. }) => {
-            slot.finish(Some(end), reuse);
-            None
-        }
-        Ok(Verdict { fault: Some(fault), reuse, .. }) => {
+) -> impl Future<Output = Ended> + Send {
+    slot.begin(call.id);
+    let deadline = call.deadline.expect("a call that holds a slot has a deadline");
+    // No `async fn`: its future would hold each argument twice, and a call is large.
+    async move {
+        let verdict = end.dispatch(call, sink, deadline.at()).await;
+        let hot = slot.hot().expect("a call is dispatched to a container that is there");
+        let (fault, reuse, end) = match verdict {
+            Some(Verdict { fault: None, reuse, .. }) => (None, reuse, Some(end)),
+            Some(Verdict { fault: Some(fault), reuse: Reuse::Keep, .. }) => (Some(fault), Reuse::Keep, Some(end)),
             // Before the slot says that the container is to end: how it ends then is our doing.
-            let fault = if reuse == Reuse::Retire { explain(fault, &hot).await } else { fault };
-            slot.finish(Some(end), reuse);
-            Some(fault)
-        }
-        Err(_) => {
+            Some(Verdict { fault: Some(fault), reuse: Reuse::Retire, .. }) => {
+                let fault = explain(fault, hot).await;
+                drop(end);
+                (Some(fault), Reuse::Retire, None)
+            }
             // Whatever the function does now, nobody will hear it: the connection goes with `end`.
-            drop(end);
-            slot.finish(None, Reuse::Retire);
-            let timeout = hot.function.timeout;
-            Some(Fault::new(Kind::TimedOut).because(match deadline.left(Instant::now()) {
-                left if left.is_zero() => format!("no whole answer within {timeout:?} (container {})", hot.name),
-                _ => format!("no whole answer in time (container {})", hot.name),
-            }))
-        }
+            None => {
+                drop(end);
+                (Some(late(hot, deadline)), Reuse::Retire, None)
+            }
+        };
+        let at = Instant::now();
+        slot.finish(end, reuse, at);
+        Ended { at, fault }
     }
+}
+
+fn late(hot: &Hot, deadline: Deadline) -> Fault {
+    let (name, timeout) = (&hot.name, hot.function.timeout);
+    Fault::new(Kind::TimedOut).because(if deadline.left(Instant::now()).is_zero() {
+        format!("no whole answer within {timeout:?} (container {name})")
+    } else {
+        format!("no whole answer in time (container {name})")
+    })
 }
 
 /// Adds how the container ended and its last words, where it ended.

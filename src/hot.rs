@@ -1,18 +1,16 @@
 //! A hot container, as the calls that use it see it.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use hotfn_protocols::{Exit, Io, Reuse};
+use hotfn_protocols::{Exit, Reuse};
 use tokio::sync::{Notify, watch};
 
 use crate::Function;
 use crate::container::Container;
+use crate::ends::Ends;
 use crate::log::Log;
-
-/// Makes another end to the same container, for formats that can have many.
-pub(crate) type MakeEnd = Box<dyn Fn() -> Io + Send + Sync>;
 
 /// A container that is up.
 pub(crate) struct Hot {
@@ -24,10 +22,8 @@ pub(crate) struct Hot {
     /// When it could take its first call, and how long that took.
     pub(crate) ready_at: Instant,
     pub(crate) launch_took: Duration,
+    pub(crate) ends: Ends,
     container: Box<dyn Container>,
-    /// Ends that no call holds.
-    ends: Mutex<Vec<Io>>,
-    make_end: Option<MakeEnd>,
     used: AtomicBool,
     /// Is it frozen? Freezing and thawing take turns.
     frozen: tokio::sync::Mutex<bool>,
@@ -41,8 +37,7 @@ impl Hot {
         function: Arc<Function>,
         log: Arc<Log>,
         container: Box<dyn Container>,
-        ends: Vec<Io>,
-        make_end: Option<MakeEnd>,
+        ends: Ends,
         started: Instant,
     ) -> Self {
         let ready_at = Instant::now();
@@ -52,9 +47,8 @@ impl Hot {
             log,
             ready_at,
             launch_took: ready_at - started,
+            ends,
             container,
-            ends: Mutex::new(ends),
-            make_end,
             used: AtomicBool::new(false),
             frozen: tokio::sync::Mutex::new(false),
             leave: Notify::new(),
@@ -68,24 +62,14 @@ impl Hot {
 
     /// Is this the first call that tries it?
     pub(crate) fn first_use(&self) -> bool {
-        !self.used.swap(true, Ordering::Relaxed)
-    }
-
-    /// An end for one call; `None` if the only one was lost, which retires a container.
-    pub(crate) fn take_end(&self) -> Option<Io> {
-        let kept = self.ends.lock().expect("no code panics while it holds this lock").pop();
-        kept.or_else(|| self.make_end.as_ref().map(|make| make()))
-    }
-
-    /// Keeps an end for the next call.
-    pub(crate) fn keep_end(&self, end: Io) {
-        self.ends.lock().expect("no code panics while it holds this lock").push(end);
+        // Looked at first: most calls are not, and need not take the line from other cores.
+        !self.used.load(Ordering::Relaxed) && !self.used.swap(true, Ordering::Relaxed)
     }
 
     /// What becomes of the container when a call's end was lost in the middle of the call: with
     /// other calls in it only that one suffers.
     pub(crate) fn without_an_end(&self) -> Reuse {
-        if self.make_end.is_some() && self.function.concurrency > 1 { Reuse::Keep } else { Reuse::Retire }
+        if self.ends.are_many() && self.function.concurrency > 1 { Reuse::Keep } else { Reuse::Retire }
     }
 
     /// Freezes it, if `still_wanted` once it is our turn. A container that cannot be frozen stays

@@ -4,12 +4,13 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use hotfn_protocols::{CallId as ContainerName, Ends, Fault, Io, Kind, names};
+use hotfn_protocols::{CallId as ContainerName, Fault, Kind, names};
 use tokio::sync::oneshot;
 
 use crate::Function;
 use crate::container::{Container, DriverError, Spec};
-use crate::hot::{Hot, MakeEnd};
+use crate::ends::{Ends, MakeEnd};
+use crate::hot::Hot;
 use crate::iofs::Iofs;
 use crate::keeper::{Keeper, Line};
 use crate::log::Log;
@@ -61,10 +62,10 @@ impl Launch {
         let grace = self.keeper.config.end_grace;
         match started {
             Some(Ok(())) => match self.ends(&made) {
-                Ok((ends, make_end)) => {
+                Ok(ends) => {
                     let container = made.container.take().expect("a start that succeeds made a container");
                     drop(made.armed.take());
-                    let hot = Hot::new(name, self.function.clone(), log, container, ends, make_end, began);
+                    let hot = Hot::new(name, self.function.clone(), log, container, ends, began);
                     self.keep(Arc::new(hot), report).await;
                 }
                 Err(fault) => self.failed(fault, report),
@@ -134,20 +135,21 @@ impl Launch {
     }
 
     /// The container's ends in the function's format.
-    fn ends(&self, made: &Made) -> Result<(Vec<Io>, Option<MakeEnd>), Fault> {
+    fn ends(&self, made: &Made) -> Result<Ends, Fault> {
         let (format, limits) = (self.function.format, self.keeper.config.limits.clone());
         let iofs = made.iofs.clone().expect("a start that succeeds made a directory");
         if format.has_socket() {
             let make: MakeEnd = Box::new(move || {
                 let dial = iofs.dial();
-                format.end(Ends::Socket(dial), limits.clone()).expect("a format with a socket takes one")
+                format
+                    .end(hotfn_protocols::Ends::Socket(dial), limits.clone())
+                    .expect("a format with a socket takes one")
             });
-            return Ok((Vec::new(), Some(make)));
+            return Ok(Ends::many(make, self.function.concurrency));
         }
         let pipes = made.container.as_ref().and_then(|c| c.pipes());
         let end = pipes.and_then(|ends| format.end(ends, limits).ok());
-        let end = end.ok_or_else(|| Fault::new(Kind::Internal).because("the driver gave no pipes"))?;
-        Ok((vec![end], None))
+        end.map(Ends::one).ok_or_else(|| Fault::new(Kind::Internal).because("the driver gave no pipes"))
     }
 
     /// The container is up: say so, and stay until it ends or is to end.

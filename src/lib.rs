@@ -9,7 +9,7 @@
 //!    what it decides, and `slot` is the right to one call in one container.
 //! 4. `launch` is one container's life: its directory ([`iofs`]), the [`watch`] on it, the start
 //!    through a [`container::Driver`], the wait for its socket, and the end in reverse order.
-//! 5. `dispatch` is one call's: one slot, one end of the function's format, one deadline.
+//! 5. `dispatch` is one call's: one slot, one of the container's `ends`, one deadline.
 //!
 //! The way back is a return value. Nothing deeper calls up.
 //!
@@ -33,6 +33,7 @@ mod agent;
 mod config;
 pub mod container;
 mod dispatch;
+mod ends;
 mod function;
 pub mod host;
 mod hot;

@@ -5,12 +5,13 @@ use hotfn_protocols::{CallId, Fault, FunctionId, Reply, Timing};
 /// The target of calls' closing events, at debug level.
 pub const TARGET: &str = "hotfn::call";
 
-/// Says how a call ended, once, when its answer's head or its fault was there. Costs one comparison
-/// when nobody listens.
+/// Does anybody listen? Costs one comparison if not.
+pub(crate) fn is_heard() -> bool {
+    tracing::enabled!(target: TARGET, tracing::Level::DEBUG)
+}
+
+/// Says how a call ended, once, when its answer's head or its fault was there.
 pub(crate) fn closing(id: CallId, function: &FunctionId, outcome: &Result<Reply, Fault>, timing: &Timing) {
-    if !tracing::enabled!(target: TARGET, tracing::Level::DEBUG) {
-        return;
-    }
     let micros = |step: Option<std::time::Duration>| step.map(|step| step.as_micros() as u64);
     let (status, fault) = match outcome {
         Ok(reply) => (Some(reply.head.status.as_u16()), None),

@@ -6,8 +6,9 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use hotfn_protocols::{CallId, ContainerIo as _, Fault, Io, Kind, Reuse};
+use hotfn_protocols::{CallId, Fault, Kind, Reuse};
 
+use crate::ends::End;
 use crate::hot::Hot;
 use crate::keeper::{Keeper, Line};
 use crate::pool::{ContainerId, Event, Granted, Todo};
@@ -37,7 +38,8 @@ enum State {
     Unused,
     /// The call holds the container's end; should it be dropped now, the end is lost.
     InUse(CallId),
-    Done(Reuse),
+    /// The call was over at this moment.
+    Done(Reuse, Instant),
 }
 
 impl Slot {
@@ -67,16 +69,17 @@ impl Slot {
     }
 
     /// Makes the container fit for a call and takes an end of it. One that is not fit retires.
-    pub(crate) async fn open(&mut self) -> Result<Io, Unfit> {
-        let hot = self.hot.clone().expect("a slot is opened once its container is there");
+    pub(crate) async fn open(&mut self) -> Result<End, Unfit> {
+        let hot = self.hot.as_ref().expect("a slot is opened once its container is there");
         let is_new = hot.first_use();
         if self.thaw
             && let Err(why) = hot.thaw(self.keeper.config.freeze_timeout).await
         {
-            return Err(self.unfit(&hot, is_new, Kind::Internal, &why));
+            return Err(self.unfit(is_new, Kind::Internal, &why));
         }
-        let mut end = hot.take_end();
-        if let Some(end) = end.take_if(|end| end.look() == Reuse::Keep) {
+        if let Some(mut end) = hot.ends.take()
+            && end.look() == Reuse::Keep
+        {
             return Ok(end);
         }
         let (kind, why) = if hot.function.format.has_socket() {
@@ -84,17 +87,19 @@ impl Slot {
         } else {
             (Kind::InvalidFrame, "it wrote to its standard output before it was called, or closed it")
         };
-        Err(self.unfit(&hot, is_new, kind, why))
+        Err(self.unfit(is_new, kind, why))
     }
 
-    fn unfit(&mut self, hot: &Hot, is_new: bool, kind: Kind, why: &str) -> Unfit {
-        tracing::debug!(container_id = %hot.name, "container is ended: {why}");
-        self.done(Reuse::Retire);
-        if is_new {
-            Unfit::New(Fault::new(kind).because(format!("{why} (container {})", hot.name)))
+    fn unfit(&mut self, is_new: bool, kind: Kind, why: &str) -> Unfit {
+        let name = self.hot.as_ref().map_or("", |hot| &hot.name);
+        tracing::debug!(container_id = %name, "container is ended: {why}");
+        let unfit = if is_new {
+            Unfit::New(Fault::new(kind).because(format!("{why} (container {name})")))
         } else {
             Unfit::Worn
-        }
+        };
+        self.state = State::Done(Reuse::Retire, Instant::now());
+        unfit
     }
 
     /// Did [`Slot::open`] have to thaw it?
@@ -110,20 +115,16 @@ impl Slot {
         self.state = State::InUse(call);
     }
 
-    /// The call is over. With `end` the container may be used again as it is.
-    pub(crate) fn finish(&mut self, end: Option<Io>, reuse: Reuse) {
+    /// The call is over, at `now`. With `end` the container may be used again as it is.
+    pub(crate) fn finish(mut self, end: Option<End>, reuse: Reuse, now: Instant) {
         self.end_log();
         if let Some(hot) = &self.hot
             && let Some(end) = end
             && reuse == Reuse::Keep
         {
-            hot.keep_end(end);
+            hot.ends.keep(end);
         }
-        self.done(reuse);
-    }
-
-    fn done(&mut self, reuse: Reuse) {
-        self.state = State::Done(reuse);
+        self.state = State::Done(reuse, now);
     }
 
     fn end_log(&self) {
@@ -136,13 +137,13 @@ impl Slot {
 impl Drop for Slot {
     fn drop(&mut self) {
         self.end_log();
-        let reuse = match self.state {
-            State::Unused => Reuse::Keep,
-            State::InUse(_) => self.hot.as_ref().map_or(Reuse::Retire, |hot| hot.without_an_end()),
-            State::Done(reuse) => reuse,
+        let (reuse, now) = match self.state {
+            State::Unused => (Reuse::Keep, Instant::now()),
+            State::InUse(_) => (self.hot.as_ref().map_or(Reuse::Retire, |hot| hot.without_an_end()), Instant::now()),
+            State::Done(reuse, now) => (reuse, now),
         };
         let mut todo = Todo::new();
-        self.keeper.pool.finish(&self.line, self.id, reuse, Instant::now(), &mut todo);
+        self.keeper.pool.finish(&self.line, self.id, reuse, now, &mut todo);
         self.keeper.act(todo);
         match (&self.hot, &self.state) {
             // A cold call that never started its container: there is nothing to wait for.

@@ -83,6 +83,9 @@ impl ContainerIo for Http {
         if !self.is_clean {
             return Reuse::Retire;
         }
+        if !self.wire.reader().has_news() {
+            return Reuse::Keep;
+        }
         let mut late = [0; LATE_BYTES_MAX];
         match self.wire.reader_mut().read_now(&mut late) {
             Err(e) if e.kind() == std::io::ErrorKind::WouldBlock => Reuse::Keep,

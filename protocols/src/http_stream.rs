@@ -84,11 +84,9 @@ impl ContainerIo for HttpStream {
     /// is tried at once: a unix socket takes a connection without anybody waiting, or refuses it
     /// because the function is gone or has stopped listening, and then the container goes.
     fn look(&mut self) -> Reuse {
-        let is_quiet = |kept: &mut Connection| {
-            let read = kept.stream.read_now(&mut [0]);
-            read.is_err_and(|e| e.kind() == std::io::ErrorKind::WouldBlock)
-        };
-        self.kept = self.kept.take().and_then(|mut kept| is_quiet(&mut kept).then_some(kept));
+        if self.kept.as_mut().is_some_and(|kept| !kept.is_quiet()) {
+            self.kept = None;
+        }
         if self.kept.is_none() {
             let mut context = Context::from_waker(Waker::noop());
             match self.dial.dial().as_mut().poll(&mut context) {
@@ -138,6 +136,12 @@ impl ContainerIo for HttpStream {
 impl Connection {
     fn new(stream: Box<dyn Stream>) -> Self {
         Self { stream, inbox: Inbox::new(), outbox: BytesMut::new(), used: false }
+    }
+
+    /// Has it neither ended nor bytes that nobody asked for?
+    fn is_quiet(&mut self) -> bool {
+        !self.stream.has_news()
+            || self.stream.read_now(&mut [0]).is_err_and(|e| e.kind() == std::io::ErrorKind::WouldBlock)
     }
 
     fn exchange<'a>(

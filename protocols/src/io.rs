@@ -18,7 +18,10 @@ pub trait ContainerIo: Send {
     fn is_streamable(&self) -> bool;
 
     /// Is this end still clean? Looks without waiting for bytes that nobody asked for, in what was
-    /// read before and in what has arrived since.
+    /// read before and in what the runtime has heard of since. It hears of all that had come when it last
+    /// asked the kernel, as it does before it tells of a new request: only what a function writes
+    /// in the moments between its answer and a call that was waiting for it can pass unseen, as
+    /// can whatever it writes a moment after any look.
     ///
     /// `Retire` means that the next answer could not be trusted. Nothing of a call was sent yet, so
     /// the agent takes another container and the caller never knows.
@@ -118,6 +121,15 @@ pub trait Stdin: AsyncWrite + Send + Unpin + std::fmt::Debug {}
 
 /// The reading end of a function's standard output.
 pub trait Stdout: AsyncRead + Send + Unpin + std::fmt::Debug {
+    /// May there be something to read, or the end? False if it is known that nothing has come since the
+    /// last read took all there was: an answer that a runtime has at hand, without a system call.
+    ///
+    /// What came after the runtime last asked the kernel is not known yet. Default: true, so that the
+    /// kernel is asked.
+    fn has_news(&self) -> bool {
+        true
+    }
+
     /// Reads what is there now, straight from the kernel, without waiting: `WouldBlock` if nothing
     /// is, 0 at the end of file.
     ///
@@ -137,6 +149,11 @@ pub type Dialing<'a> = std::pin::Pin<Box<dyn Future<Output = io::Result<Box<dyn 
 
 /// A connection to a function.
 pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin + std::fmt::Debug {
+    /// As [`Stdout::has_news`].
+    fn has_news(&self) -> bool {
+        true
+    }
+
     /// As [`Stdout::read_now`].
     ///
     /// # Errors

@@ -6,9 +6,9 @@
 //!   while we write.
 //! * The stream has no boundaries of its own. Whatever a function prints that is no answer would be
 //!   taken for the next call's, and one caller would read what was meant for another. So there is
-//!   one reader for the container's life that keeps what came too early, [`Shell::look`] asks the
-//!   kernel once more right before each call, and a container that said a byte too many is not used
-//!   again. Only white space may pass.
+//!   one reader for the container's life that keeps what came too early, [`Shell::look`] reads
+//!   whatever the runtime has heard of right before each call, and a container that said a byte too
+//!   many is not used again. Only white space may pass.
 //! * An answer that comes before the call was wholly written is delivered, but the rest of the call
 //!   is still on its way to be read as the next one: that container goes as well.
 //!
@@ -88,6 +88,9 @@ impl<D: Dialect> Shell<D> {
         for _ in 0..READS_NOW_MAX {
             if !self.documents.is_blank() {
                 return Reuse::Retire;
+            }
+            if !self.stdout.has_news() {
+                return Reuse::Keep;
             }
             match self.stdout.read_now(&mut self.buffer) {
                 Ok(0) => return Reuse::Retire,

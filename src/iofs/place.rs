@@ -84,6 +84,10 @@ fn is_early(e: &io::Error) -> bool {
 struct Connection(hotfn_socket::Stream);
 
 impl Stream for Connection {
+    fn has_news(&self) -> bool {
+        self.0.has_news()
+    }
+
     fn read_now(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         self.0.read_now(buf)
     }

@@ -14,6 +14,7 @@
 pub mod budget;
 pub mod event;
 pub mod evict;
+mod id;
 pub mod queue;
 pub mod rules;
 

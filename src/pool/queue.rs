@@ -11,6 +11,7 @@ use hotfn_protocols::{Fault, Reuse};
 
 use super::event::{Action, Closing, ContainerId, Event, Granted, Refusal, Ticket};
 use super::evict::Candidate;
+use super::id::Spread;
 use super::rules::{Need, Rules, wants_more};
 
 /// How long after a failed warm start the next is tried; doubled each time up to [`WARM_RETRY_MAX`].
@@ -24,7 +25,7 @@ pub struct Queue<W, C> {
     rules: Rules,
     closed: Option<Closing>,
     waiters: VecDeque<Waiter<W>>,
-    containers: HashMap<ContainerId, Container<C>>,
+    containers: HashMap<ContainerId, Container<C>, Spread>,
     containers_made: u64,
     /// Containers with a free slot, the one used last at the end.
     free: Vec<ContainerId>,
@@ -97,7 +98,7 @@ impl<W, C: Clone> Queue<W, C> {
             rules,
             closed: None,
             waiters: VecDeque::new(),
-            containers: HashMap::new(),
+            containers: HashMap::default(),
             containers_made: 0,
             free: Vec::new(),
             wishes: VecDeque::new(),
@@ -288,10 +289,11 @@ impl<W, C: Clone> Queue<W, C> {
             }
             return;
         }
+        let is_idle = container.busy == 0;
         if was_full {
             self.free.push(id);
         }
-        if self.containers[&id].busy == 0 {
+        if is_idle {
             self.wake_for_idle(id, out);
         }
     }

@@ -2,7 +2,6 @@
 
 use std::convert::Infallible;
 use std::future::poll_fn;
-use std::net::SocketAddr;
 use std::pin::pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -16,7 +15,8 @@ use hotfn_protocols::http1::{Invalid, Limits, Refused, RequestHead, Served};
 
 use super::answer::{self, Answer};
 use super::closing::{Closing, Over, Patience};
-use super::{Config, Front, Hangup};
+use super::routes::Last;
+use super::{Config, Front, Hangup, Origin};
 use crate::linger;
 
 /// How long a peer may take to finish sending when its connection ends.
@@ -34,7 +34,8 @@ pub(super) async fn serve(stream: TcpStream, front: &Front, closing: &Closing) {
     let cut = pin!(closing.cut());
     let silence = pin!(sleep(silence_max));
     let patience = Patience::new(closing, told, cut, silence, silence_max);
-    let mut connection = Connection { served: Served::new(stream, limits(&front.config)), patience, front, local };
+    let from = Origin { local, last: Last::default() };
+    let mut connection = Connection { served: Served::new(stream, limits(&front.config)), patience, front, from };
     let Err(ended) = connection.converse().await;
     match ended {
         // Callers come and go; what matters of it was told to the call.
@@ -57,7 +58,7 @@ struct Connection<'a, 'c> {
     served: Served<TcpStream>,
     patience: Patience<'a, 'c>,
     front: &'a Front,
-    local: SocketAddr,
+    from: Origin,
 }
 
 /// Why nothing more is served on a connection.
@@ -99,8 +100,8 @@ impl Connection<'_, '_> {
     }
 
     async fn answer(&mut self, head: RequestHead, body: Body) -> Result<Answer, Ended> {
-        let Self { served, patience, front, local } = self;
-        let mut answer = pin!(front.answer(head, body, *local));
+        let Self { served, patience, front, from } = self;
+        let mut answer = pin!(front.answer(head, body, from));
         let answer = poll_fn(|cx| match answer.as_mut().poll(cx) {
             Poll::Ready(answer) => Poll::Ready(answer.map_err(|hangup| Ended::Gone(hangup.into()))),
             Poll::Pending if served.poll_left(cx).is_ready() => Poll::Ready(Err(Ended::Gone(Hangup.into()))),

@@ -54,7 +54,7 @@ pub use routes::{Routes, Trigger};
 
 use answer::Answer;
 use detached::Detached;
-use routes::Route;
+use routes::{Last, Route};
 
 /// How a front is to be.
 #[derive(Clone, Debug)]
@@ -105,6 +105,13 @@ pub struct Front {
 #[error("caller went away")]
 struct Hangup;
 
+/// Where requests come from: what one connection knows of itself.
+struct Origin {
+    /// Our end of it.
+    local: SocketAddr,
+    last: Last,
+}
+
 impl Front {
     /// A front before `invoke`, with no triggers yet.
     #[must_use]
@@ -132,26 +139,50 @@ impl Front {
         self.calls.wait().await;
     }
 
-    /// Answers one request that came in at `local`.
+    /// Answers one request; `from` is what its connection knows of itself.
     ///
     /// Dropping this future, or later the answer's body, is the caller's leaving.
     ///
     /// # Errors
     /// When nothing is to be sent and the connection closed instead.
-    async fn answer(&self, head: RequestHead, body: Body, local: SocketAddr) -> Result<Answer, Hangup> {
+    async fn answer(&self, head: RequestHead, body: Body, from: &mut Origin) -> Result<Answer, Hangup> {
+        let mut answer = match from.last.find(&head.method, &head.target) {
+            Some(function) if !request::wants_websocket(&head.headers) => {
+                let (function, url) = (function.clone(), request::url(None, &head.target, &head.headers, from.local));
+                self.call(function, Intent::Invoke, url, head, body).await?
+            }
+            _ => self.route(head, body, from).await?,
+        };
+        answer.closes = self.draining.load(Ordering::Relaxed);
+        Ok(answer)
+    }
+
+    async fn route(&self, head: RequestHead, body: Body, from: &mut Origin) -> Result<Answer, Hangup> {
         let Ok(uri) = Uri::from_maybe_shared(head.target.clone().into_bytes()) else {
             let message = format!("Request cannot be read: {:?} is not the target of a request", head.target);
             return Ok(answer::refusal(StatusCode::BAD_REQUEST, &message));
         };
-        let mut answer = match self.routes.find(&head.method, &uri) {
+        let path = uri.path_and_query().map_or("/", |p| p.as_str());
+        let url =
+            |head: &RequestHead| request::url(uri.authority().map(|a| a.as_str()), path, &head.headers, from.local);
+        Ok(match self.routes.find(&head.method, &uri) {
             Route::Greeting => answer::json(StatusCode::OK, GREETING.to_owned()),
             Route::Version => answer::json(StatusCode::OK, VERSION.to_owned()),
             Route::Invoke(_) | Route::Trigger(_) if request::wants_websocket(&head.headers) => answer::refusal(
                 StatusCode::NOT_IMPLEMENTED,
                 "Upgrade not supported: a function answers once, so its connection cannot become a websocket",
             ),
-            Route::Invoke(function) => self.call(function, Intent::Invoke, (&uri, head, body), local).await?,
-            Route::Trigger(function) => self.call(function, Intent::Gateway, (&uri, head, body), local).await?,
+            Route::Invoke(function) => {
+                let url = url(&head);
+                if path == &*head.target {
+                    from.last.note(path, &function);
+                }
+                self.call(function, Intent::Invoke, url, head, body).await?
+            }
+            Route::Trigger(function) => {
+                let url = url(&head);
+                self.call(function, Intent::Gateway, url, head, body).await?
+            }
             Route::Redirect(location) => answer::redirect(location),
             Route::UnknownTrigger { app, source } => answer::refusal(
                 StatusCode::NOT_FOUND,
@@ -161,30 +192,34 @@ impl Front {
             Route::Unknown => {
                 answer::refusal(StatusCode::NOT_FOUND, &format!("Path not found: {} {}", head.method, uri.path()))
             }
-        };
-        answer.closes = self.draining.load(Ordering::Relaxed);
-        Ok(answer)
+        })
     }
 
     async fn call(
         &self,
         function: FunctionId,
         intent: Intent,
-        request: (&Uri, RequestHead, Body),
-        local: SocketAddr,
+        url: String,
+        head: RequestHead,
+        body: Body,
     ) -> Result<Answer, Hangup> {
         let id = CallId::new();
         let under_way = self.calls.token();
-        let answered = match self.admit(request.1.length) {
-            Ok(()) => self.outcome(request::call(id, function, intent, request, local)).await,
+        let RequestHead { method, headers, length, .. } = head;
+        let answered = match self.admit(length) {
+            Ok(()) => {
+                let call = Call { id, function, intent, method, url, headers, body, deadline: None };
+                self.outcome(call).await
+            }
             Err(fault) => Err(fault),
         };
-        let answer = match answered {
+        let mut answer = match answered {
             Ok(answer) => answer,
             Err(fault) if fault.kind() == Kind::CallerLeft => return Err(Hangup),
             Err(fault) => fault::answer(&fault, id),
         };
-        Ok(Answer { call: Some(id), under_way: Some(under_way), ..answer })
+        (answer.call, answer.under_way) = (Some(id), Some(under_way));
+        Ok(answer)
     }
 
     async fn outcome(&self, call: Call) -> Result<Answer, Fault> {

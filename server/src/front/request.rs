@@ -1,25 +1,12 @@
-//! A request becomes a call.
+//! What a request's head says.
 
 use std::fmt::Write as _;
 use std::net::SocketAddr;
 
-use http::{HeaderMap, Uri, header};
+use http::{HeaderMap, header};
 
-use hotfn_protocols::http1::{Length, RequestHead};
-use hotfn_protocols::{Body, Call, CallId, Fault, FunctionId, Intent, Kind};
-
-/// Makes the call that the request asks for.
-pub(super) fn call(
-    id: CallId,
-    function: FunctionId,
-    intent: Intent,
-    (uri, head, body): (&Uri, RequestHead, Body),
-    local: SocketAddr,
-) -> Call {
-    let url = url(uri, &head.headers, local);
-    let RequestHead { method, headers, .. } = head;
-    Call { id, function, intent, method, url, headers, body, deadline: None }
-}
+use hotfn_protocols::http1::Length;
+use hotfn_protocols::{Fault, Kind};
 
 /// Does the request want its connection to become a websocket? HTTP lets a server ignore the wish
 /// to upgrade, and so do we where the client can go on in HTTP/1.1 (`h2c`); a websocket client
@@ -38,13 +25,10 @@ pub(super) fn within(length: Length, bytes_max: Option<u64>) -> Result<(), Fault
     }
 }
 
-/// The URL as the caller would write it. HTTP/1.0 knows no `Host`; then it is where we listen.
-fn url(uri: &Uri, headers: &HeaderMap, local: SocketAddr) -> String {
-    let path = uri.path_and_query().map_or("/", |p| p.as_str());
-    let host = match uri.authority() {
-        Some(authority) => Some(authority.as_str()),
-        None => headers.get(header::HOST).and_then(|h| h.to_str().ok()),
-    };
+/// The URL as the caller would write it, of what stood in its target. HTTP/1.0 knows no `Host`;
+/// then it is where we listen.
+pub(super) fn url(authority: Option<&str>, path: &str, headers: &HeaderMap, local: SocketAddr) -> String {
+    let host = authority.or_else(|| headers.get(header::HOST).and_then(|h| h.to_str().ok()));
     let mut url = String::with_capacity("http://".len() + host.map_or(32, str::len) + path.len());
     url.push_str("http://");
     match host {
@@ -59,17 +43,17 @@ fn url(uri: &Uri, headers: &HeaderMap, local: SocketAddr) -> String {
 mod tests {
     use super::*;
 
-    fn check(uri: &'static str, host: Option<&'static str>, expected: &str) {
+    fn check(authority: Option<&str>, path: &str, host: Option<&'static str>, expected: &str) {
         let host = host.map(|host| (header::HOST, http::HeaderValue::from_static(host)));
         let headers = HeaderMap::from_iter(host);
-        assert_eq!(url(&Uri::from_static(uri), &headers, "127.0.0.1:8080".parse().unwrap()), expected);
+        assert_eq!(url(authority, path, &headers, "127.0.0.1:8080".parse().unwrap()), expected);
     }
 
     #[test]
     fn the_url_is_absolute_whatever_the_request_line_was() {
-        check("/t/a/b?q=1", Some("shop.example"), "http://shop.example/t/a/b?q=1");
-        check("http://other.example:81/t/a", Some("shop.example"), "http://other.example:81/t/a");
-        check("/t/a", None, "http://127.0.0.1:8080/t/a");
+        check(None, "/t/a/b?q=1", Some("shop.example"), "http://shop.example/t/a/b?q=1");
+        check(Some("other.example:81"), "/t/a", Some("shop.example"), "http://other.example:81/t/a");
+        check(None, "/t/a", None, "http://127.0.0.1:8080/t/a");
     }
 
     #[test]

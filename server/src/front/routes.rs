@@ -24,6 +24,11 @@ pub struct Routes {
     by_app: RwLock<HashMap<String, HashMap<String, FunctionId>>>,
 }
 
+/// The function that a connection called last. Those who keep a connection tend to call the same
+/// one again, and a target that reads the same means the same.
+#[derive(Debug, Default)]
+pub(super) struct Last(Option<(String, FunctionId)>);
+
 /// Where a request goes.
 #[derive(Debug, Eq, PartialEq)]
 pub(super) enum Route {
@@ -93,6 +98,19 @@ impl Routes {
 
     fn read(&self) -> RwLockReadGuard<'_, HashMap<String, HashMap<String, FunctionId>>> {
         self.by_app.read().expect("no code panics while it holds this lock")
+    }
+}
+
+impl Last {
+    /// Notes what a plain call's target meant.
+    pub(super) fn note(&mut self, target: &str, function: &FunctionId) {
+        self.0 = Some((target.to_owned(), function.clone()));
+    }
+
+    /// Whom a request with this target calls, if that is known.
+    pub(super) fn find(&self, method: &Method, target: &str) -> Option<&FunctionId> {
+        let (last, function) = self.0.as_ref()?;
+        (*method == Method::POST && last == target).then_some(function)
     }
 }
 
@@ -211,6 +229,16 @@ mod tests {
             assert!(TRIGGER_ALLOW.contains(method.as_str()));
             check(method, "/t/shop", Route::Trigger("root".into()));
         }
+    }
+
+    #[test]
+    fn a_target_that_reads_the_same_is_known_to_who_posts() {
+        let mut last = Last::default();
+        assert_eq!(last.find(&Method::POST, "/invoke/f"), None);
+        last.note("/invoke/f", &"f".into());
+        assert_eq!(last.find(&Method::POST, "/invoke/f"), Some(&"f".into()));
+        assert_eq!(last.find(&Method::POST, "/invoke/f?x=1"), None);
+        assert_eq!(last.find(&Method::GET, "/invoke/f"), None);
     }
 
     #[test]

@@ -120,12 +120,16 @@ impl Connection<'_, '_> {
         if closes {
             writing.close();
         }
-        let mut sent = pin!(writing.send(answer.body));
-        let sent = poll_fn(|cx: &mut Context<'_>| match sent.as_mut().poll(cx) {
-            Poll::Ready(sent) => Poll::Ready(sent.map_err(|unsent| Ended::Gone(unsent.into()))),
-            Poll::Pending => patience.poll_working(cx).map(|over| Err(Ended::Over(over))),
-        });
-        sent.await
+        {
+            let mut sent = pin!(writing.send(answer.body));
+            poll_fn(|cx: &mut Context<'_>| match sent.as_mut().poll(cx) {
+                Poll::Ready(sent) => Poll::Ready(sent.map_err(|unsent| Ended::Gone(unsent.into()))),
+                Poll::Pending => patience.poll_working(cx).map(|over| Err(Ended::Over(over))),
+            })
+            .await?;
+        }
+        served.recycle(answer.headers);
+        Ok(())
     }
 }
 

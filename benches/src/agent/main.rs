@@ -10,7 +10,8 @@
 //! PROGRAM is a function that gives each call's body back: `examples/echo`. The agent is embedded as
 //! any program would embed it, on one thread, and called by tasks of that thread. So what
 //! the process spends is the agent's, plus next to nothing for the callers; the function is a
-//! process of its own and not counted. Pinned to one core (`taskset -c 0`) the figures repeat.
+//! process of its own and not counted. Pinned to one core (`taskset -c 0`) the figures repeat; what
+//! callgrind counts of it repeats exactly.
 //!
 //! It prints one line of JSON: calls a second, user and system time a call in microseconds,
 //! allocations a call, the process's resident memory in KiB, and the time of the very first call,
@@ -20,10 +21,12 @@
 //! are deployed and never called: both are there to be in the way.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use clap::Parser;
+use hotfn::container::process::{ProcessDriver, Rlimits};
 use hotfn::{Agent, Function, Invoke};
 use hotfn_protocols::{Call, Format};
 use tokio::task::JoinSet;
@@ -77,7 +80,9 @@ async fn measure(options: &Options) -> Result<()> {
     let program = options.program.canonicalize();
     let program = program.with_context(|| format!("cannot find the function {:?}", options.program))?;
     let root = tempfile::tempdir()?;
-    let mut agent = Agent::builder();
+    // As many open files as we may have: valgrind lets a child have no other number.
+    let limits = Rlimits { open_files: u64::MAX, ..Rlimits::default() };
+    let mut agent = Agent::builder().driver(Arc::new(ProcessDriver::new()?.rlimits(limits)));
     agent.config.iofs_root = root.path().to_owned();
     let agent = agent.start()?;
 
@@ -188,22 +193,23 @@ struct Usage {
     rss_kib: u64,
 }
 
+/// The kernel counts time for `/proc` in hundredths of a second, whatever it counts in itself.
+const TICK_US: f64 = 1e4;
+
 impl Usage {
     fn now() -> Result<Self> {
         let stat = std::fs::read_to_string("/proc/self/stat")?;
         // The program's name stands in parentheses and may hold anything.
-        let fields = stat.rsplit_once(')').map(|(_, rest)| rest.split_whitespace().collect::<Vec<_>>());
-        let fields = fields.context("/proc/self/stat has no program name")?;
-        let number = |at: usize| -> Result<u64> {
-            let field = fields.get(at).with_context(|| format!("/proc/self/stat has no field {at}"))?;
-            Ok(field.parse()?)
+        let (_, fields) = stat.rsplit_once(')').context("/proc/self/stat has no program name")?;
+        let mut times = fields.split_whitespace().skip(11);
+        let mut time_us = || -> Result<f64> {
+            let ticks: f64 = times.next().context("/proc/self/stat has no times")?.parse()?;
+            Ok(ticks * TICK_US)
         };
-        let tick_us = 1e6 / rustix::param::clock_ticks_per_second() as f64;
-        let page_kib = rustix::param::page_size() as u64 / 1024;
-        Ok(Self {
-            user_us: number(11)? as f64 * tick_us,
-            system_us: number(12)? as f64 * tick_us,
-            rss_kib: number(21)? * page_kib,
-        })
+        let (user_us, system_us) = (time_us()?, time_us()?);
+        let status = std::fs::read_to_string("/proc/self/status")?;
+        let rss = status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.split_whitespace().next());
+        let rss_kib = rss.context("/proc/self/status has no VmRSS")?.parse()?;
+        Ok(Self { user_us, system_us, rss_kib })
     }
 }

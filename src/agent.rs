@@ -91,40 +91,20 @@ impl Agent {
         self.keeper.drain(patience).await;
     }
 
-    /// As an `async fn` its future would hold the call twice, which is large, and moved once a call.
-    #[expect(clippy::manual_async_fn, reason = "see above")]
-    fn answer<'a>(
-        &'a self,
-        mut call: Call,
-        timing: &'a mut Timing,
-    ) -> impl Future<Output = Result<Reply, Fault>> + Send + 'a {
-        async move {
-            let deployed = self.keeper.deployed(&call.function);
-            let deployed = deployed.ok_or_else(|| {
-                let reason = format!("no function has the id {:?}", call.function.as_str());
-                Fault::new(Kind::UnknownFunction).because(reason)
-            })?;
-            let (slot, end, began) = self.ready(&deployed, &mut call, timing).await?;
-            let (sink, source) = reply_pipe();
-            let work = Box::pin(dispatch(slot, end, call, sink));
-            converse(&self.keeper, work, source, began, timing).await
-        }
-    }
-
     /// Waits for a container that is fit for this call, and sets its deadline. Also says when that was.
-    async fn ready(
-        &self,
-        deployed: &Deployed,
-        call: &mut Call,
-        timing: &mut Timing,
-    ) -> Result<(Slot, End, Instant), Fault> {
+    async fn ready(&self, call: &mut Call, timing: &mut Timing) -> Result<(Slot, End, Instant), Fault> {
+        let deployed = self.keeper.deployed(&call.function);
+        let deployed = deployed.ok_or_else(|| {
+            let reason = format!("no function has the id {:?}", call.function.as_str());
+            Fault::new(Kind::UnknownFunction).because(reason)
+        })?;
         let arrived = Instant::now();
         let mut now = arrived;
         loop {
-            let slot = match self.free_slot(deployed, now)? {
+            let slot = match self.free_slot(&deployed, now)? {
                 Some(slot) => Ok(slot),
                 None => {
-                    let slot = self.slot(deployed, call.deadline).await;
+                    let slot = self.slot(&deployed, call.deadline).await;
                     now = Instant::now();
                     slot
                 }
@@ -339,11 +319,19 @@ impl Drop for Ticking {
 }
 
 impl Invoke for Agent {
-    fn invoke(&self, call: Call) -> Pin<Box<dyn Future<Output = Result<Reply, Fault>> + Send + '_>> {
+    /// A call is large, so it is in one place only at any time: in this future, then in that of `dispatch`.
+    fn invoke(&self, mut call: Call) -> Pin<Box<dyn Future<Output = Result<Reply, Fault>> + Send + '_>> {
         Box::pin(async move {
             let mut timing = Timing::default();
             let named = meter::is_heard().then(|| (call.id, call.function.clone()));
-            let outcome = self.answer(call, &mut timing).await;
+            let outcome = match self.ready(&mut call, &mut timing).await {
+                Ok((slot, end, began)) => {
+                    let (sink, source) = reply_pipe();
+                    let work = Box::pin(dispatch(slot, end, call, sink));
+                    converse(&self.keeper, work, source, began, &mut timing).await
+                }
+                Err(fault) => Err(fault),
+            };
             if let Some((id, function)) = named {
                 meter::closing(id, &function, &outcome, &timing);
             }

@@ -23,15 +23,19 @@ pub(crate) struct Ended {
 /// future is the caller's leaving: what the call held is closed, and the slot knows what that means.
 pub(crate) fn dispatch(
     mut slot: Slot,
-    mut end: End,
-    call: Call,
+    end: End,
+    mut call: Call,
     sink: ReplySink,
 ) -> impl Future<Output = Ended> + Send {
     slot.begin(call.id);
     let deadline = call.deadline.expect("a call that holds a slot has a deadline");
     // No `async fn`: its future would hold each argument twice, and a call is large.
     async move {
-        let verdict = end.dispatch(call, sink, deadline.at()).await;
+        // Should this be dropped half way, the end goes first: its connection is closed before its slot is
+        // another call's.
+        let slot = slot;
+        let mut end = end;
+        let verdict = end.dispatch(&mut call, sink, deadline.at()).await;
         let hot = slot.hot().expect("a call is dispatched to a container that is there");
         let (fault, reuse, end) = match verdict {
             Some(Verdict { fault: None, reuse, .. }) => (None, reuse, Some(end)),

@@ -108,7 +108,7 @@ impl End {
     }
 
     /// Hands over one call; `None` if it was not done by `deadline`. The end is then not clean.
-    pub(crate) async fn dispatch(&mut self, call: Call, sink: ReplySink, deadline: Instant) -> Option<Verdict> {
+    pub(crate) async fn dispatch(&mut self, call: &mut Call, sink: ReplySink, deadline: Instant) -> Option<Verdict> {
         let Self { io, alarm, .. } = self;
         let mut work = std::pin::pin!(io.dispatch(call, sink));
         let done = std::future::poll_fn(|cx| match work.as_mut().poll(cx) {

@@ -33,8 +33,7 @@ pub(crate) struct Log {
 
 #[derive(Debug, Default)]
 struct State {
-    /// Calls in flight.
-    calls: Vec<CallId>,
+    crowd: Crowd,
     /// Bytes since the last call began.
     bytes: u64,
     cut: bool,
@@ -55,17 +54,14 @@ impl Log {
     /// From now on lines belong to `call`, and may be as long again.
     pub(crate) fn begin(&self, call: CallId) {
         let mut state = self.state();
-        state.calls.push(call);
+        state.crowd.enter(call);
         state.bytes = 0;
         state.cut = false;
     }
 
     /// From now on they do not.
     pub(crate) fn end(&self, call: CallId) {
-        let mut state = self.state();
-        if let Some(at) = state.calls.iter().position(|c| *c == call) {
-            state.calls.swap_remove(at);
-        }
+        self.state().crowd.leave(call);
     }
 
     /// The last lines, on one line, where there are any.
@@ -86,7 +82,7 @@ impl Log {
                 return;
             }
             state.cut = state.bytes > self.bytes_max;
-            let call = if let [only] = state.calls[..] { Some(only) } else { None };
+            let call = state.crowd.only();
             if !state.cut && !line.is_empty() {
                 if state.last.len() == LAST_WORDS_LINES {
                     state.last.pop_front();
@@ -122,6 +118,37 @@ impl Log {
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().expect("no code panics while it holds this lock")
+    }
+}
+
+/// The calls in flight in one container, of which nobody asks more than which one it is when there is
+/// only one. So no list is kept: all their names added up without carry are the one name that is left
+/// when all others have been taken off again.
+#[derive(Debug, Default)]
+struct Crowd {
+    count: u32,
+    sum: [u8; CallId::BYTES],
+}
+
+impl Crowd {
+    fn enter(&mut self, call: CallId) {
+        self.count += 1;
+        self.add(call);
+    }
+
+    fn leave(&mut self, call: CallId) {
+        self.count -= 1;
+        self.add(call);
+    }
+
+    fn only(&self) -> Option<String> {
+        (self.count == 1).then(|| String::from_utf8_lossy(&self.sum).into_owned())
+    }
+
+    fn add(&mut self, call: CallId) {
+        for (sum, byte) in self.sum.iter_mut().zip(call.as_bytes()) {
+            *sum ^= byte;
+        }
     }
 }
 
@@ -176,6 +203,20 @@ mod tests {
             assert_eq!(log.state().last.back().unwrap(), "12345");
             log.end(call);
         }
-        assert!(log.state().calls.is_empty());
+        assert_eq!(log.state().crowd.count, 0);
+    }
+
+    #[test]
+    fn a_call_is_named_while_it_is_alone() {
+        let calls: Vec<_> = (0..5).map(|_| CallId::new()).collect();
+        let mut crowd = Crowd::default();
+        assert_eq!(crowd.only(), None);
+        for alone in &calls {
+            calls.iter().for_each(|call| crowd.enter(*call));
+            assert_eq!(crowd.only(), None);
+            calls.iter().filter(|call| *call != alone).for_each(|call| crowd.leave(*call));
+            assert_eq!(crowd.only().as_deref(), Some(alone.as_str()));
+            crowd.leave(*alone);
+        }
     }
 }

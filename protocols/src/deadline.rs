@@ -54,32 +54,32 @@ impl Deadline {
     ///
     /// In UTC, since some functions' parsers refuse an offset where they expect an instant. With a
     /// fraction, since a function that ends its work in time must not be told to end it a second
-    /// early.
+    /// early. A moment before 1970 is told as the first of that year: it has passed either way.
     #[must_use]
     pub fn to_rfc3339_millis(&self) -> String {
-        self.stamp().to_owned()
+        String::from_utf8_lossy(&self.stamp()).into_owned()
     }
 
-    /// The same, for those who only pass it on.
-    pub(crate) fn stamp(&self) -> Stamp {
-        let then = OffsetDateTime::from(self.wall);
-        let (year, month, day) = then.to_calendar_date();
-        let (hour, minute, second, ms) = then.to_hms_milli();
+    /// The same as bytes, which are ASCII, for those who only pass it on.
+    pub(crate) fn stamp(&self) -> [u8; 24] {
+        let since = self.wall.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let (days, second_of_day) = (since.as_secs() / 86_400, since.as_secs() % 86_400);
+        let (year, month, day) = date(days);
         let mut text = *b"0000-00-00T00:00:00.000Z";
-        let mut put = |end: usize, places: usize, mut number: u32| {
+        let mut put = |end: usize, places: usize, mut number: u64| {
             for place in text[..end].iter_mut().rev().take(places) {
                 *place = b'0' + (number % 10) as u8;
                 number /= 10;
             }
         };
-        put(4, 4, year.unsigned_abs());
-        put(7, 2, u8::from(month).into());
-        put(10, 2, day.into());
-        put(13, 2, hour.into());
-        put(16, 2, minute.into());
-        put(19, 2, second.into());
-        put(23, 3, ms.into());
-        Stamp(text)
+        put(4, 4, year);
+        put(7, 2, month);
+        put(10, 2, day);
+        put(13, 2, second_of_day / 3600);
+        put(16, 2, second_of_day / 60 % 60);
+        put(19, 2, second_of_day % 60);
+        put(23, 3, since.subsec_millis().into());
+        text
     }
 
     /// Reads RFC 3339 with `Z` or an offset, with or without a fraction; `None` for anything else.
@@ -98,15 +98,22 @@ impl Deadline {
     }
 }
 
-/// A moment as 24 characters.
-pub(crate) struct Stamp([u8; 24]);
-
-impl std::ops::Deref for Stamp {
-    type Target = str;
-
-    fn deref(&self) -> &str {
-        std::str::from_utf8(&self.0).expect("digits and marks are ASCII")
-    }
+/// Year, month and day of a day that is counted from the first of 1970.
+///
+/// Counted in years that begin in March, the day that some years lack is their last, and five months
+/// are always 153 days.
+fn date(days: u64) -> (u64, u64, u64) {
+    const TO_MARCH_OF_YEAR_0: u64 = 719_468;
+    const DAYS_OF_400_YEARS: u64 = 146_097;
+    let days = days + TO_MARCH_OF_YEAR_0;
+    let (era, day) = (days / DAYS_OF_400_YEARS, days % DAYS_OF_400_YEARS);
+    // A leap day after every 1,460 days, but not after 36,524, and yet after 146,096.
+    let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
+    let day = day - (365 * year + year / 4 - year / 100);
+    let month = (5 * day + 2) / 153;
+    let day = day - (153 * month + 2) / 5 + 1;
+    let is_next_year = month >= 10;
+    (400 * era + year + u64::from(is_next_year), if is_next_year { month - 9 } else { month + 3 }, day)
 }
 
 #[cfg(test)]
@@ -121,8 +128,16 @@ mod tests {
     fn prints_utc_with_z() {
         let d = Deadline::from_clocks(Instant::now(), epoch_plus(1_000_000_000_000), Duration::from_millis(7));
         assert_eq!(d.to_rfc3339_millis(), "2001-09-09T01:46:40.007Z");
-        let d = Deadline::from_clocks(Instant::now(), epoch_plus(1_798_761_599_999), Duration::ZERO);
-        assert_eq!(d.to_rfc3339_millis(), "2026-12-31T23:59:59.999Z");
+    }
+
+    #[test]
+    fn prints_every_day_as_the_calendar_has_it() {
+        for day in 0..200 * 366 {
+            let wall = epoch_plus(day * 86_400_000 + 86_399_999);
+            let then = OffsetDateTime::from(wall);
+            let printed = Deadline::from_clocks(Instant::now(), wall, Duration::ZERO).to_rfc3339_millis();
+            assert_eq!(printed, format!("{}T23:59:59.999Z", then.date()));
+        }
     }
 
     #[test]

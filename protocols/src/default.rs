@@ -72,12 +72,12 @@ impl ContainerIo for Default {
         if self.ends.is_some() { Reuse::Keep } else { Reuse::Retire }
     }
 
-    async fn dispatch(&mut self, call: Call, mut sink: ReplySink) -> Verdict {
+    async fn dispatch(&mut self, call: &mut Call, mut sink: ReplySink) -> Verdict {
         let Some(Ends { stdin, mut stdout, exit }) = self.ends.take() else {
             return Verdict::failed(Fault::new(Kind::Internal).because("a cold container had its call"), Reuse::Retire);
         };
         let reached = OnceLock::new();
-        let fed = feed(call.body, stdin, self.limits.request_bytes_max, &reached);
+        let fed = feed(std::mem::take(&mut call.body), stdin, self.limits.request_bytes_max, &reached);
         let answer = answer(&mut *stdout, exit, &self.limits, &mut sink, &reached);
         // Both end with the fault that ends the call.
         let fault = match alongside(fed, answer).await {

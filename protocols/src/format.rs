@@ -148,7 +148,7 @@ impl ContainerIo for Io {
         }
     }
 
-    async fn dispatch(&mut self, call: Call, sink: ReplySink) -> Verdict {
+    async fn dispatch(&mut self, call: &mut Call, sink: ReplySink) -> Verdict {
         match self {
             Self::CloudEvent(io) => io.dispatch(call, sink).await,
             Self::Default(io) => io.dispatch(call, sink).await,

@@ -52,6 +52,7 @@ pub struct Http {
     limits: Limits,
     /// What was read and belongs to no answer yet.
     inbox: Inbox,
+    decoder: ResponseDecoder,
     /// Heads and small bodies on their way out.
     outbox: BytesMut,
     /// Is the next byte in either direction the first of a message? Not while a call is under way,
@@ -69,7 +70,8 @@ impl Http {
     #[must_use]
     pub fn new(stdin: Box<dyn Stdin>, stdout: Box<dyn Stdout>, _exit: Exiting, limits: Limits) -> Self {
         let wire = tokio::io::join(stdout, stdin);
-        Self { wire, limits, inbox: Inbox::new(), outbox: BytesMut::new(), is_clean: true }
+        let decoder = ResponseDecoder::new(&Method::POST, (&limits).into());
+        Self { wire, limits, inbox: Inbox::new(), decoder, outbox: BytesMut::new(), is_clean: true }
     }
 }
 
@@ -95,7 +97,7 @@ impl ContainerIo for Http {
         }
     }
 
-    async fn dispatch(&mut self, mut call: Call, sink: ReplySink) -> Verdict {
+    async fn dispatch(&mut self, call: &mut Call, sink: ReplySink) -> Verdict {
         let mut upload = match Upload::open(std::mem::take(&mut call.body), self.limits.request_bytes_max).await {
             Ok(upload) => upload,
             // Nothing was written: the container never knew.
@@ -103,10 +105,10 @@ impl ContainerIo for Http {
         };
         self.is_clean = false;
         let length = upload.len().map_or(Length::Chunked, Length::Exact);
-        encode_head(&call, length, &mut self.outbox);
-        let decoder = ResponseDecoder::new(&call.method, (&self.limits).into());
+        encode_head(call, length, &mut self.outbox);
+        self.decoder.again(&call.method);
         let (wire, inbox) = (&mut self.wire, &mut self.inbox);
-        let mut exchange = Exchange::new(wire, inbox, &mut self.outbox, length, &mut upload, decoder);
+        let mut exchange = Exchange::new(wire, inbox, &mut self.outbox, length, &mut upload, &mut self.decoder);
         match answer(&mut exchange, sink, &self.limits).await {
             Ok(length) => {
                 exchange.skip_blank();
@@ -122,7 +124,7 @@ impl ContainerIo for Http {
 async fn answer(exchange: &mut Exchange<'_, Wire>, sink: ReplySink, limits: &Limits) -> Result<Length, Broken> {
     let ResponseHead { status, mut headers, length, .. } = exchange.head(&sink).await?;
     gateway::strip_answer(&mut headers);
-    exchange.deliver(Head { status, headers }, length, sink, limits).await?;
+    exchange.deliver(&mut Head { status, headers }, length, sink, limits).await?;
     Ok(length)
 }
 
@@ -137,13 +139,13 @@ fn encode_head(call: &Call, length: Length, out: &mut BytesMut) {
     for (name, value) in call.headers.iter().filter(|(name, _)| !is_ours(name)) {
         encode::header(out, name, value);
     }
-    encode::line(out, "Fn_call_id", call.id.as_str());
+    encode::line(out, "Fn_call_id", call.id.as_bytes());
     encode::line(out, "Fn_method", call.method.as_str());
     out.extend_from_slice(b"Fn_request_url: ");
     encode::url(out, &call.url);
     out.extend_from_slice(b"\r\n");
     if let Some(deadline) = &call.deadline {
-        encode::line(out, "Fn_deadline", &deadline.stamp());
+        encode::line(out, "Fn_deadline", deadline.stamp());
     }
     // A request without a body says nothing of it, unless its method makes one expect it.
     let expects_body = matches!(call.method, Method::PATCH | Method::POST | Method::PUT);

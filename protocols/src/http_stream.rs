@@ -43,7 +43,7 @@ pub struct HttpStream {
     limits: Limits,
     /// Clean: the last answer on it was whole, and nothing followed it. A call takes it out, so a
     /// call that is dropped half way drops it too.
-    kept: Option<Connection>,
+    kept: Option<Box<Connection>>,
 }
 
 /// A connection to the function, with its buffers.
@@ -51,6 +51,7 @@ pub struct HttpStream {
 struct Connection {
     stream: Box<dyn Stream>,
     inbox: Inbox,
+    decoder: ResponseDecoder,
     /// Heads and small bodies on their way out. Empty between calls.
     outbox: BytesMut,
     /// A call was answered on it.
@@ -64,9 +65,9 @@ impl HttpStream {
         Self { dial, limits, kept: None }
     }
 
-    async fn dial(&mut self) -> Result<Connection, Fault> {
+    async fn dial(&mut self) -> Result<Box<Connection>, Fault> {
         match self.dial.dial().await {
-            Ok(stream) => Ok(Connection::new(stream)),
+            Ok(stream) => Ok(Connection::new(stream, &self.limits)),
             Err(e) => {
                 let reason = format!("cannot connect to the function's socket: {e}");
                 Err(Fault::new(Kind::Receiving).because(reason).caused_by(e))
@@ -92,13 +93,13 @@ impl ContainerIo for HttpStream {
             match self.dial.dial().as_mut().poll(&mut context) {
                 Poll::Pending => {}
                 Poll::Ready(Err(_)) => return Reuse::Retire,
-                Poll::Ready(Ok(stream)) => self.kept = Some(Connection::new(stream)),
+                Poll::Ready(Ok(stream)) => self.kept = Some(Connection::new(stream, &self.limits)),
             }
         }
         Reuse::Keep
     }
 
-    async fn dispatch(&mut self, mut call: Call, sink: ReplySink) -> Verdict {
+    async fn dispatch(&mut self, call: &mut Call, sink: ReplySink) -> Verdict {
         let mut upload = match Upload::open(std::mem::take(&mut call.body), self.limits.request_bytes_max).await {
             Ok(upload) => upload,
             Err(e) => return failed(Broken::Call(e)),
@@ -113,7 +114,7 @@ impl ContainerIo for HttpStream {
                     Err(fault) => return Verdict::failed(fault, Reuse::Retire),
                 },
             };
-            let mut exchange = connection.exchange(&call, &mut upload, &self.limits);
+            let mut exchange = connection.exchange(call, &mut upload);
             let head = match exchange.head(&sink).await {
                 Ok(head) => head,
                 // The function closed an idle connection just as we wrote to it. Only this once:
@@ -121,8 +122,18 @@ impl ContainerIo for HttpStream {
                 Err(broken) if is_reused && exchange.is_repeatable(&broken) => continue,
                 Err(broken) => return failed(broken),
             };
-            let keep_alive = head.keep_alive;
-            let verdict = answer(&mut exchange, head, call.intent, sink, &self.limits).await;
+            let (keep_alive, length) = (head.keep_alive, head.length);
+            let verdict = match callers_head(head, call.intent) {
+                Ok(mut head) => match exchange.deliver(&mut head, length, sink, &self.limits).await {
+                    Ok(()) => Verdict::answered(Reuse::Keep),
+                    Err(broken) => failed(broken),
+                },
+                // The body is nobody's. If it is here already the connection can stay; nobody waits for it.
+                Err(verdict) => {
+                    let _ = exchange.read_off();
+                    verdict
+                }
+            };
             if keep_alive && exchange.is_clean() {
                 drop(exchange);
                 connection.used = true;
@@ -134,8 +145,10 @@ impl ContainerIo for HttpStream {
 }
 
 impl Connection {
-    fn new(stream: Box<dyn Stream>) -> Self {
-        Self { stream, inbox: Inbox::new(), outbox: BytesMut::new(), used: false }
+    /// In a box: it is large, and goes from call to call.
+    fn new(stream: Box<dyn Stream>, limits: &Limits) -> Box<Self> {
+        let decoder = ResponseDecoder::new(&Method::POST, limits.into());
+        Box::new(Self { stream, inbox: Inbox::new(), decoder, outbox: BytesMut::new(), used: false })
     }
 
     /// Has it neither ended nor bytes that nobody asked for?
@@ -144,16 +157,11 @@ impl Connection {
             || self.stream.read_now(&mut [0]).is_err_and(|e| e.kind() == std::io::ErrorKind::WouldBlock)
     }
 
-    fn exchange<'a>(
-        &'a mut self,
-        call: &Call,
-        upload: &'a mut Upload,
-        limits: &Limits,
-    ) -> Exchange<'a, Box<dyn Stream>> {
+    fn exchange<'a>(&'a mut self, call: &Call, upload: &'a mut Upload) -> Exchange<'a, Box<dyn Stream>> {
         let length = upload.len().map_or(Length::Chunked, Length::Exact);
         encode_head(call, length, &mut self.outbox);
-        let decoder = ResponseDecoder::new(&Method::POST, limits.into());
-        Exchange::new(&mut self.stream, &mut self.inbox, &mut self.outbox, length, upload, decoder)
+        self.decoder.again(&Method::POST);
+        Exchange::new(&mut self.stream, &mut self.inbox, &mut self.outbox, length, upload, &mut self.decoder)
     }
 }
 
@@ -172,55 +180,37 @@ fn encode_head(call: &Call, length: Length, out: &mut BytesMut) {
             }
         }
     }
-    encode::line(out, "Fn-Call-Id", call.id.as_str());
+    encode::line(out, "Fn-Call-Id", call.id.as_bytes());
     if let Some(deadline) = &call.deadline {
-        encode::line(out, "Fn-Deadline", &deadline.stamp());
+        encode::line(out, "Fn-Deadline", deadline.stamp());
     }
     encode::length(out, length);
     encode::head_end(out);
 }
 
 /// What an answer's status makes of it: the first table of section 1.8 of the contract.
-async fn answer(
-    exchange: &mut Exchange<'_, Box<dyn Stream>>,
-    mut head: ResponseHead,
-    intent: Intent,
-    sink: ReplySink,
-    limits: &Limits,
-) -> Verdict {
-    let status = head.status;
-    let fault = match status {
-        StatusCode::OK => {
-            let callers = match intent {
-                Intent::Gateway => gateway::decode_answer(&head.headers),
-                Intent::Invoke => {
-                    gateway::strip_answer(&mut head.headers);
-                    Ok(Head { status, headers: head.headers })
-                }
-            };
-            match callers {
-                Ok(callers) => {
-                    return match exchange.deliver(callers, head.length, sink, limits).await {
-                        Ok(()) => Verdict::answered(Reuse::Keep),
-                        Err(broken) => failed(broken),
-                    };
-                }
-                Err(fault) => fault,
-            }
+fn callers_head(head: ResponseHead, intent: Intent) -> Result<Head, Verdict> {
+    let ResponseHead { status, mut headers, .. } = head;
+    let fault = match (status, intent) {
+        (StatusCode::OK, Intent::Gateway) => match gateway::decode_answer(&headers) {
+            Ok(callers) => return Ok(callers),
+            Err(fault) => fault,
+        },
+        (StatusCode::OK, Intent::Invoke) => {
+            gateway::strip_answer(&mut headers);
+            return Ok(Head { status, headers });
         }
-        StatusCode::BAD_GATEWAY => Fault::new(Kind::Failed),
-        StatusCode::GATEWAY_TIMEOUT => Fault::new(Kind::TimedOut).because("the function said so itself, with 504"),
-        other => {
+        (StatusCode::BAD_GATEWAY, _) => Fault::new(Kind::Failed),
+        (StatusCode::GATEWAY_TIMEOUT, _) => Fault::new(Kind::TimedOut).because("the function said so itself, with 504"),
+        (other, _) => {
             let reason = format!(
                 "function answered {}; it must be 200, or 502 for a failure and 504 for a timeout of its own",
                 other.as_u16()
             );
-            return Verdict::failed(Fault::new(Kind::InvalidResponse).because(reason), Reuse::Retire);
+            return Err(Verdict::failed(Fault::new(Kind::InvalidResponse).because(reason), Reuse::Retire));
         }
     };
-    // The body is nobody's. If it is here already the connection can stay; nobody waits for it.
-    let _ = exchange.read_off();
-    Verdict::failed(fault, Reuse::Keep)
+    Err(Verdict::failed(fault, Reuse::Keep))
 }
 
 /// What a broken exchange costs: the second table.

@@ -13,6 +13,9 @@ use ulid::Generator;
 pub struct CallId([u8; ulid::ULID_LEN]);
 
 impl CallId {
+    /// The length of a name.
+    pub const BYTES: usize = ulid::ULID_LEN;
+
     /// Makes a name that no other call has.
     #[must_use]
     pub fn new() -> Self {
@@ -27,7 +30,13 @@ impl CallId {
         Self(text)
     }
 
-    /// The 26 characters.
+    /// The 26 characters, which are ASCII.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8; Self::BYTES] {
+        &self.0
+    }
+
+    /// The same as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         std::str::from_utf8(&self.0).expect("base 32 is ASCII")

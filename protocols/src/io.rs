@@ -27,7 +27,7 @@ pub trait ContainerIo: Send {
     /// the agent takes another container and the caller never knows.
     fn look(&mut self) -> Reuse;
 
-    /// Hands over one call and puts the answer into `sink`.
+    /// Hands over one call and puts the answer into `sink`. The call's body is taken out of it.
     ///
     /// `call.deadline` is set. Its passing, and the caller's leaving before the head is there, end
     /// this future by dropping it: the end is then not clean and the container retires, unless the
@@ -35,7 +35,7 @@ pub trait ContainerIo: Send {
     ///
     /// Either the sink got a head and was finished, and the verdict holds no fault; or the verdict
     /// says why not. After a head a fault can only cut the answer.
-    fn dispatch(&mut self, call: Call, sink: ReplySink) -> impl Future<Output = Verdict> + Send;
+    fn dispatch(&mut self, call: &mut Call, sink: ReplySink) -> impl Future<Output = Verdict> + Send;
 }
 
 /// May the container be used again?

@@ -56,7 +56,7 @@ impl ContainerIo for Json {
         self.0.look()
     }
 
-    async fn dispatch(&mut self, call: Call, sink: ReplySink) -> Verdict {
+    async fn dispatch(&mut self, call: &mut Call, sink: ReplySink) -> Verdict {
         self.0.dispatch(call, sink).await
     }
 }

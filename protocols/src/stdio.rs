@@ -107,14 +107,14 @@ impl<D: Dialect> Shell<D> {
     ///
     /// What fails before a byte was written leaves the container as it was. After that only a whole
     /// answer does.
-    pub(crate) async fn dispatch(&mut self, mut call: Call, mut sink: ReplySink) -> Verdict {
+    pub(crate) async fn dispatch(&mut self, call: &mut Call, mut sink: ReplySink) -> Verdict {
         let bytes_max = self.limits.document_bytes_max as u64;
         let body_bytes_max = self.limits.request_bytes_max.map_or(bytes_max, |max| max.min(bytes_max));
         let body = match std::mem::take(&mut call.body).gather(body_bytes_max).await {
             Ok(body) => body,
             Err(e) => return Verdict::failed(call_fault(e), Reuse::Keep),
         };
-        let (request, asked) = match D::encode(&call, &body) {
+        let (request, asked) = match D::encode(call, &body) {
             Ok(encoded) => encoded,
             Err(fault) => return Verdict::failed(fault, Reuse::Keep),
         };

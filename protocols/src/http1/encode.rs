@@ -85,12 +85,13 @@ pub fn prefixed_header(out: &mut BytesMut, prefix: &str, name: &HeaderName, valu
 }
 
 /// Appends a header of ours, its name as it is. `value` must be fit for a header.
-pub fn line(out: &mut BytesMut, name: &str, value: &str) {
-    debug_assert!(!value.contains(['\r', '\n']), "a value of ours keeps to its line");
+pub fn line(out: &mut BytesMut, name: &str, value: impl AsRef<[u8]>) {
+    let value = value.as_ref();
+    debug_assert!(!value.iter().any(|byte| matches!(byte, b'\r' | b'\n')), "a value of ours keeps to its line");
     out.reserve(name.len() + value.len() + 4);
     out.extend_from_slice(name.as_bytes());
     out.extend_from_slice(b": ");
-    out.extend_from_slice(value.as_bytes());
+    out.extend_from_slice(value);
     out.extend_from_slice(b"\r\n");
 }
 

@@ -76,7 +76,7 @@ pub(crate) struct Exchange<'a, W> {
     wire: &'a mut W,
     inbox: &'a mut Inbox,
     uplink: Uplink<'a>,
-    decoder: ResponseDecoder,
+    decoder: &'a mut ResponseDecoder,
     /// Has a byte of the answer come?
     is_heard: bool,
     /// Was the sink told that the call has reached the function?
@@ -89,14 +89,15 @@ impl<'a, W> Exchange<'a, W>
 where
     W: AsyncRead + AsyncWrite + Unpin,
 {
-    /// Prepares; nothing is written yet. `head` is the encoded head, which announced `length`.
+    /// Prepares; nothing is written yet. `head` is the encoded head, which announced `length`; `decoder`
+    /// waits for the answer.
     pub(crate) fn new(
         wire: &'a mut W,
         inbox: &'a mut Inbox,
         head: &'a mut BytesMut,
         length: Length,
         upload: &'a mut Upload,
-        decoder: ResponseDecoder,
+        decoder: &'a mut ResponseDecoder,
     ) -> Self {
         let uplink = Uplink::new(head, length, upload);
         Self { wire, inbox, uplink, decoder, is_heard: false, is_reached: false, is_answered: false }
@@ -118,12 +119,12 @@ where
     }
 
     /// Hands the answer to the sink: whole, if it is short enough to be held back until it is, else
-    /// piece by piece. `head` is the caller's, `length` the wire's.
+    /// piece by piece. `head` is the caller's, and taken when it is given; `length` is the wire's.
     ///
     /// On an error before the first piece the sink was given nothing; after it, the answer is cut.
     pub(crate) async fn deliver(
         &mut self,
-        head: Head,
+        head: &mut Head,
         length: Length,
         mut sink: ReplySink,
         limits: &Limits,
@@ -131,16 +132,17 @@ where
         if framing::is_bodiless(head.status) {
             // The status is the function's choice, and its body nobody's.
             self.read_off()?;
-            sink.whole(head, Bytes::new());
+            sink.whole(std::mem::take(head), Bytes::new());
             return Ok(());
         }
         let mut held = Held::new(limits.response_bytes_max, length)?;
         if self.hold(&mut held, length, &sink, limits.hold_bytes_max).await? {
-            sink.whole(head, held.take());
+            sink.whole(std::mem::take(head), held.take());
             return Ok(());
         }
-        sink.head(head, length.exact());
-        let streamed = self.stream(&mut held, &mut sink).await;
+        sink.head(std::mem::take(head), length.exact());
+        // In a box of its own, so that short answers do not carry the room for it.
+        let streamed = Box::pin(self.stream(&mut held, &mut sink)).await;
         match &streamed {
             Ok(()) => sink.finish(),
             Err(Broken::AnswerTooLarge { max }) => sink.cut(BodyError::TooLarge { max: *max }),

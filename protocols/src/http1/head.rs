@@ -104,14 +104,7 @@ pub(super) fn version(minor: Option<u8>) -> Version {
     if minor == Some(0) { Version::Http10 } else { Version::Http11 }
 }
 
-/// The headers, their values slices of `head`.
-pub(super) fn header_map(head: &Bytes, lines: &[Header<'_>]) -> Result<HeaderMap, Invalid> {
-    let mut map = HeaderMap::with_capacity(lines.len());
-    headers_into(&mut map, head, lines)?;
-    Ok(map)
-}
-
-/// The same, into a map that is empty.
+/// Puts the headers into a map that is empty, their values slices of `head`.
 pub(super) fn headers_into(map: &mut HeaderMap, head: &Bytes, lines: &[Header<'_>]) -> Result<(), Invalid> {
     for line in lines {
         let name = HeaderName::from_bytes(line.name.as_bytes());

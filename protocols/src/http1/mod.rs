@@ -31,6 +31,7 @@ mod head;
 mod held;
 mod inbox;
 mod outbox;
+mod recall;
 mod request;
 mod response;
 #[cfg(test)]

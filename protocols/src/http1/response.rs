@@ -1,10 +1,11 @@
 //! An answer, read by an agent.
 
 use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, Method, StatusCode};
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
 
 use super::body::BodyDecoder;
 use super::head::{self, HeadScan, Room};
+use super::recall::Recall;
 use super::{Event, Invalid, Length, Limits, framing};
 
 /// The head of a final answer.
@@ -20,21 +21,31 @@ pub struct ResponseHead {
     pub keep_alive: bool,
 }
 
-/// Reads the one answer to one request from a buffer that others fill. Interim answers (`100`,
-/// `103`) before it are read over, one at a time: only the call's deadline bounds how many.
+/// Reads the one answer to one request from a buffer that others fill, and then those to the requests
+/// after it, each announced with [`again`](Self::again). Interim answers (`100`, `103`) are read over, one at a
+/// time: only the call's deadline bounds how many.
 #[derive(Debug)]
 pub struct ResponseDecoder {
     limits: Limits,
     to_head: bool,
     scan: HeadScan,
     body: Option<BodyDecoder>,
+    recall: Recall,
 }
 
 impl ResponseDecoder {
     /// Waits for the answer to a request with this method: one to `HEAD` has no body.
     #[must_use]
     pub fn new(to: &Method, limits: Limits) -> Self {
-        Self { limits, to_head: to == Method::HEAD, scan: HeadScan::default(), body: None }
+        let (scan, recall) = (HeadScan::default(), Recall::default());
+        Self { limits, to_head: to == Method::HEAD, scan, body: None, recall }
+    }
+
+    /// Waits for the answer to the next request on the same connection. The one before must have ended well.
+    pub fn again(&mut self, to: &Method) {
+        self.to_head = to == Method::HEAD;
+        self.scan = HeadScan::default();
+        self.body = None;
     }
 
     /// The next event; `None` if it takes more bytes than `buf` holds. Not to be asked again after
@@ -48,7 +59,7 @@ impl ResponseDecoder {
         }
         loop {
             let Some(bytes) = self.scan.take(buf, &self.limits, trial)? else { return Ok(None) };
-            let head = parse(&bytes, &self.limits, self.to_head)?;
+            let head = parse(&bytes, &self.limits, self.to_head, &mut self.recall)?;
             if head.status == StatusCode::SWITCHING_PROTOCOLS {
                 return Err(Invalid::Switched);
             }
@@ -76,7 +87,7 @@ fn trial<'b>(bytes: &'b [u8], room: Room<'_, 'b>) -> Result<(), httparse::Error>
     httparse::ParserConfig::default().parse_response_with_uninit_headers(&mut lines, bytes, room).map(drop)
 }
 
-fn parse(bytes: &Bytes, limits: &Limits, to_head: bool) -> Result<ResponseHead, Invalid> {
+fn parse(bytes: &Bytes, limits: &Limits, to_head: bool, recall: &mut Recall) -> Result<ResponseHead, Invalid> {
     head::with_room(limits, |room| {
         let mut lines = httparse::Response::new(&mut []);
         let config = httparse::ParserConfig::default();
@@ -84,7 +95,13 @@ fn parse(bytes: &Bytes, limits: &Limits, to_head: bool) -> Result<ResponseHead, 
         parsed.map_err(|e| head::refusal(e, limits))?;
         let status = lines.code.and_then(|code| StatusCode::from_u16(code).ok());
         let status = status.ok_or_else(|| Invalid::Head(format!("status {:?}", lines.code)))?;
-        let headers = head::header_map(bytes, lines.headers)?;
+        let mut headers = HeaderMap::with_capacity(lines.headers.len());
+        for (at, line) in lines.headers.iter().enumerate() {
+            let name = recall.name(at, line.name).map_err(|_| Invalid::Head(format!("header name {:?}", line.name)))?;
+            let value = HeaderValue::from_maybe_shared(bytes.slice_ref(line.value));
+            let value = value.map_err(|_| Invalid::Head(format!("value of header {name}")))?;
+            headers.try_append(name, value).map_err(|_| Invalid::TooManyHeaders { max: headers.capacity() })?;
+        }
         let version = head::version(lines.version);
         let length = framing::of_response(version, &headers, status, to_head)?;
         let keep_alive = framing::is_keep_alive(version, &headers) && length != Length::UntilClose;

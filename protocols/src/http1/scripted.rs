@@ -324,21 +324,21 @@ impl http_body::Body for Slow {
 pub(crate) type Got = Option<(Head, Result<Bytes, BodyError>)>;
 
 /// Makes one call and takes all of its answer.
-pub(crate) async fn dispatch(io: &mut impl ContainerIo, call: Call) -> (Got, Verdict) {
+pub(crate) async fn dispatch(io: &mut impl ContainerIo, mut call: Call) -> (Got, Verdict) {
     let (sink, mut source) = reply_pipe();
     let taking = async {
         std::future::poll_fn(|cx| source.poll_head(cx)).await;
         let Gathered { head, body, .. } = source.into_reply()?;
         Some((head, body.gather(u64::MAX).await))
     };
-    let both = async { tokio::join!(taking, io.dispatch(call, sink)) };
+    let both = async { tokio::join!(taking, io.dispatch(&mut call, sink)) };
     tokio::time::timeout(PATIENCE, both).await.expect("a call ends")
 }
 
 /// Makes a call, and drops it as soon as it has reached the function.
-pub(crate) async fn abandon(io: &mut impl ContainerIo, call: Call) {
+pub(crate) async fn abandon(io: &mut impl ContainerIo, mut call: Call) {
     let (sink, source) = reply_pipe();
-    let mut call = std::pin::pin!(io.dispatch(call, sink));
+    let mut call = std::pin::pin!(io.dispatch(&mut call, sink));
     let reached = std::future::poll_fn(|cx| {
         assert!(call.as_mut().poll(cx).is_pending(), "nobody answers");
         if source.reached().is_some() { Poll::Ready(()) } else { Poll::Pending }

@@ -71,7 +71,7 @@ impl Function {
 /// body an error where it was cut.
 pub(crate) async fn dispatch(
     io: &mut impl ContainerIo,
-    call: Call,
+    mut call: Call,
     function: impl Future<Output = ()>,
 ) -> (Verdict, Option<(Head, Result<Bytes, String>)>) {
     let (sink, mut source) = reply_pipe();
@@ -80,7 +80,7 @@ pub(crate) async fn dispatch(
         let reply = source.into_reply()?;
         Some((reply.head, reply.body.gather(u64::MAX).await.map_err(|e| e.to_string())))
     };
-    let all = async { tokio::join!(io.dispatch(call, sink), caller, function) };
+    let all = async { tokio::join!(io.dispatch(&mut call, sink), caller, function) };
     let (verdict, seen, ()) = tokio::time::timeout(PATIENCE, all).await.expect("it hangs");
     (verdict, seen)
 }

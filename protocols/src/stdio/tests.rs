@@ -230,7 +230,8 @@ async fn a_caller_who_left_costs_no_container() {
     let (sink, source) = reply_pipe();
     drop(source);
     function.print(" ").await;
-    let (verdict, ()) = tokio::join!(io.dispatch(call("x"), sink), async {
+    let mut call = call("x");
+    let (verdict, ()) = tokio::join!(io.dispatch(&mut call, sink), async {
         function.document().await;
         function.print(r#"{"body":"hi"}"#).await;
     });
@@ -242,7 +243,8 @@ async fn a_caller_who_left_costs_no_container() {
 async fn the_time_a_call_reached_the_function_is_told() {
     let (mut io, mut function) = start(Format::Json, Limits::default());
     let (sink, source) = reply_pipe();
-    let (verdict, ()) = tokio::join!(io.dispatch(call("x"), sink), async {
+    let mut call = call("x");
+    let (verdict, ()) = tokio::join!(io.dispatch(&mut call, sink), async {
         assert_eq!(source.reached(), None);
         function.document().await;
         function.print("{}").await;

@@ -21,7 +21,7 @@ async fn bodies_stream_both_ways_at_once_in_bounded_memory() {
         count.fetch_add(PIECE as u64, Ordering::Relaxed);
         Ok(Bytes::from(vec![nth as u8; PIECE]))
     });
-    let call = Call::new("f", Body::stream(Slow::new(pieces)));
+    let mut call = Call::new("f", Body::stream(Slow::new(pieces)));
     let (sink, mut source) = reply_pipe();
     let taking = async {
         std::future::poll_fn(|cx| source.poll_head(cx)).await;
@@ -36,7 +36,7 @@ async fn bodies_stream_both_ways_at_once_in_bounded_memory() {
         }
         (taken, between_max)
     };
-    let both = async { tokio::join!(taking, io.dispatch(call, sink)) };
+    let both = async { tokio::join!(taking, io.dispatch(&mut call, sink)) };
     let ((taken, between_max), verdict) = tokio::time::timeout(6 * PATIENCE, both).await.unwrap();
     assert!(verdict.fault.is_none(), "{verdict:?}");
     assert_eq!(taken, PIECES * PIECE as u64);
@@ -108,7 +108,8 @@ async fn a_caller_who_leaves_ends_the_connection() {
             std::future::poll_fn(|cx| source.poll_head(cx)).await;
             source.into_reply().unwrap().body.next().await.unwrap().unwrap();
         };
-        let both = async { tokio::join!(leaving, io.dispatch(Call::new("f", ""), sink)) };
+        let mut call = Call::new("f", "");
+        let both = async { tokio::join!(leaving, io.dispatch(&mut call, sink)) };
         let ((), verdict) = tokio::time::timeout(PATIENCE, both).await.unwrap();
         assert_eq!((verdict.fault.unwrap().kind(), verdict.reuse), (Kind::CallerLeft, Reuse::Retire));
         assert!(io.kept.is_none());

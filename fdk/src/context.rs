@@ -1,13 +1,14 @@
 //! What a handler may know about the call it works on.
 
 use std::fmt;
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant, SystemTime};
 
 use http::{HeaderMap, HeaderName, Method, header};
 
+use hotfn_protocols::http1::Lines;
 use hotfn_protocols::names::FN_CALL_ID;
-use hotfn_protocols::{Arrival, Body, Deadline, Intent};
+use hotfn_protocols::{Arrival, Body, Deadline, Due, Headers, Intent, Text};
 
 use crate::settings::Settings;
 use crate::{Config, Trace};
@@ -19,19 +20,28 @@ use crate::{Config, Trace};
 pub struct Context(Arc<Inner>);
 
 struct Inner {
-    call_id: Option<String>,
-    deadline: Option<Deadline>,
+    call_id: Option<Text>,
+    due: Due,
+    /// What `due` says, once somebody asked.
+    deadline: OnceLock<Option<Deadline>>,
     intent: Intent,
     method: Method,
     url: String,
-    headers: HeaderMap,
+    headers: Headers,
     settings: Arc<Settings>,
 }
 
 impl Context {
     pub(crate) fn new(arrival: Arrival, settings: Arc<Settings>) -> (Self, Body) {
-        let Arrival { call_id, deadline, intent, method, url, headers, body } = arrival;
-        (Self(Arc::new(Inner { call_id, deadline, intent, method, url, headers, settings })), body)
+        let Arrival { call_id, due, intent, method, url, headers, body } = arrival;
+        let deadline = OnceLock::new();
+        (Self(Arc::new(Inner { call_id, due, deadline, intent, method, url, headers, settings })), body)
+    }
+
+    /// The lines it came in, for the next call's to take their place; `None` where it came in
+    /// none, or while the handler keeps a copy of this.
+    pub(crate) fn into_lines(self) -> Option<Lines> {
+        Arc::into_inner(self.0)?.headers.into_lines()
     }
 
     /// The platform's name for this call.
@@ -44,13 +54,13 @@ impl Context {
     /// [`ENV_DEADLINE_EARLY_MS`](crate::ENV_DEADLINE_EARLY_MS).
     #[must_use]
     pub fn deadline(&self) -> Option<Deadline> {
-        self.0.deadline
+        *self.0.deadline.get_or_init(|| self.0.due.deadline(Instant::now(), SystemTime::now()))
     }
 
     /// What is left until the deadline, if there is one.
     #[must_use]
     pub fn time_left(&self) -> Option<Duration> {
-        self.0.deadline.map(|deadline| deadline.left(Instant::now()))
+        self.deadline().map(|deadline| deadline.left(Instant::now()))
     }
 
     /// How much of HTTP this call is about: see [`Context::method`] and [`crate::Reply::status`].
@@ -87,7 +97,7 @@ impl Context {
     /// The body's content type.
     #[must_use]
     pub fn content_type(&self) -> Option<&str> {
-        self.0.headers.get(header::CONTENT_TYPE)?.to_str().ok()
+        std::str::from_utf8(self.0.headers.first(&header::CONTENT_TYPE)?).ok()
     }
 
     /// The function's configuration: the whole environment as it was at the start.

@@ -5,33 +5,26 @@
 //! calls, and timers that ran out meanwhile would all fire at the thaw. A connection that breaks, or
 //! that speaks nonsense, ends alone.
 //!
-//! A caller who leaves closes the connection. Whoever serves HTTP notices that only while reading,
-//! and a handler that ignores its body keeps everybody from reading; so the socket is watched
-//! besides, for as long as a call lasts. A caller who only finished sending has not left: the answer
+//! A caller who leaves closes the connection. Whoever reads notices that, but a handler that ignores
+//! its body keeps everybody from reading; so the socket is watched besides, for as long as a call
+//! lasts. A caller who only finished sending has not left: the answer
 //! still reaches it.
 
 mod answer;
-mod rest;
+mod connection;
 
 use std::io;
 use std::path::Path;
-use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use futures_util::FutureExt as _;
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
 use tokio::net::UnixListener;
-use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout_at};
 
 use hotfn_socket::{Announced, Sign, Stream};
 
-use self::answer::answer;
+use self::connection::{Service, converse};
 use crate::report::say;
 use crate::settings::Settings;
 use crate::shutdown::{Asked, Ending};
@@ -44,12 +37,6 @@ const CONNECTIONS_MAX: usize = 1024;
 /// How long accepting rests after it failed, as it does while descriptors are short.
 const ACCEPT_REST: Duration = Duration::from_millis(50);
 
-/// Most bytes of a request's head, and of what is read ahead. Platforms pass 64 KiB of headers.
-const HEAD_BYTES_MAX: usize = 256 << 10;
-
-/// Most headers of a request.
-const HEADERS_MAX: usize = 256;
-
 /// Serves calls at `path` until asked to end.
 pub(crate) async fn serve(
     function: Arc<Function>,
@@ -58,7 +45,7 @@ pub(crate) async fn serve(
     mut asked: Asked,
 ) -> Result<(), StartError> {
     let (listener, sign) = listen(path)?;
-    let (stop, stopping) = watch::channel(());
+    let service = Arc::new(Service::new(function, settings));
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
@@ -66,7 +53,7 @@ pub(crate) async fn serve(
             Some(_) = connections.join_next() => {}
             accepted = accept(&listener), if connections.len() < CONNECTIONS_MAX => match accepted {
                 Ok(stream) => {
-                    connections.spawn(converse(stream, function.clone(), settings.clone(), stopping.clone()));
+                    connections.spawn(converse(stream, service.clone()));
                 }
                 Err(e) => {
                     say(&format!("cannot accept a connection: {e}"));
@@ -76,16 +63,16 @@ pub(crate) async fn serve(
         }
     }
 
-    let ending = Ending::begin(&settings);
+    let ending = Ending::begin(&service.settings);
     drop(sign);
     drop(listener);
-    stop.send_replace(());
+    service.stop();
     let finished = async { while connections.join_next().await.is_some() {} };
     if timeout_at(ending.calls, finished).await.is_err() {
         say(&format!("{} calls were still at work when their time was up", connections.len()));
         connections.shutdown().await;
     }
-    ending.run_hook(&function).await;
+    ending.run_hook(&service.function).await;
     Ok(())
 }
 
@@ -98,36 +85,4 @@ fn listen(path: &Path) -> Result<(UnixListener, Sign), StartError> {
 async fn accept(listener: &UnixListener) -> io::Result<Stream> {
     let (stream, _) = listener.accept().await?;
     Stream::new(stream.into_std()?)
-}
-
-/// Serves one connection to its end. Once `stopping` changes, it ends as soon as no call is in
-/// flight on it.
-async fn converse(stream: Stream, function: Arc<Function>, settings: Arc<Settings>, mut stopping: watch::Receiver<()>) {
-    let watched = stream.watched();
-    let used = Arc::new(AtomicBool::new(false));
-    let service = service_fn({
-        let used = used.clone();
-        move |request| {
-            used.store(true, Ordering::Relaxed);
-            answer(request, watched.clone(), function.clone(), settings.clone())
-        }
-    });
-    let connection = http1::Builder::new()
-        .auto_date_header(false)
-        .half_close(true)
-        .header_read_timeout(None)
-        .max_buf_size(HEAD_BYTES_MAX)
-        .max_headers(HEADERS_MAX)
-        .serve_connection(TokioIo::new(stream), service);
-    let mut connection = pin!(connection);
-    tokio::select! {
-        // How it ended is nobody's business: whoever was at the other end knows.
-        _ = &mut connection => return,
-        _ = stopping.changed() => connection.as_mut().graceful_shutdown(),
-    }
-    // One look for a request that had already arrived. A connection without any never ends by
-    // itself.
-    if connection.as_mut().now_or_never().is_none() && used.load(Ordering::Relaxed) {
-        let _ = connection.await;
-    }
 }

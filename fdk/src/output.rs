@@ -36,7 +36,9 @@ pub trait IntoReply {
 #[derive(Debug, Default)]
 pub struct Reply {
     pub(crate) status: StatusCode,
-    pub(crate) headers: HeaderMap,
+    pub(crate) content_type: Option<HeaderValue>,
+    /// The others. Most answers have none, and an answer passes through many hands.
+    pub(crate) headers: Option<Box<HeaderMap>>,
     pub(crate) body: Body,
     /// What went wrong while it was put together: shown when the answer is due, so that the
     /// methods can be chained.
@@ -73,8 +75,8 @@ impl Reply {
         V: TryInto<HeaderValue, Error: Into<BoxError>>,
     {
         match (name.try_into(), value.try_into()) {
-            (Ok(name), Ok(value)) if name == CONTENT_TYPE => drop(self.headers.insert(name, value)),
-            (Ok(name), Ok(value)) => drop(self.headers.append(name, value)),
+            (Ok(name), Ok(value)) if name == CONTENT_TYPE => self.content_type = Some(value),
+            (Ok(name), Ok(value)) => drop(self.headers.get_or_insert_default().append(name, value)),
             (Err(flaw), _) => self.flawed(flaw.into()),
             (_, Err(flaw)) => self.flawed(flaw.into()),
         }
@@ -86,8 +88,14 @@ impl Reply {
     }
 
     fn of(content_type: &'static str, body: impl Into<Body>) -> Self {
-        let headers = HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static(content_type))]);
-        Self { headers, body: body.into(), ..Self::default() }
+        Self { content_type: Some(HeaderValue::from_static(content_type)), body: body.into(), ..Self::default() }
+    }
+
+    /// All its headers, the content type among them.
+    pub(crate) fn take_headers(&mut self) -> HeaderMap {
+        let mut headers = self.headers.take().map_or_else(HeaderMap::new, |headers| *headers);
+        headers.extend(self.content_type.take().map(|value| (CONTENT_TYPE, value)));
+        headers
     }
 }
 
@@ -168,8 +176,10 @@ where
     B::Error: Into<BoxError>,
 {
     fn into_reply(self) -> Result<Reply, BoxError> {
-        let (head, body) = self.into_parts();
-        let reply = Reply { headers: head.headers, body: Body::stream(body), ..Reply::default() };
+        let (mut head, body) = self.into_parts();
+        let content_type = head.headers.remove(CONTENT_TYPE);
+        let reply =
+            Reply { content_type, headers: Some(Box::new(head.headers)), body: Body::stream(body), ..Reply::default() };
         reply.status(head.status.as_u16()).into_reply()
     }
 }
@@ -179,8 +189,8 @@ mod tests {
     use super::*;
 
     fn content_type(content: impl IntoReply) -> Option<String> {
-        let reply = content.into_reply().unwrap();
-        reply.headers.get(CONTENT_TYPE).map(|value| value.to_str().unwrap().to_owned())
+        let headers = content.into_reply().unwrap().take_headers();
+        headers.get(CONTENT_TYPE).map(|value| value.to_str().unwrap().to_owned())
     }
 
     #[test]

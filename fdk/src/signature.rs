@@ -19,6 +19,22 @@ pub(crate) fn clean(headers: &mut HeaderMap) {
     headers.remove(names::FN_CALL_ID);
 }
 
+/// What [`sign`] adds, as lines of a head.
+pub(crate) const LINES: &[u8] = concat!(
+    "Fn-Fdk-Version: fdk-rust/",
+    env!("CARGO_PKG_VERSION"),
+    "\r\nFn-Fdk-Runtime: rust/",
+    env!("HOTFN_FDK_RUSTC"),
+    "\r\n"
+)
+.as_bytes();
+
+/// Removes what a handler says of who answered: [`LINES`] do.
+pub(crate) fn unsign(headers: &mut HeaderMap) {
+    headers.remove(names::FN_FDK_VERSION);
+    headers.remove(names::FN_FDK_RUNTIME);
+}
+
 /// Adds who answered.
 pub(crate) fn sign(headers: &mut HeaderMap) {
     headers.insert(names::FN_FDK_VERSION, VERSION);

@@ -25,7 +25,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use serde::de::DeserializeOwned;
 
-use hotfn_protocols::{Arrival, Body, CallId, Deadline, Intent};
+use hotfn_protocols::{Arrival, Body, CallId, Deadline, Due, Intent};
 
 use crate::settings::Settings;
 use crate::turn::{Wanted, turn};
@@ -57,7 +57,7 @@ const ANSWER_BYTES_MAX: u64 = 1 << 30;
 impl Call {
     /// A plain call without headers, body, deadline or configuration.
     pub fn new() -> Self {
-        let arrival = Arrival { call_id: Some(CallId::new().to_string()), ..Arrival::default() };
+        let arrival = Arrival { call_id: Some(CallId::new().to_string().into()), ..Arrival::default() };
         Self { arrival: Arrival { method: Method::POST, ..arrival }, config: Vec::new() }
     }
 
@@ -96,7 +96,7 @@ impl Call {
 
     /// Sets the time that the call may take.
     pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.arrival.deadline = Some(Deadline::after(timeout));
+        self.arrival.due = Due::At(Deadline::after(timeout));
         self
     }
 
@@ -109,13 +109,14 @@ impl Call {
         let settings = Settings::new(Config::from_iter(self.config)).expect("the test configures what can be obeyed");
         let intent = self.arrival.intent;
         let (ctx, body) = Context::new(self.arrival, Arc::new(settings));
-        let outcome = turn(&function.into_function(), ctx, body, Wanted::Streamed).await;
+        let outcome = turn(&function.into_function(), &ctx, body, Wanted::Streamed).await;
         let plain_success = outcome.is_answer() && intent == Intent::Invoke;
         let mut reply = outcome.into_reply();
-        signature::clean(&mut reply.headers);
+        let mut headers = reply.take_headers();
+        signature::clean(&mut headers);
         Answer {
             status: if plain_success { StatusCode::OK } else { reply.status },
-            headers: reply.headers,
+            headers,
             body: reply.body.gather(ANSWER_BYTES_MAX).await.expect("the answer is whole"),
         }
     }

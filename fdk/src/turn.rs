@@ -7,6 +7,7 @@
 
 use std::any::Any;
 use std::error::Error;
+use std::future::poll_fn;
 use std::io::{self, Write};
 use std::panic::{self, AssertUnwindSafe};
 use std::pin::Pin;
@@ -68,23 +69,18 @@ pub(crate) enum Wanted {
 }
 
 /// Has `function` answer one call. Cancel safe: dropped, it drops the handler.
-pub(crate) async fn turn(function: &Function, ctx: Context, body: Body, wanted: Wanted) -> Outcome {
-    frame_log(&ctx);
-    let span = trace::span(&ctx);
-    let give_up = ctx.deadline().map(|deadline| {
-        let at = deadline.at();
-        at.checked_sub(ctx.settings().deadline_early).unwrap_or(at)
-    });
-
+pub(crate) async fn turn(function: &Function, ctx: &Context, body: Body, wanted: Wanted) -> Outcome {
+    frame_log(ctx);
+    let span = trace::span(ctx);
     let work = AssertUnwindSafe(answer(function, ctx.clone(), body, wanted)).catch_unwind();
-    let work = std::pin::pin!(work.instrument(span));
-    let ended = match give_up {
-        None => Some(work.await),
-        // Most handlers answer at once, so the timer is not even armed before the first try.
-        Some(at) => tokio::select! {
+    let mut work = std::pin::pin!(work.instrument(span));
+    // Most handlers answer at once: before the first try nobody asks when they would have to.
+    let ended = match at_once(work.as_mut()).await {
+        Some(ended) => Some(ended),
+        None => tokio::select! {
             biased;
             ended = work => Some(ended),
-            () = tokio::time::sleep_until(at.into()) => None,
+            () = late(ctx) => None,
         },
     };
 
@@ -92,13 +88,31 @@ pub(crate) async fn turn(function: &Function, ctx: Context, body: Body, wanted: 
     let _ = io::stdout().flush();
     match ended {
         Some(Ok(Ok(reply))) => Outcome::Answered(reply),
-        Some(Ok(Err(error))) => Outcome::Failed(report(&ctx, &*error)),
-        Some(Err(panic)) => Outcome::Failed(report_panic(&ctx, &*panic)),
+        Some(Ok(Err(error))) => Outcome::Failed(report(ctx, &*error)),
+        Some(Err(panic)) => Outcome::Failed(report_panic(ctx, &*panic)),
         None => {
-            log(&ctx, TIMED_OUT);
+            log(ctx, TIMED_OUT);
             Outcome::TimedOut
         }
     }
+}
+
+/// What `work` comes to without waiting for anything.
+async fn at_once<F: Future>(mut work: Pin<&mut F>) -> Option<F::Output> {
+    poll_fn(|cx| {
+        Poll::Ready(match work.as_mut().poll(cx) {
+            Poll::Ready(done) => Some(done),
+            Poll::Pending => None,
+        })
+    })
+    .await
+}
+
+/// Resolves shortly before the call's deadline.
+async fn late(ctx: &Context) {
+    let Some(deadline) = ctx.deadline() else { return std::future::pending().await };
+    let at = deadline.at();
+    tokio::time::sleep_until(at.checked_sub(ctx.settings().deadline_early).unwrap_or(at).into()).await;
 }
 
 async fn answer(function: &Function, ctx: Context, body: Body, wanted: Wanted) -> Result<Reply, BoxError> {

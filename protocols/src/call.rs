@@ -2,7 +2,7 @@
 
 use http::{HeaderMap, Method};
 
-use crate::{Body, CallId, Deadline, FunctionId};
+use crate::{Body, CallId, Deadline, Due, FunctionId, Headers, Text};
 
 /// What the caller meant, which decides how much of HTTP the function sees.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
@@ -59,9 +59,9 @@ impl Call {
 #[derive(Debug, Default)]
 pub struct Arrival {
     /// The platform's name for it.
-    pub call_id: Option<String>,
+    pub call_id: Option<Text>,
     /// When it must have ended.
-    pub deadline: Option<Deadline>,
+    pub due: Due,
     /// How much of HTTP the function sees.
     pub intent: Intent,
     /// The caller's method; `POST` for a plain call.
@@ -69,7 +69,7 @@ pub struct Arrival {
     /// The caller's URL, empty if unknown.
     pub url: String,
     /// The caller's headers, those of a gateway call without their prefix.
-    pub headers: HeaderMap,
+    pub headers: Headers,
     /// The caller's bytes.
     pub body: Body,
 }

@@ -16,7 +16,7 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::time::{Instant, SystemTime};
+use std::time::SystemTime;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, header};
@@ -29,7 +29,7 @@ use self::media::Media;
 use crate::json::protocol;
 use crate::stdio::{self, Dialect, Shell};
 use crate::{
-    Arrival, Call, ContainerIo, Deadline, Exiting, Fault, Head, Intent, Kind, Limits, ReplySink, Reuse, Stdin, Stdout,
+    Arrival, Call, ContainerIo, Due, Exiting, Fault, Head, Intent, Kind, Limits, ReplySink, Reuse, Stdin, Stdout, Text,
     Verdict, document, sniff,
 };
 
@@ -186,11 +186,9 @@ fn line(event: &Written<'_>) -> Result<Vec<u8>, Fault> {
 /// [`Intent::Gateway`]. Its body is the event's `data`: the string itself where the type is text and
 /// the value a string, else the value as JSON.
 ///
-/// `at` and `wall` are the two clocks' readings of now.
-///
 /// # Errors
 /// When it is no event. The next document may be one.
-pub fn decode_call(document: &[u8], at: Instant, wall: SystemTime) -> Result<Arrival, BadCall> {
+pub fn decode_call(document: &[u8]) -> Result<Arrival, BadCall> {
     let text = String::from_utf8_lossy(document);
     let event: Event<'_> = serde_json::from_str(&text)?;
     let deadline = event.extension(DEADLINE).and_then(|raw| serde_json::from_str::<String>(raw.get()).ok());
@@ -205,13 +203,13 @@ pub fn decode_call(document: &[u8], at: Instant, wall: SystemTime) -> Result<Arr
         Media::Event | Media::Json | Media::Other => None,
     };
     Ok(Arrival {
-        deadline: deadline.and_then(|text| Deadline::parse(&text, at, wall)),
+        due: deadline.map_or(Due::Never, Due::told),
         intent,
         method,
         url,
-        headers,
+        headers: headers.into(),
         body: string.unwrap_or_else(|| body.to_owned()).into(),
-        call_id: event.id.filter(|id| !id.is_empty()),
+        call_id: event.id.filter(|id| !id.is_empty()).map(Text::from),
     })
 }
 

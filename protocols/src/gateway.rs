@@ -19,18 +19,16 @@
 //! Absent on purpose: `Host` and the framing of a message belong to a connection, and
 //! `Content-Length` of an answer to whoever sends it. None of them travels.
 
-use std::time::{Instant, SystemTime};
-
 use bytes::BytesMut;
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HOST, TRANSFER_ENCODING};
+use http::header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HOST, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 
-use crate::http1::encode;
+use crate::http1::{Lines, encode};
 use crate::names::{
     FN_CALL_ID, FN_DEADLINE, FN_FDK_RUNTIME, FN_FDK_VERSION, FN_HTTP_H, FN_HTTP_METHOD, FN_HTTP_REQUEST_URL,
     FN_HTTP_STATUS, FN_INTENT, INTENT_GATEWAY,
 };
-use crate::{Arrival, Call, Deadline, Fault, Head, Intent, Kind, hop};
+use crate::{Arrival, Call, Due, Fault, Head, Headers, Intent, Kind, Text, headers, hop};
 
 /// Agent: appends the headers of a gateway call to a request head. What every call has
 /// (`Fn-Call-Id`, `Fn-Deadline`, the framing) is not among them.
@@ -53,16 +51,16 @@ pub fn encode_call(call: &Call, out: &mut BytesMut) {
 ///
 /// A plain call's method is `POST` and its URL unknown. Its headers are the caller's without the
 /// connection's; those of a gateway call are the caller's own, their prefix removed, and the
-/// prefixed ones are gone. `at` and `wall` are the two clocks' readings of one moment.
+/// prefixed ones are gone.
 ///
 /// Nothing here fails: what is missing or cannot be read is absent.
 #[must_use]
-pub fn decode_call(headers: &HeaderMap, at: Instant, wall: SystemTime) -> Arrival {
-    let text = |name: &HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
-    let is_gateway = text(&FN_INTENT).is_some_and(|intent| intent.eq_ignore_ascii_case(INTENT_GATEWAY));
+pub fn decode_call(lines: Lines) -> Arrival {
+    let text = |name: &HeaderName| lines.first(name).and_then(|value| std::str::from_utf8(value).ok());
+    let is_gateway = lines.first(&FN_INTENT).is_some_and(|said| said.eq_ignore_ascii_case(INTENT_GATEWAY.as_bytes()));
     let mut arrival = Arrival {
-        call_id: text(&FN_CALL_ID).filter(|id| !id.is_empty()).map(str::to_owned),
-        deadline: text(&FN_DEADLINE).and_then(|deadline| Deadline::parse(deadline, at, wall)),
+        call_id: lines.first_shared(&FN_CALL_ID).filter(|id| !id.is_empty()).and_then(Text::from_utf8),
+        due: lines.first_shared(&FN_DEADLINE).map_or(Due::Never, Due::Told),
         method: Method::POST,
         ..Arrival::default()
     };
@@ -70,37 +68,59 @@ pub fn decode_call(headers: &HeaderMap, at: Instant, wall: SystemTime) -> Arriva
         arrival.intent = Intent::Gateway;
         arrival.method = text(&FN_HTTP_METHOD).and_then(|m| m.parse().ok()).unwrap_or(Method::POST);
         arrival.url = text(&FN_HTTP_REQUEST_URL).unwrap_or_default().to_owned();
-        arrival.headers = unprefixed(headers);
-    } else {
-        let is_ours = |name: &HeaderName| [FN_CALL_ID, FN_DEADLINE, HOST, CONTENT_LENGTH].contains(name);
-        let callers = hop::passing(headers).filter(|(name, _)| !is_ours(name));
-        arrival.headers = callers.map(|(name, value)| (name.clone(), value.clone())).collect();
     }
+    arrival.headers = Headers::unread(lines, if is_gateway { &WRAPPED } else { &PLAIN });
     arrival
 }
 
-/// Function: the headers of an answer, which is sent with status 200 whatever `status` is.
+/// A plain call's headers: what is the platform's or the connection's is not among them.
+static PLAIN: headers::Reading = headers::Reading {
+    all: |lines| {
+        let mut headers = map(lines);
+        for ours in PLATFORMS {
+            headers.remove(ours);
+        }
+        hop::strip(&mut headers);
+        headers
+    },
+    // A header of that name passes, unless the connection claims it.
+    first: |lines, name| (*name == CONTENT_TYPE && lines.first(&CONNECTION).is_none()).then(|| lines.first(name)),
+};
+
+/// A gateway call's headers: those behind the prefix.
+static WRAPPED: headers::Reading = headers::Reading { all: |lines| unprefixed(&map(lines)), first: |_, _| None };
+
+/// Headers of a plain call that are not the caller's.
+const PLATFORMS: [HeaderName; 4] = [CONTENT_LENGTH, FN_CALL_ID, FN_DEADLINE, HOST];
+
+fn map(lines: &Lines) -> HeaderMap {
+    let mut map = HeaderMap::new();
+    // More than a map holds are more than any function looks at.
+    let _ = lines.append_to(&mut map, |_, name| name.parse());
+    map
+}
+
+/// Function: appends the headers of an answer, which is sent with status 200 whatever `status` is.
 ///
 /// A plain call's answer keeps its headers, and its status is lost: that is the contract. To a
 /// gateway call `status` and headers are wrapped, except `Content-Type` and the FDK's own two; what
 /// the handler wrapped itself stays as it is, a `Fn-Http-Status` included.
-#[must_use]
-pub fn encode_answer(status: StatusCode, headers: &HeaderMap, intent: Intent) -> HeaderMap {
-    let mut out = HeaderMap::with_capacity(headers.len() + 1);
+pub fn encode_answer(status: StatusCode, headers: &HeaderMap, intent: Intent, out: &mut BytesMut) {
     let stays = [CONTENT_TYPE, FN_FDK_RUNTIME, FN_FDK_VERSION, FN_HTTP_STATUS];
     for (name, value) in hop::passing(headers).filter(|(name, _)| !is_platforms(name)) {
-        let is_wrapped = intent == Intent::Invoke || stays.contains(name) || is_prefixed(name);
-        let name = if is_wrapped { Some(name.clone()) } else { prefixed(name) };
-        // A name too long to be prefixed is too long for the agent as well.
-        if let Some(name) = name {
-            out.append(name, value.clone());
+        if intent == Intent::Invoke || stays.contains(name) || is_prefixed(name) {
+            encode::header(out, name, value);
+        } else if name.as_str().len() <= NAME_BYTES_MAX - FN_HTTP_H.len() {
+            encode::prefixed_header(out, "Fn-Http-H-", name, value);
         }
     }
-    if intent == Intent::Gateway {
-        out.entry(FN_HTTP_STATUS).or_insert_with(|| status.as_u16().into());
+    if intent == Intent::Gateway && !headers.contains_key(FN_HTTP_STATUS) {
+        encode::line(out, "Fn-Http-Status", status.as_str());
     }
-    out
 }
+
+/// Most bytes of a header's name. One that is too long to be prefixed is too long for the agent.
+const NAME_BYTES_MAX: usize = (64 << 10) - 1;
 
 /// Agent: the caller's status and headers, from the headers of a gateway call's good answer.
 ///
@@ -137,10 +157,6 @@ fn is_platforms(name: &HeaderName) -> bool {
 
 fn is_prefixed(name: &HeaderName) -> bool {
     name.as_str().starts_with(FN_HTTP_H)
-}
-
-fn prefixed(name: &HeaderName) -> Option<HeaderName> {
-    HeaderName::try_from(format!("{FN_HTTP_H}{name}")).ok()
 }
 
 /// What stands behind the prefix, and the unprefixed `Content-Type` if none does.

@@ -24,7 +24,6 @@
 //! too many) retires the container. An answer that was whole is delivered all the same.
 
 use std::borrow::Cow;
-use std::time::{Instant, SystemTime};
 
 use bytes::BytesMut;
 use http::header::{CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
@@ -33,8 +32,8 @@ use http::{HeaderMap, HeaderName, Method, StatusCode};
 use crate::http1::{Broken, Exchange, Inbox, Length, RequestHead, ResponseDecoder, ResponseHead, Upload, encode};
 use crate::names::{FN_CALL_ID, FN_DEADLINE};
 use crate::{
-    Arrival, Call, ContainerIo, Deadline, Exiting, Head, Intent, Kind, Limits, ReplySink, Reuse, Stdin, Stdout,
-    Verdict, gateway, hop,
+    Arrival, Call, ContainerIo, Due, Exiting, Head, Intent, Kind, Limits, ReplySink, Reuse, Stdin, Stdout, Verdict,
+    gateway, hop,
 };
 
 /// The name of this format.
@@ -159,21 +158,21 @@ fn encode_head(call: &Call, length: Length, out: &mut BytesMut) {
 ///
 /// The four added headers are found in any case, with underscores or with dashes, and are not among
 /// the caller's; neither is the framing. All of HTTP is the function's to see, so the intent is
-/// [`Intent::Gateway`]. `at` and `wall` are the two clocks' readings of one moment. What is missing
+/// [`Intent::Gateway`]. What is missing
 /// or cannot be read is absent.
 #[must_use]
-pub fn decode_call(head: &RequestHead, at: Instant, wall: SystemTime) -> Arrival {
+pub fn decode_call(head: &RequestHead) -> Arrival {
     let text = |name: &HeaderName| head.headers.get(name).and_then(|value| value.to_str().ok());
     let said =
         |underscores: &HeaderName, dashes: &str| text(underscores).or_else(|| head.headers.get(dashes)?.to_str().ok());
     let callers = head.headers.iter().filter(|(name, _)| !is_ours(name) || *name == HOST);
     Arrival {
-        call_id: said(&CALL_ID, "fn-call-id").filter(|id| !id.is_empty()).map(str::to_owned),
-        deadline: said(&DEADLINE, "fn-deadline").and_then(|deadline| Deadline::parse(deadline, at, wall)),
+        call_id: said(&CALL_ID, "fn-call-id").filter(|id| !id.is_empty()).map(|id| id.to_owned().into()),
+        due: said(&DEADLINE, "fn-deadline").map_or(Due::Never, |due| Due::told(due.to_owned())),
         intent: Intent::Gateway,
         method: said(&METHOD, "fn-method").and_then(|m| m.parse().ok()).unwrap_or_else(|| head.method.clone()),
         url: said(&REQUEST_URL, "fn-request-url").unwrap_or(&head.target).to_owned(),
-        headers: callers.map(|(name, value)| (name.clone(), value.clone())).collect(),
+        headers: callers.map(|(name, value)| (name.clone(), value.clone())).collect::<HeaderMap>().into(),
         ..Arrival::default()
     }
 }

@@ -15,14 +15,12 @@
 //! The four functions below are the wire, both directions side by side and without a reader or a
 //! writer; [`Json`] drives them over a container's pipes.
 
-use std::time::{Instant, SystemTime};
-
 use bytes::Bytes;
 use http::header;
 
 use crate::stdio::{self, Dialect, Shell};
 use crate::{
-    Arrival, Call, ContainerIo, Deadline, Exiting, Fault, Head, Intent, Limits, ReplySink, Reuse, Stdin, Stdout,
+    Arrival, Call, ContainerIo, Due, Exiting, Fault, Head, Intent, Limits, ReplySink, Reuse, Stdin, Stdout, Text,
     Verdict,
 };
 
@@ -110,22 +108,20 @@ object::object! {
 /// The function's reading of a request. Such a call is an HTTP request in full, method, URL and
 /// headers, and the answer's status is the function's to choose: [`Intent::Gateway`].
 ///
-/// `at` and `wall` are the two clocks' readings of now.
-///
 /// # Errors
 /// When it is not JSON, or a member is of another type than it has. The next document may be fine.
-pub fn decode_call(document: &[u8], at: Instant, wall: SystemTime) -> Result<Arrival, BadCall> {
+pub fn decode_call(document: &[u8]) -> Result<Arrival, BadCall> {
     let text = String::from_utf8_lossy(document);
     let call: CallDocument<'_> = serde_json::from_str(&text)?;
     let intent = if call.protocol.is_some() { Intent::Gateway } else { Intent::Invoke };
     let (method, url, headers) = call.protocol.unwrap_or_default().into_parts(call.content_type.as_deref());
     Ok(Arrival {
-        call_id: call.call_id.filter(|id| !id.is_empty()),
-        deadline: call.deadline.and_then(|text| Deadline::parse(&text, at, wall)),
+        call_id: call.call_id.filter(|id| !id.is_empty()).map(Text::from),
+        due: call.deadline.map_or(Due::Never, Due::told),
         intent,
         method,
         url,
-        headers,
+        headers: headers.into(),
         body: call.body.unwrap_or_default().into(),
     })
 }

@@ -2,7 +2,8 @@
 //!
 //! Read in this order:
 //!
-//! * [`Call`], [`Reply`], [`Fault`], [`Deadline`] and [`Body`]: what travels.
+//! * [`Call`], [`Reply`], [`Fault`], [`Deadline`] and [`Body`]: what travels; [`Arrival`] and [`Due`]: what
+//!   of it arrives.
 //! * [`Format`]: the five names, and the factory that makes a container's end of one.
 //! * [`ContainerIo`]: what an agent does with a hot container, whatever its format.
 //! * one module a format, each with both directions of its wire side by side, so that the agent's
@@ -23,12 +24,14 @@ pub mod cloudevent;
 mod deadline;
 pub mod default;
 pub mod document;
+mod due;
 mod fault;
 mod format;
 #[cfg(any(test, feature = "fuzzing"))]
 #[doc(hidden)]
 pub mod fuzzing;
 pub mod gateway;
+mod headers;
 pub mod hop;
 pub mod http;
 pub mod http1;
@@ -44,14 +47,18 @@ mod samples;
 mod sink;
 pub mod sniff;
 mod stdio;
+mod text;
 
 pub use body::{Body, BodyError};
 pub use call::{Arrival, Call, Intent};
 pub use deadline::Deadline;
+pub use due::Due;
 pub use fault::{Blame, Fault, Kind, RETRY_AFTER, Retry};
 pub use format::{Format, Io, MismatchedEnds, UnknownFormat};
+pub use headers::Headers;
 pub use id::{CallId, FunctionId};
 pub use io::{ContainerIo, Dial, Dialing, Ends, Exit, Exiting, Reuse, Stdin, Stdout, Stream, Verdict};
 pub use limits::Limits;
 pub use reply::{Head, Reply, Timing};
 pub use sink::{CallerLeft, Gathered, ReplySink, ReplySource, reply_pipe};
+pub use text::Text;

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use http::{HeaderName, HeaderValue};
 
-use crate::{Call, Deadline, Limits};
+use crate::{Call, Deadline, Due, Limits};
 
 /// The id that stands in the samples. A call's own is never the same twice.
 pub(crate) const ID: &str = "01ARYZ6S41TSV4RRFFQ69G5FAV";
@@ -26,6 +26,11 @@ pub(crate) fn call(method: &str, url: &str, headers: &[(&str, &[u8])]) -> Call {
     }
     call.deadline = Some(Deadline::from_clocks(Instant::now(), now(), Duration::from_millis(555)));
     call
+}
+
+/// What a function makes of a deadline at the moment of the samples.
+pub(crate) fn deadline(due: &Due) -> Option<Deadline> {
+    due.deadline(Instant::now(), now())
 }
 
 /// A wire's text with the sample's id in the place of the call's own.

@@ -1,69 +1,79 @@
 //! One request on a connection, and its answer.
 
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context as Cx, Poll};
-use std::time::{Instant, SystemTime};
+use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::header::CONTENT_TYPE;
+use http::{HeaderMap, StatusCode};
 use http_body::{Frame, SizeHint};
-use hyper::body::Incoming;
-use tokio::time::sleep_until;
+use tokio::time::{sleep_until, timeout};
 
-use hotfn_protocols::{Arrival, Body, BodyError, CallerLeft, Deadline, Intent, gateway};
+use hotfn_protocols::http1::RequestLines;
+use hotfn_protocols::{Arrival, Body, BodyError, Deadline, gateway};
 use hotfn_socket::Watched;
 
-use super::rest;
-use crate::settings::Settings;
-use crate::turn::{Outcome, Wanted, turn};
-use crate::{Context, Function, Reply, signature};
+use super::connection::Connection;
+use crate::turn::{Wanted, turn};
+use crate::{Context, signature};
 
-/// Answers a request. Its method and path mean nothing: whatever comes is a call.
-///
-/// The error closes the connection, as do those of the answer's body.
-pub(super) async fn answer(
-    request: Request<Incoming>,
-    connection: Watched,
-    function: Arc<Function>,
-    settings: Arc<Settings>,
-) -> Result<Response<Body>, CallerLeft> {
-    let (head, incoming) = request.into_parts();
-    let (body, rest) = tokio::select! {
-        biased;
-        lent = rest::lend(incoming) => lent.map_err(|_| CallerLeft)?,
-        () = connection.peer_left() => return Err(CallerLeft),
-    };
-    let arrival = Arrival { body, ..gateway::decode_call(&head.headers, Instant::now(), SystemTime::now()) };
-    let (ctx, body) = Context::new(arrival, settings);
-    let (intent, deadline) = (ctx.intent(), ctx.deadline());
+/// Up to this length a body is read before the handler begins, if its length is told: it is here
+/// already or about to be, and a handler that gives it back can then answer in one piece.
+const WHOLE_BYTES_MAX: u64 = 64 << 10;
+
+/// How long what a handler left of a body may take to come and be read away. If it is long, or does
+/// not come, the connection is closed, and the platform dials another.
+const REST_PATIENCE: Duration = Duration::from_millis(20);
+
+/// Answers a request. Its method and path mean nothing: whatever comes is a call. `None` when the
+/// connection is of no further use.
+pub(super) async fn answer(connection: &mut Connection, head: RequestLines, mut body: Body) -> Option<()> {
+    let Connection { served, watched, service } = connection;
+    if body.as_bytes().is_none() && body.len().is_some_and(|bytes| bytes <= WHOLE_BYTES_MAX) {
+        body = tokio::select! {
+            biased;
+            whole = body.gather(WHOLE_BYTES_MAX) => whole.ok()?.into(),
+            () = watched.peer_left() => return None,
+        };
+    }
+    let is_whole = body.as_bytes().is_some();
+    let arrival = Arrival { body, ..gateway::decode_call(head.lines) };
+    let (ctx, body) = Context::new(arrival, service.settings.clone());
 
     let outcome = tokio::select! {
         biased;
-        outcome = turn(&function, ctx, body, Wanted::Streamed) => outcome,
-        () = connection.peer_left() => return Err(CallerLeft),
+        outcome = turn(&service.function, &ctx, body, Wanted::Streamed) => outcome,
+        () = watched.peer_left() => return None,
     };
-    rest.drain().await;
+    let is_answer = outcome.is_answer();
+    let mut reply = outcome.into_reply();
+    if reply.body.as_bytes().is_none() {
+        let terms = Some((watched.clone(), ctx.deadline()));
+        reply.body = Body::stream(Streaming { body: reply.body, cut: None, terms });
+    }
 
-    Ok(seal(outcome, intent).map(|body| match body.as_bytes() {
-        Some(_) => body,
-        None => Body::stream(Streaming { body, cut: None, terms: Some((connection, deadline)) }),
-    }))
-}
+    // An answer's status is 200 over this wire, and its own travels in a header if at all.
+    let mut answer = served.answer(if is_answer { StatusCode::OK } else { reply.status });
+    if let Some(content_type) = &reply.content_type {
+        answer.header(&CONTENT_TYPE, content_type);
+    }
+    if is_answer {
+        let mut headers = reply.headers.map_or_else(HeaderMap::new, |headers| *headers);
+        signature::unsign(&mut headers);
+        gateway::encode_answer(reply.status, &headers, ctx.intent(), answer.lines());
+    }
+    answer.lines().extend_from_slice(signature::LINES);
+    if service.is_stopping() {
+        answer.close();
+    }
+    answer.send(reply.body).await.ok()?;
 
-/// What goes over the wire: an answer's status is 200, and its own travels in a header if at all.
-fn seal(outcome: Outcome, intent: Intent) -> Response<Body> {
-    let answered = outcome.is_answer();
-    let Reply { status, headers, body, .. } = outcome.into_reply();
-    let mut response = Response::new(body);
-    *response.headers_mut() = if answered {
-        gateway::encode_answer(status, &headers, intent)
-    } else {
-        *response.status_mut() = status;
-        headers
-    };
-    signature::sign(response.headers_mut());
-    response
+    if let Some(lines) = ctx.into_lines() {
+        served.recycle_lines(lines);
+    }
+    let is_read = is_whole || timeout(REST_PATIENCE, served.rest()).await == Ok(true);
+    is_read.then_some(())
 }
 
 /// A body under way: it is cut when the caller leaves, and at the deadline, for after its head

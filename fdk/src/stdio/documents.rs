@@ -7,7 +7,7 @@
 
 use std::error::Error;
 use std::sync::Arc;
-use std::time::{Instant, SystemTime};
+use std::time::SystemTime;
 
 use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
@@ -20,7 +20,7 @@ use crate::report::{chain, say};
 use crate::settings::Settings;
 use crate::shutdown::Asked;
 use crate::turn::{Outcome, Wanted, turn};
-use crate::{BoxError, Context, Function, Reply, StartError, signature};
+use crate::{BoxError, Context, Function, StartError, signature};
 
 /// What one of the two formats says in its documents.
 struct Dialect {
@@ -36,7 +36,7 @@ pub(crate) async fn serve_json(
     settings: Arc<Settings>,
     asked: Asked,
 ) -> Result<(), StartError> {
-    let decode = |document: &[u8]| Ok(json::decode_call(document, Instant::now(), SystemTime::now())?);
+    let decode = |document: &[u8]| Ok(json::decode_call(document)?);
     let encode = |head: &Head, body: &[u8], _: &str| Ok(json::encode_reply(head, body));
     serve(Session::new(function, settings, asked), Dialect { decode, encode }).await
 }
@@ -46,7 +46,7 @@ pub(crate) async fn serve_cloudevent(
     settings: Arc<Settings>,
     asked: Asked,
 ) -> Result<(), StartError> {
-    let decode = |document: &[u8]| Ok(cloudevent::decode_call(document, Instant::now(), SystemTime::now())?);
+    let decode = |document: &[u8]| Ok(cloudevent::decode_call(document)?);
     let encode = |head: &Head, body: &[u8], id: &str| Ok(cloudevent::encode_reply(head, body, id, SystemTime::now())?);
     serve(Session::new(function, settings, asked), Dialect { decode, encode }).await
 }
@@ -75,27 +75,28 @@ async fn answer(
     settings: Arc<Settings>,
 ) -> Vec<u8> {
     let bytes_max = Limits::default().document_bytes_max as u64;
-    let mut call_id = String::new();
+    let mut call_id = None;
     let outcome = match document.and_then(|document| (dialect.decode)(&document)) {
         Ok(arrival) => {
-            call_id = arrival.call_id.clone().unwrap_or_default();
+            call_id = arrival.call_id.clone();
             let (ctx, body) = Context::new(arrival, settings);
-            turn(function, ctx, body, Wanted::Whole(bytes_max)).await
+            turn(function, &ctx, body, Wanted::Whole(bytes_max)).await
         }
         Err(e) => failed("a request could not be read", &*e),
     };
-    encode(outcome, dialect, &call_id).unwrap_or_else(|e| {
+    encode(outcome, dialect, call_id.as_deref().unwrap_or_default()).unwrap_or_else(|e| {
         let failure = failed("the answer cannot be sent", &*e);
-        encode(failure, dialect, &call_id).expect("both formats can say a line of text")
+        encode(failure, dialect, call_id.as_deref().unwrap_or_default()).expect("both formats can say a line of text")
     })
 }
 
 fn encode(outcome: Outcome, dialect: &Dialect, call_id: &str) -> Result<Vec<u8>, BoxError> {
-    let Reply { status, mut headers, body, .. } = outcome.into_reply();
+    let mut reply = outcome.into_reply();
+    let mut headers = reply.take_headers();
     signature::clean(&mut headers);
     signature::sign(&mut headers);
-    let body = body.as_bytes().expect("the turn gathered it");
-    (dialect.encode)(&Head { status, headers }, body, call_id)
+    let body = reply.body.as_bytes().expect("the turn gathered it");
+    (dialect.encode)(&Head { status: reply.status, headers }, body, call_id)
 }
 
 fn failed(what: &str, why: &(dyn Error + 'static)) -> Outcome {

@@ -6,7 +6,6 @@
 //! begins.
 
 use std::sync::Arc;
-use std::time::{Instant, SystemTime};
 
 use bytes::BytesMut;
 use http::Method;
@@ -21,7 +20,7 @@ use crate::report::{chain, say};
 use crate::settings::Settings;
 use crate::shutdown::Asked;
 use crate::turn::{Outcome, Wanted, turn};
-use crate::{BoxError, Context, Function, Reply, StartError, signature};
+use crate::{BoxError, Context, Function, StartError, signature};
 
 pub(crate) async fn serve(function: Arc<Function>, settings: Arc<Settings>, asked: Asked) -> Result<(), StartError> {
     let ends::Ends { calls, mut answers } = ends::take().map_err(StartError::Stdio)?;
@@ -42,10 +41,10 @@ pub(crate) async fn serve(function: Arc<Function>, settings: Arc<Settings>, aske
         let (body, back) = input.lend(head.length);
         let work = async {
             let to = head.method.clone();
-            let arrival = format::decode_call(&head, Instant::now(), SystemTime::now());
+            let arrival = format::decode_call(&head);
             let arrival = Arrival { body, ..arrival };
             let (ctx, body) = Context::new(arrival, settings);
-            let outcome = turn(&function, ctx, body, Wanted::Streamed).await;
+            let outcome = turn(&function, &ctx, body, Wanted::Streamed).await;
             write(outcome, &to, &mut answers).await?;
             // It comes back when the handler, or whoever it gave the body to, is done with it.
             let mut input = back.await?;
@@ -67,12 +66,13 @@ pub(crate) async fn serve(function: Arc<Function>, settings: Arc<Settings>, aske
 
 /// Writes an answer. An error means that its end cannot be told from the next one's beginning.
 async fn write(outcome: Outcome, to: &Method, answers: &mut (impl AsyncWrite + Unpin)) -> Result<(), BoxError> {
-    let Reply { status, mut headers, mut body, .. } = outcome.into_reply();
+    let mut reply = outcome.into_reply();
+    let (mut headers, mut body) = (reply.take_headers(), reply.body);
     signature::clean(&mut headers);
     signature::sign(&mut headers);
     let length = body.len().map_or(Length::Chunked, Length::Exact);
     let mut out = BytesMut::new();
-    format::encode_answer(status, &headers, length, &mut out);
+    format::encode_answer(reply.status, &headers, length, &mut out);
     if to != Method::HEAD {
         while let Some(piece) = body.next().await {
             let piece = piece?;

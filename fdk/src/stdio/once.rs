@@ -6,7 +6,6 @@
 
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::{Instant, SystemTime};
 
 use http::Method;
 use tokio::io::{AsyncWrite, AsyncWriteExt as _};
@@ -29,7 +28,7 @@ pub(crate) async fn serve(
     let ends::Ends { calls, mut answers } = ends::take().map_err(StartError::Stdio)?;
     let variables = settings.config.iter().map(|(name, value)| (name.to_owned(), value.to_owned()));
     let body = Body::stream(Reading::new(calls));
-    let mut arrival = default::arrival(variables, body, Instant::now(), SystemTime::now());
+    let mut arrival = default::arrival(variables, body);
     if arrival.intent == Intent::Invoke {
         arrival.method = Method::POST;
     }
@@ -37,7 +36,7 @@ pub(crate) async fn serve(
     let mut session = Session::new(function.clone(), settings.clone(), asked);
     let work = async {
         let (ctx, body) = Context::new(arrival, settings);
-        match turn(&function, ctx, body, Wanted::Streamed).await {
+        match turn(&function, &ctx, body, Wanted::Streamed).await {
             Outcome::Answered(reply) => copy(reply.body, &mut answers).await,
             Outcome::Failed(_) | Outcome::TimedOut => false,
         }

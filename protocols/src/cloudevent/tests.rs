@@ -11,7 +11,7 @@ fn encode(call: &Call, body: &[u8]) -> Result<String, Fault> {
 }
 
 fn decode(document: &[u8]) -> Result<Arrival, BadCall> {
-    decode_call(document, Instant::now(), samples::now())
+    decode_call(document)
 }
 
 #[test]
@@ -175,7 +175,7 @@ fn an_answer_is_json_text_or_unspeakable() {
 fn a_request_is_read() {
     let arrival = decode(include_bytes!("../../samples/cloudevent/call_json.json")).unwrap();
     assert_eq!(arrival.call_id.as_deref(), Some(samples::ID));
-    assert_eq!(arrival.deadline.unwrap().wall(), samples::now() + std::time::Duration::from_millis(555));
+    assert_eq!(samples::deadline(&arrival.due).unwrap().wall(), samples::now() + std::time::Duration::from_millis(555));
     assert_eq!((arrival.intent, arrival.method.as_str()), (Intent::Gateway, "POST"));
     assert_eq!(arrival.url, "http://h/t/app/hello");
     assert_eq!(arrival.headers["content-type"], "application/json");
@@ -190,7 +190,7 @@ fn a_request_is_read() {
 
     // What cannot be read of the platform's own part is absent.
     let arrival = decode(br#"{"extensions":{"deadline":7,"protocol":"?"}}"#).unwrap();
-    assert_eq!((arrival.deadline, arrival.intent), (None, Intent::Invoke));
+    assert_eq!((samples::deadline(&arrival.due), arrival.intent), (None, Intent::Invoke));
     decode(b"[]").unwrap_err();
 }
 

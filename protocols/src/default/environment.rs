@@ -12,11 +12,9 @@
 //! The second spelling is not given to a name that has an underscore: `X_User` would pass for
 //! `X-User` then, which a front may vouch for.
 
-use std::time::{Instant, SystemTime};
-
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 
-use crate::{Arrival, Body, Call, Deadline, Intent, canonical};
+use crate::{Arrival, Body, Call, Due, Intent, Text, canonical};
 
 /// The longest variable, its name and `=` counted: the kernel takes 128 KiB for one string, and
 /// counts the byte that ends it. A longer one is left out, or the process could not start.
@@ -65,16 +63,14 @@ fn can_be_set((name, value): &(String, String)) -> bool {
 ///
 /// Method, URL and headers are those of the caller's HTTP request: [`Intent::Gateway`]. Where an agent
 /// gives a header only in capitals, underscores are taken for dashes.
-///
-/// `at` and `wall` are the two clocks' readings of now.
 #[must_use]
-pub fn arrival(env: impl IntoIterator<Item = (String, String)>, body: Body, at: Instant, wall: SystemTime) -> Arrival {
+pub fn arrival(env: impl IntoIterator<Item = (String, String)>, body: Body) -> Arrival {
     let mut arrival = Arrival { body, ..Arrival::default() };
     let (mut exact, mut loud) = (HeaderMap::new(), HeaderMap::new());
     for (name, value) in env {
         match name.as_str() {
-            CALL_ID => arrival.call_id = Some(value).filter(|id| !id.is_empty()),
-            DEADLINE => arrival.deadline = Deadline::parse(&value, at, wall),
+            CALL_ID => arrival.call_id = Some(value).filter(|id| !id.is_empty()).map(Text::from),
+            DEADLINE => arrival.due = Due::told(value),
             METHOD => {
                 arrival.intent = Intent::Gateway;
                 arrival.method = value.parse().unwrap_or(Method::POST);
@@ -96,6 +92,6 @@ pub fn arrival(env: impl IntoIterator<Item = (String, String)>, body: Body, at: 
     for (name, value) in &loud {
         exact.entry(name).or_insert_with(|| value.clone());
     }
-    arrival.headers = exact;
+    arrival.headers = exact.into();
     arrival
 }

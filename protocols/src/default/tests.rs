@@ -202,17 +202,17 @@ fn an_environment_has_bounds() {
 #[test]
 fn the_function_reads_what_it_was_told() {
     let call = samples::call("PUT", "/x", &[("content-type", b"text/plain"), ("x_user", b"u"), ("x", b"1")]);
-    let read = |env: Vec<(String, String)>| arrival(env, "Ada".into(), Instant::now(), samples::now());
+    let read = |env: Vec<(String, String)>| arrival(env, "Ada".into());
     let arrival = read(env(&call));
     assert_eq!(arrival.call_id.as_deref(), Some(call.id.as_str()));
-    assert_eq!(arrival.deadline.unwrap().wall(), call.deadline.unwrap().wall());
+    assert_eq!(samples::deadline(&arrival.due).unwrap().wall(), call.deadline.unwrap().wall());
     assert_eq!((arrival.intent, arrival.method, arrival.url.as_str()), (Intent::Gateway, call.method, "/x"));
-    assert_eq!(arrival.headers, call.headers);
+    assert_eq!(*arrival.headers, call.headers);
     assert_eq!(arrival.body.as_bytes().unwrap(), "Ada");
 
     // Some agents give the loud spelling alone.
     let var = |name: &str, value: &str| (name.to_owned(), value.to_owned());
     let arrival = read(vec![var("FN_HEADER_CONTENT_TYPE", "a/b"), var("FN_DEADLINE", "soon"), var("HOME", "/")]);
     assert_eq!(arrival.headers["content-type"], "a/b");
-    assert_eq!((arrival.deadline, arrival.call_id, arrival.intent), (None, None, Intent::Invoke));
+    assert_eq!((samples::deadline(&arrival.due), arrival.call_id, arrival.intent), (None, None, Intent::Invoke));
 }

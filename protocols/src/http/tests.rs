@@ -344,7 +344,7 @@ fn arrive(call: &Call, length: Length) -> Arrival {
     let read = RequestDecoder::new(http1::Limits::default()).decode(&mut wire);
     let Ok(Some(Event::Head(head))) = read else { panic!("a head, not {read:?}") };
     assert_eq!(head.length, length);
-    decode_call(&head, Instant::now(), samples::now())
+    decode_call(&head)
 }
 
 #[test]
@@ -355,7 +355,7 @@ fn a_function_sees_the_callers_request() {
     assert_eq!(arrival.call_id.as_deref(), Some(call.id.as_str()));
     assert_eq!((arrival.method, arrival.url.as_str()), (Method::PATCH, "http://shop/a?b"));
     assert_eq!(arrival.intent, Intent::Gateway);
-    assert_eq!(arrival.deadline.unwrap().to_rfc3339_millis(), "2001-09-09T01:46:40.678Z");
+    assert_eq!(samples::deadline(&arrival.due).unwrap().to_rfc3339_millis(), "2001-09-09T01:46:40.678Z");
     let mut names: Vec<_> = arrival.headers.keys().map(HeaderName::as_str).collect();
     names.sort_unstable();
     assert_eq!(names, ["connection", "host", "x"]);
@@ -367,7 +367,7 @@ fn the_added_headers_are_read_in_any_spelling() {
         let mut wire = BytesMut::from(format!("PUT /t?a HTTP/1.1\r\nHost: h\r\n{lines}\r\n").as_str());
         let read = RequestDecoder::new(http1::Limits::default()).decode(&mut wire);
         let Ok(Some(Event::Head(head))) = read else { panic!("a head, not {read:?}") };
-        let arrival = decode_call(&head, Instant::now(), samples::now());
+        let arrival = decode_call(&head);
         assert_eq!((arrival.call_id.as_deref(), arrival.method, arrival.url.as_str()), (id, method, url), "{lines:?}");
     };
     check("", None, Method::PUT, "/t?a");

@@ -1,9 +1,9 @@
 //! Where a message's body ends, and whether the connection outlives it.
 
 use http::header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING};
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
-use super::Invalid;
+use super::{Invalid, Lines};
 
 /// Where a message's body ends.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -43,15 +43,33 @@ impl From<Version> for http::Version {
     }
 }
 
+/// Headers, as a map or as they came.
+pub(super) trait Fields {
+    /// The values of one of them.
+    fn all<'a>(&'a self, name: &HeaderName) -> impl Iterator<Item = &'a [u8]>;
+}
+
+impl Fields for HeaderMap {
+    fn all<'a>(&'a self, name: &HeaderName) -> impl Iterator<Item = &'a [u8]> {
+        self.get_all(name).into_iter().map(HeaderValue::as_bytes)
+    }
+}
+
+impl Fields for Lines {
+    fn all<'a>(&'a self, name: &HeaderName) -> impl Iterator<Item = &'a [u8]> {
+        Self::all(self, name)
+    }
+}
+
 /// RFC 9112, section 6.3, for a request: without a word about it there is no body.
-pub(super) fn of_request(version: Version, headers: &HeaderMap) -> Result<Length, Invalid> {
+pub(super) fn of_request(version: Version, headers: &impl Fields) -> Result<Length, Invalid> {
     Ok(announced(version, headers)?.unwrap_or(Length::Exact(0)))
 }
 
 /// The same for an answer: without a word about it, all until the end of the stream.
 pub(super) fn of_response(
     version: Version,
-    headers: &HeaderMap,
+    headers: &impl Fields,
     status: StatusCode,
     to_head: bool,
 ) -> Result<Length, Invalid> {
@@ -69,37 +87,37 @@ pub(crate) fn is_bodiless(status: StatusCode) -> bool {
 }
 
 /// May another message follow on the same connection?
-pub(super) fn is_keep_alive(version: Version, headers: &HeaderMap) -> bool {
+pub(super) fn is_keep_alive(version: Version, headers: &impl Fields) -> bool {
     let mut keep = version == Version::Http11;
-    for token in headers.get_all(CONNECTION).iter().filter_map(|v| v.to_str().ok()).flat_map(|v| v.split(',')) {
-        let token = token.trim();
-        if token.eq_ignore_ascii_case("close") {
+    for token in headers.all(&CONNECTION).flat_map(|value| value.split(|b| *b == b',')) {
+        let token = token.trim_ascii();
+        if token.eq_ignore_ascii_case(b"close") {
             return false;
         }
-        keep |= token.eq_ignore_ascii_case("keep-alive");
+        keep |= token.eq_ignore_ascii_case(b"keep-alive");
     }
     keep
 }
 
-fn announced(version: Version, headers: &HeaderMap) -> Result<Option<Length>, Invalid> {
+fn announced(version: Version, headers: &impl Fields) -> Result<Option<Length>, Invalid> {
     let length = content_length(headers)?;
-    let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
+    let mut codings = headers.all(&TRANSFER_ENCODING);
     let Some(coding) = codings.next() else { return Ok(length.map(Length::Exact)) };
     if length.is_some() {
         return Err(Invalid::TwoLengths);
     }
-    if version == Version::Http10 || codings.next().is_some() || !coding.as_bytes().eq_ignore_ascii_case(b"chunked") {
+    if version == Version::Http10 || codings.next().is_some() || !coding.eq_ignore_ascii_case(b"chunked") {
         return Err(Invalid::TransferEncoding);
     }
     Ok(Some(Length::Chunked))
 }
 
 /// The same number said twice is a number; two numbers are none.
-fn content_length(headers: &HeaderMap) -> Result<Option<u64>, Invalid> {
+fn content_length(headers: &impl Fields) -> Result<Option<u64>, Invalid> {
     let mut length = None;
-    for value in headers.get_all(CONTENT_LENGTH) {
-        let refuse = || Invalid::ContentLength(String::from_utf8_lossy(value.as_bytes()).into_owned());
-        for number in value.as_bytes().split(|b| *b == b',') {
+    for value in headers.all(&CONTENT_LENGTH) {
+        let refuse = || Invalid::ContentLength(String::from_utf8_lossy(value).into_owned());
+        for number in value.split(|b| *b == b',') {
             let number = decimal(number.trim_ascii()).ok_or_else(refuse)?;
             if length.is_some_and(|length| length != number) {
                 return Err(refuse());

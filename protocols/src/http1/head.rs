@@ -8,7 +8,6 @@
 use std::mem::MaybeUninit;
 
 use bytes::{Buf as _, Bytes, BytesMut};
-use http::{HeaderMap, HeaderName, HeaderValue};
 use httparse::Header;
 
 use super::framing::Version;
@@ -102,18 +101,6 @@ pub(super) fn refusal(why: httparse::Error, limits: &Limits) -> Invalid {
 /// The parser's minor version as ours.
 pub(super) fn version(minor: Option<u8>) -> Version {
     if minor == Some(0) { Version::Http10 } else { Version::Http11 }
-}
-
-/// Puts the headers into a map that is empty, their values slices of `head`.
-pub(super) fn headers_into(map: &mut HeaderMap, head: &Bytes, lines: &[Header<'_>]) -> Result<(), Invalid> {
-    for line in lines {
-        let name = HeaderName::from_bytes(line.name.as_bytes());
-        let name = name.map_err(|_| Invalid::Head(format!("header name {:?}", line.name)))?;
-        let value = HeaderValue::from_maybe_shared(head.slice_ref(line.value));
-        let value = value.map_err(|_| Invalid::Head(format!("value of header {name}")))?;
-        map.try_append(name, value).map_err(|_| Invalid::TooManyHeaders { max: map.capacity() })?;
-    }
-    Ok(())
 }
 
 /// Where the blank line after a head ends, looked for from `from` on.

@@ -1,14 +1,15 @@
 //! A request, read by a function.
 
-use std::fmt;
-use std::ops::Deref;
+use std::ops::Range;
 
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, Method, Version};
 
 use super::body::BodyDecoder;
 use super::head::{self, HeadScan, Room};
-use super::{Event, Invalid, Length, Limits, framing};
+use super::recall::Recall;
+use super::{Event, Invalid, Length, Limits, Lines, framing, lines};
+use crate::Text;
 
 /// The head of a request.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -16,7 +17,7 @@ pub struct RequestHead {
     /// `POST` in `POST /call HTTP/1.1`.
     pub method: Method,
     /// `/call` in `POST /call HTTP/1.1`, as it came.
-    pub target: Target,
+    pub target: Text,
     /// HTTP/1.0 or HTTP/1.1.
     pub version: Version,
     /// The headers, repeated ones repeated, values as slices of what was read.
@@ -27,9 +28,22 @@ pub struct RequestHead {
     pub keep_alive: bool,
 }
 
-/// What a request is about: text, and a slice of what was read.
-#[derive(Clone, Eq, PartialEq)]
-pub struct Target(Bytes);
+/// The same, its headers as they came.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct RequestLines {
+    /// As in [`RequestHead`].
+    pub method: Method,
+    /// As in [`RequestHead`].
+    pub version: Version,
+    /// As in [`RequestHead`].
+    pub length: Length,
+    /// As in [`RequestHead`].
+    pub keep_alive: bool,
+    /// The headers.
+    pub lines: Lines,
+    /// Where the target is in what was read.
+    target: Range<usize>,
+}
 
 /// Reads requests, one after another, from a buffer that others fill.
 ///
@@ -45,26 +59,33 @@ pub struct Target(Bytes);
 /// assert_eq!(requests.decode(&mut buf)?, Some(Event::End));
 /// # Ok::<(), hotfn_protocols::http1::Invalid>(())
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct RequestDecoder {
     limits: Limits,
     scan: HeadScan,
     body: Option<BodyDecoder>,
-    /// An empty map with room for headers.
-    spare: HeaderMap,
+    /// Room for headers, as a map and as lines.
+    spare: (HeaderMap, Lines),
+    recall: Recall,
 }
 
 impl RequestDecoder {
     /// Waits for a first request.
     #[must_use]
     pub fn new(limits: Limits) -> Self {
-        Self { limits, scan: HeadScan::default(), body: None, spare: HeaderMap::new() }
+        Self { limits, scan: HeadScan::default(), body: None, spare: Default::default(), recall: Recall::default() }
     }
 
     /// Takes headers that nobody needs any more: their map's memory serves the next head.
     pub fn recycle(&mut self, mut headers: HeaderMap) {
         headers.clear();
-        self.spare = headers;
+        self.spare.0 = headers;
+    }
+
+    /// The same for headers that were taken as lines.
+    pub fn recycle_lines(&mut self, lines: Lines) {
+        self.spare.1 = lines;
+        self.spare.1.clear();
     }
 
     /// The next event; `None` if it takes more bytes than `buf` holds. After [`Event::End`] the
@@ -73,6 +94,19 @@ impl RequestDecoder {
     /// # Errors
     /// When the bytes are not a request. The decoder is of no further use.
     pub fn decode(&mut self, buf: &mut BytesMut) -> Result<Option<Event<RequestHead>>, Invalid> {
+        Ok(match self.decode_lines(buf)? {
+            None => None,
+            Some(Event::Data(data)) => Some(Event::Data(data)),
+            Some(Event::End) => Some(Event::End),
+            Some(Event::Head(lines)) => Some(Event::Head(self.with_map(lines)?)),
+        })
+    }
+
+    /// The same, without a map of the headers.
+    ///
+    /// # Errors
+    /// As [`RequestDecoder::decode`].
+    pub fn decode_lines(&mut self, buf: &mut BytesMut) -> Result<Option<Event<RequestLines>>, Invalid> {
         if let Some(body) = &mut self.body {
             let event = body.decode(buf, &self.limits)?;
             if matches!(event, Some(Event::End)) {
@@ -81,9 +115,29 @@ impl RequestDecoder {
             return Ok(event);
         }
         let Some(bytes) = self.scan.take(buf, &self.limits, trial)? else { return Ok(None) };
-        let head = parse(&bytes, &self.limits, &mut self.spare)?;
+        let head = parse(bytes, &self.limits, &mut self.spare.1)?;
         self.body = Some(BodyDecoder::new(head.length));
         Ok(Some(Event::Head(head)))
+    }
+
+    /// A body's decoder, to try what comes of the bytes that are here.
+    pub(super) fn trial(&self) -> Self {
+        Self { scan: self.scan.clone(), body: self.body.clone(), ..Self::new(self.limits.clone()) }
+    }
+
+    /// What was tried is done.
+    pub(super) fn follow(&mut self, trial: Self) {
+        (self.scan, self.body) = (trial.scan, trial.body);
+    }
+
+    /// Makes a map of a head's headers.
+    pub(super) fn with_map(&mut self, head: RequestLines) -> Result<RequestHead, Invalid> {
+        let mut headers = std::mem::take(&mut self.spare.0);
+        head.lines.append_to(&mut headers, |at, name| self.recall.name(at, name))?;
+        let target = head.lines.shared_text(head.target);
+        let RequestLines { method, version, length, keep_alive, lines, .. } = head;
+        self.recycle_lines(lines);
+        Ok(RequestHead { method, target, version, headers, length, keep_alive })
     }
 
     /// The stream ended, and `decode` has nothing more of `buf`. Between two requests that is as it should
@@ -100,37 +154,11 @@ impl RequestDecoder {
     }
 }
 
-impl Target {
-    /// The bytes: a slice of what was read.
+impl RequestLines {
+    /// `/call` in `POST /call HTTP/1.1`, as it came.
     #[must_use]
-    pub fn into_bytes(self) -> Bytes {
-        self.0
-    }
-}
-
-impl Deref for Target {
-    type Target = str;
-
-    fn deref(&self) -> &str {
-        std::str::from_utf8(&self.0).expect("a target is made of text")
-    }
-}
-
-impl fmt::Debug for Target {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(&**self, f)
-    }
-}
-
-impl fmt::Display for Target {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self)
-    }
-}
-
-impl PartialEq<&str> for Target {
-    fn eq(&self, other: &&str) -> bool {
-        self.0 == other.as_bytes()
+    pub fn target(&self) -> &str {
+        self.lines.text(self.target.clone())
     }
 }
 
@@ -138,20 +166,20 @@ fn trial<'b>(bytes: &'b [u8], room: Room<'_, 'b>) -> Result<(), httparse::Error>
     httparse::Request::new(&mut []).parse_with_uninit_headers(bytes, room).map(drop)
 }
 
-fn parse(bytes: &Bytes, limits: &Limits, spare: &mut HeaderMap) -> Result<RequestHead, Invalid> {
-    head::with_room(limits, |room| {
-        let mut lines = httparse::Request::new(&mut []);
-        lines.parse_with_uninit_headers(bytes, room).map_err(|e| head::refusal(e, limits))?;
-        let (Some(method), Some(target)) = (lines.method, lines.path) else {
+fn parse(bytes: Bytes, limits: &Limits, spare: &mut Lines) -> Result<RequestLines, Invalid> {
+    let found = head::with_room(limits, |room| {
+        let mut found = httparse::Request::new(&mut []);
+        found.parse_with_uninit_headers(&bytes, room).map_err(|e| head::refusal(e, limits))?;
+        let (Some(method), Some(target)) = (found.method, found.path) else {
             return Err(Invalid::Head("incomplete request line".to_owned()));
         };
         let method = method.parse().map_err(|_| Invalid::Head(format!("method {method:?}")))?;
-        head::headers_into(spare, bytes, lines.headers)?;
-        let headers = std::mem::take(spare);
-        let target = Target(bytes.slice_ref(target.as_bytes()));
-        let version = head::version(lines.version);
-        let length = framing::of_request(version, &headers)?;
-        let keep_alive = framing::is_keep_alive(version, &headers);
-        Ok(RequestHead { method, target, version: version.into(), headers, length, keep_alive })
-    })
+        spare.fill(&bytes, found.headers)?;
+        Ok((method, head::version(found.version), lines::place(&bytes, target.as_bytes())))
+    });
+    let (method, version, target) = found?;
+    let lines = std::mem::take(spare).of(bytes);
+    let length = framing::of_request(version, &lines)?;
+    let keep_alive = framing::is_keep_alive(version, &lines);
+    Ok(RequestLines { method, version: version.into(), length, keep_alive, lines, target })
 }

@@ -5,6 +5,7 @@ use std::future::poll_fn;
 use std::io;
 use std::task::{Context, Poll, ready};
 
+use bytes::BytesMut;
 use http::header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Version};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -78,6 +79,12 @@ where
     /// nothing about the connection or the body's length.
     pub fn line(&mut self, name: &str, value: &str) {
         encode::line(self.served.outbox.head(), name, value);
+    }
+
+    /// Where lines of the caller's own are appended, for those who encode them elsewhere; as
+    /// [`Answering::line`].
+    pub fn lines(&mut self) -> &mut BytesMut {
+        self.served.outbox.head()
     }
 
     /// Lets no request follow.

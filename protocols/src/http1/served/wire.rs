@@ -12,7 +12,9 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::Refused;
 use crate::BodyError;
-use crate::http1::{Event, Inbox, Invalid, Length, Limits, Part, RequestDecoder, RequestHead, encode};
+use crate::http1::{
+    Event, Inbox, Invalid, Length, Limits, Lines, Part, RequestDecoder, RequestHead, RequestLines, encode,
+};
 
 /// Most bytes of a body nobody wants that are read away, so that the connection can be used again.
 const LEFT_BYTES_MAX: u64 = 256 << 10;
@@ -113,10 +115,18 @@ where
         self.requests.recycle(headers);
     }
 
+    pub(super) fn recycle_lines(&mut self, lines: Lines) {
+        self.requests.recycle_lines(lines);
+    }
+
+    pub(super) fn with_map(&mut self, head: RequestLines) -> Result<RequestHead, Invalid> {
+        self.requests.with_map(head)
+    }
+
     /// The next head; `None` where the stream ends and may.
-    pub(super) fn poll_head(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<RequestHead, Refused>>> {
+    pub(super) fn poll_head(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<RequestLines, Refused>>> {
         loop {
-            match self.requests.decode(self.inbox.bytes()) {
+            match self.requests.decode_lines(self.inbox.bytes()) {
                 Ok(Some(Event::Head(head))) => return Poll::Ready(Some(Ok(head))),
                 Ok(Some(_)) => unreachable!("the body before was read to its end"),
                 Ok(None) => {}
@@ -136,7 +146,7 @@ where
     }
 
     /// Takes the body whose head was read just now, if it is wholly here.
-    pub(super) fn begin_body(&mut self, head: &RequestHead) -> Option<Bytes> {
+    pub(super) fn begin_body(&mut self, head: &RequestLines) -> Option<Bytes> {
         let whole = match head.length {
             Length::Exact(bytes) => (bytes <= self.inbox.bytes().len() as u64).then(|| self.whole_piece()),
             Length::Chunked => self.whole_chunks(),
@@ -149,14 +159,14 @@ where
         self.reading = Reading::Held;
         let asks = self.inbox.is_empty()
             && head.version == Version::HTTP_11
-            && head.headers.get(EXPECT).is_some_and(|said| said.as_bytes().eq_ignore_ascii_case(b"100-continue"));
+            && head.lines.first(&EXPECT).is_some_and(|said| said.eq_ignore_ascii_case(b"100-continue"));
         self.interim = if asks { CONTINUE } else { b"" };
         None
     }
 
     fn whole_piece(&mut self) -> Bytes {
         let mut whole = Bytes::new();
-        while let Ok(Some(Event::Data(data))) = self.requests.decode(self.inbox.bytes()) {
+        while let Ok(Some(Event::Data(data))) = self.requests.decode_lines(self.inbox.bytes()) {
             whole = data;
         }
         whole
@@ -168,15 +178,15 @@ where
         if buffer.len() > TRIED_BYTES_MAX || !buffer.ends_with(encode::LAST_CHUNK) {
             return None;
         }
-        let (mut requests, mut copy, mut whole) = (self.requests.clone(), buffer.clone(), BytesMut::new());
+        let (mut requests, mut copy, mut whole) = (self.requests.trial(), buffer.clone(), BytesMut::new());
         loop {
-            match requests.decode(&mut copy) {
+            match requests.decode_lines(&mut copy) {
                 Ok(Some(Event::Data(data))) => whole.extend_from_slice(&data),
                 Ok(Some(Event::End)) => break,
                 Ok(None | Some(Event::Head(_))) | Err(_) => return None,
             }
         }
-        self.requests = requests;
+        self.requests.follow(requests);
         *self.inbox.bytes() = copy;
         Some(whole.freeze())
     }
@@ -279,7 +289,7 @@ where
 
     fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>> {
         loop {
-            match self.requests.decode(self.inbox.bytes()) {
+            match self.requests.decode_lines(self.inbox.bytes()) {
                 Ok(Some(Event::Data(piece))) => return Poll::Ready(Some(Ok(piece))),
                 Ok(Some(_)) => {
                     self.reading = Reading::Head;

@@ -1,6 +1,6 @@
 //! One call, as it travels from a front to a function.
 
-use http::{HeaderMap, Method};
+use http::Method;
 
 use crate::{Body, CallId, Deadline, Due, FunctionId, Headers, Text};
 
@@ -30,7 +30,7 @@ pub struct Call {
     pub url: String,
     /// The caller's headers as they came, hop-by-hop ones included: which of them pass is the
     /// format's rule.
-    pub headers: HeaderMap,
+    pub headers: Headers,
     /// The caller's bytes.
     pub body: Body,
     /// The moment it must have ended. `None` until it holds a slot: the function's timeout starts
@@ -47,7 +47,7 @@ impl Call {
             intent: Intent::Invoke,
             method: Method::POST,
             url: "/".to_owned(),
-            headers: HeaderMap::new(),
+            headers: Headers::default(),
             body: body.into(),
             deadline: None,
         }

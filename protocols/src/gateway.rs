@@ -20,15 +20,16 @@
 //! `Content-Length` of an answer to whoever sends it. None of them travels.
 
 use bytes::BytesMut;
-use http::header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HOST, TRANSFER_ENCODING};
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 
+use crate::headers::Reading;
 use crate::http1::{Lines, encode};
 use crate::names::{
     FN_CALL_ID, FN_DEADLINE, FN_FDK_RUNTIME, FN_FDK_VERSION, FN_HTTP_H, FN_HTTP_METHOD, FN_HTTP_REQUEST_URL,
     FN_HTTP_STATUS, FN_INTENT, INTENT_GATEWAY,
 };
-use crate::{Arrival, Call, Due, Fault, Head, Headers, Intent, Kind, Text, headers, hop};
+use crate::{Arrival, Call, Due, Fault, Head, Headers, Intent, Kind, Text, hop};
 
 /// Agent: appends the headers of a gateway call to a request head. What every call has
 /// (`Fn-Call-Id`, `Fn-Deadline`, the framing) is not among them.
@@ -38,11 +39,11 @@ pub fn encode_call(call: &Call, out: &mut BytesMut) {
     out.extend_from_slice(b"Fn-Http-Request-Url: ");
     encode::url(out, &call.url);
     out.extend_from_slice(b"\r\n");
-    for (name, value) in hop::passing(&call.headers) {
-        if name == CONTENT_TYPE {
-            encode::header(out, name, value);
-        } else if name != HOST {
-            encode::prefixed_header(out, "Fn-Http-H-", name, value);
+    for (name, value) in hop::passing_fields(&call.headers) {
+        if name.eq_ignore_ascii_case(b"content-type") {
+            encode::field(out, "", name, value);
+        } else if !name.eq_ignore_ascii_case(b"host") {
+            encode::field(out, "Fn-Http-H-", name, value);
         }
     }
 }
@@ -69,36 +70,13 @@ pub fn decode_call(lines: Lines) -> Arrival {
         arrival.method = text(&FN_HTTP_METHOD).and_then(|m| m.parse().ok()).unwrap_or(Method::POST);
         arrival.url = text(&FN_HTTP_REQUEST_URL).unwrap_or_default().to_owned();
     }
-    arrival.headers = Headers::unread(lines, if is_gateway { &WRAPPED } else { &PLAIN });
+    arrival.headers =
+        Headers::read_as(lines, if is_gateway { Reading::Unprefixed } else { Reading::Passing(PLATFORMS) });
     arrival
 }
 
-/// A plain call's headers: what is the platform's or the connection's is not among them.
-static PLAIN: headers::Reading = headers::Reading {
-    all: |lines| {
-        let mut headers = map(lines);
-        for ours in PLATFORMS {
-            headers.remove(ours);
-        }
-        hop::strip(&mut headers);
-        headers
-    },
-    // A header of that name passes, unless the connection claims it.
-    first: |lines, name| (*name == CONTENT_TYPE && lines.first(&CONNECTION).is_none()).then(|| lines.first(name)),
-};
-
-/// A gateway call's headers: those behind the prefix.
-static WRAPPED: headers::Reading = headers::Reading { all: |lines| unprefixed(&map(lines)), first: |_, _| None };
-
 /// Headers of a plain call that are not the caller's.
-const PLATFORMS: [HeaderName; 4] = [CONTENT_LENGTH, FN_CALL_ID, FN_DEADLINE, HOST];
-
-fn map(lines: &Lines) -> HeaderMap {
-    let mut map = HeaderMap::new();
-    // More than a map holds are more than any function looks at.
-    let _ = lines.append_to(&mut map, |_, name| name.parse());
-    map
-}
+const PLATFORMS: &[&str] = &["content-length", "fn-call-id", "fn-deadline", "host"];
 
 /// Function: appends the headers of an answer, which is sent with status 200 whatever `status` is.
 ///
@@ -140,15 +118,25 @@ pub fn decode_answer(headers: &HeaderMap) -> Result<Head, Fault> {
     };
     let mut headers = unprefixed(headers);
     strip_answer(&mut headers);
-    Ok(Head { status, headers })
+    Ok(Head { status, headers: headers.into() })
 }
 
-/// Agent: removes from an answer what belongs to its connection, and what the platform says itself.
+/// Agent: the headers of an answer without what belongs to its connection, and without what the
+/// platform says itself.
+pub(crate) fn answer_headers(lines: Lines) -> Headers {
+    Headers::read_as(lines, Reading::Passing(ANSWERS))
+}
+
+/// The same, where there is a map of them.
 pub(crate) fn strip_answer(headers: &mut HeaderMap) {
     hop::strip(headers);
-    headers.remove(CONTENT_LENGTH);
-    headers.remove(FN_CALL_ID);
+    for name in ANSWERS {
+        headers.remove(*name);
+    }
 }
+
+/// What the platform says itself of an answer.
+const ANSWERS: &[&str] = &["content-length", "fn-call-id"];
 
 /// Does it belong to whoever sends the answer on, so that a handler has no say in it?
 fn is_platforms(name: &HeaderName) -> bool {
@@ -160,7 +148,7 @@ fn is_prefixed(name: &HeaderName) -> bool {
 }
 
 /// What stands behind the prefix, and the unprefixed `Content-Type` if none does.
-fn unprefixed(headers: &HeaderMap) -> HeaderMap {
+pub(crate) fn unprefixed(headers: &HeaderMap) -> HeaderMap {
     let mut out = HeaderMap::with_capacity(headers.len());
     for (name, value) in headers {
         // A bare prefix leaves nothing, and nothing is no name.

@@ -7,6 +7,8 @@
 use http::header::{CONNECTION, TE};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
+use crate::Headers;
+
 /// The names that never pass; `Te` does with one value.
 ///
 /// As text: most names differ from each of them in their length alone.
@@ -21,6 +23,50 @@ const NAMES: [&str; 9] = [
     "transfer-encoding",
     "upgrade",
 ];
+
+/// What passes of one message, as far as its `Connection` headers have a say.
+pub(crate) struct Passing<F> {
+    /// All the fields of the message, where some of them are such headers.
+    claims: Option<F>,
+}
+
+impl<'a, F, I> Passing<F>
+where
+    F: Fn() -> I,
+    I: Iterator<Item = (&'a [u8], &'a [u8])>,
+{
+    /// Of the message whose fields these are.
+    pub(crate) fn new(fields: F) -> Self {
+        let claims = fields().any(|(name, _)| is_connection(name));
+        Self { claims: claims.then_some(fields) }
+    }
+
+    /// Does this field of it pass?
+    pub(crate) fn lets(&self, name: &[u8], value: &[u8]) -> bool {
+        if name.eq_ignore_ascii_case(b"te") {
+            return value.eq_ignore_ascii_case(b"trailers");
+        }
+        let is_claimed = || {
+            self.claims.as_ref().is_some_and(|fields| {
+                let connection = fields().filter(|(name, _)| is_connection(name));
+                connection
+                    .flat_map(|(_, value)| value.split(|b| *b == b','))
+                    .any(|token| token.trim_ascii().eq_ignore_ascii_case(name))
+            })
+        };
+        !NAMES.iter().any(|own| name.eq_ignore_ascii_case(own.as_bytes())) && !is_claimed()
+    }
+}
+
+fn is_connection(name: &[u8]) -> bool {
+    name.eq_ignore_ascii_case(b"connection")
+}
+
+/// The fields that pass, in their order.
+pub fn passing_fields(headers: &Headers) -> impl Iterator<Item = (&[u8], &[u8])> {
+    let passing = Passing::new(|| headers.fields());
+    headers.fields().filter(move |(name, value)| passing.lets(name, value))
+}
 
 /// The headers that pass, in their order.
 pub fn passing(headers: &HeaderMap) -> impl Iterator<Item = (&HeaderName, &HeaderValue)> {

@@ -121,8 +121,8 @@ impl ContainerIo for Http {
 
 /// Hands the function's answer on; says where its body ended.
 async fn answer(exchange: &mut Exchange<'_, Wire>, sink: ReplySink, limits: &Limits) -> Result<Length, Broken> {
-    let ResponseHead { status, mut headers, length, .. } = exchange.head(&sink).await?;
-    gateway::strip_answer(&mut headers);
+    let ResponseHead { status, lines, length, .. } = exchange.head(&sink).await?;
+    let headers = gateway::answer_headers(lines);
     exchange.deliver(&mut Head { status, headers }, length, sink, limits).await?;
     Ok(length)
 }
@@ -162,16 +162,17 @@ fn encode_head(call: &Call, length: Length, out: &mut BytesMut) {
 /// or cannot be read is absent.
 #[must_use]
 pub fn decode_call(head: &RequestHead) -> Arrival {
-    let text = |name: &HeaderName| head.headers.get(name).and_then(|value| value.to_str().ok());
+    let headers = head.lines.to_map();
+    let text = |name: &HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
     let said =
-        |underscores: &HeaderName, dashes: &str| text(underscores).or_else(|| head.headers.get(dashes)?.to_str().ok());
-    let callers = head.headers.iter().filter(|(name, _)| !is_ours(name) || *name == HOST);
+        |underscores: &HeaderName, dashes: &str| text(underscores).or_else(|| headers.get(dashes)?.to_str().ok());
+    let callers = headers.iter().filter(|(name, _)| !is_ours(name) || *name == HOST);
     Arrival {
         call_id: said(&CALL_ID, "fn-call-id").filter(|id| !id.is_empty()).map(|id| id.to_owned().into()),
         due: said(&DEADLINE, "fn-deadline").map_or(Due::Never, |due| Due::told(due.to_owned())),
         intent: Intent::Gateway,
         method: said(&METHOD, "fn-method").and_then(|m| m.parse().ok()).unwrap_or_else(|| head.method.clone()),
-        url: said(&REQUEST_URL, "fn-request-url").unwrap_or(&head.target).to_owned(),
+        url: said(&REQUEST_URL, "fn-request-url").unwrap_or_else(|| head.target()).to_owned(),
         headers: callers.map(|(name, value)| (name.clone(), value.clone())).collect::<HeaderMap>().into(),
         ..Arrival::default()
     }

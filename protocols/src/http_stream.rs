@@ -24,13 +24,12 @@
 use std::task::{Context, Poll, Waker};
 
 use bytes::BytesMut;
-use http::header::{CONTENT_LENGTH, HOST};
 use http::{Method, StatusCode};
 
 use crate::http1::{Broken, Exchange, Inbox, Length, ResponseDecoder, ResponseHead, Upload, encode};
-use crate::names::{FN_CALL_ID, FN_DEADLINE};
 use crate::{
-    Call, ContainerIo, Dial, Fault, Head, Intent, Kind, Limits, ReplySink, Reuse, Stream, Verdict, gateway, hop,
+    Call, ContainerIo, Dial, Fault, Head, Headers, Intent, Kind, Limits, ReplySink, Reuse, Stream, Verdict, gateway,
+    hop,
 };
 
 /// The name of this format.
@@ -136,6 +135,9 @@ impl ContainerIo for HttpStream {
             };
             if keep_alive && exchange.is_clean() {
                 drop(exchange);
+                if let Some(lines) = std::mem::take(&mut call.headers).into_lines() {
+                    connection.decoder.recycle(lines);
+                }
                 connection.used = true;
                 self.kept = Some(connection);
             }
@@ -174,9 +176,9 @@ fn encode_head(call: &Call, length: Length, out: &mut BytesMut) {
     match call.intent {
         Intent::Gateway => gateway::encode_call(call, out),
         Intent::Invoke => {
-            let ours = [HOST, CONTENT_LENGTH, FN_CALL_ID, FN_DEADLINE];
-            for (name, value) in hop::passing(&call.headers).filter(|(name, _)| !ours.contains(name)) {
-                encode::header(out, name, value);
+            let is_ours = |name: &[u8]| OURS.iter().any(|ours| name.eq_ignore_ascii_case(ours.as_bytes()));
+            for (name, value) in hop::passing_fields(&call.headers).filter(|(name, _)| !is_ours(name)) {
+                encode::field(out, "", name, value);
             }
         }
     }
@@ -188,18 +190,18 @@ fn encode_head(call: &Call, length: Length, out: &mut BytesMut) {
     encode::head_end(out);
 }
 
+/// Headers of a request that no caller sets.
+const OURS: [&str; 4] = ["content-length", "fn-call-id", "fn-deadline", "host"];
+
 /// What an answer's status makes of it: the first table of section 1.8 of the contract.
 fn callers_head(head: ResponseHead, intent: Intent) -> Result<Head, Verdict> {
-    let ResponseHead { status, mut headers, .. } = head;
+    let ResponseHead { status, lines, .. } = head;
     let fault = match (status, intent) {
-        (StatusCode::OK, Intent::Gateway) => match gateway::decode_answer(&headers) {
+        (StatusCode::OK, Intent::Gateway) => match gateway::decode_answer(&Headers::of(lines)) {
             Ok(callers) => return Ok(callers),
             Err(fault) => fault,
         },
-        (StatusCode::OK, Intent::Invoke) => {
-            gateway::strip_answer(&mut headers);
-            return Ok(Head { status, headers });
-        }
+        (StatusCode::OK, Intent::Invoke) => return Ok(Head { status, headers: gateway::answer_headers(lines) }),
         (StatusCode::BAD_GATEWAY, _) => Fault::new(Kind::Failed),
         (StatusCode::GATEWAY_TIMEOUT, _) => Fault::new(Kind::TimedOut).because("the function said so itself, with 504"),
         (other, _) => {

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use http::{HeaderMap, StatusCode};
+use http::StatusCode;
 
-use crate::Body;
+use crate::{Body, Headers};
 
 /// Status and headers of an answer: what is known before its body.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -12,7 +12,7 @@ pub struct Head {
     /// What the caller sees: the function's choice where format and intent leave it one, else 200.
     pub status: StatusCode,
     /// Hop-by-hop headers are gone, and so are those that belong to the platform.
-    pub headers: HeaderMap,
+    pub headers: Headers,
 }
 
 /// What a function answered, on its way to the caller.

@@ -10,7 +10,7 @@ use http::{HeaderMap, StatusCode};
 use http_body::{Frame, SizeHint};
 use tokio::time::{sleep_until, timeout};
 
-use hotfn_protocols::http1::RequestLines;
+use hotfn_protocols::http1::RequestHead;
 use hotfn_protocols::{Arrival, Body, BodyError, Deadline, gateway};
 use hotfn_socket::Watched;
 
@@ -28,7 +28,7 @@ const REST_PATIENCE: Duration = Duration::from_millis(20);
 
 /// Answers a request. Its method and path mean nothing: whatever comes is a call. `None` when the
 /// connection is of no further use.
-pub(super) async fn answer(connection: &mut Connection, head: RequestLines, mut body: Body) -> Option<()> {
+pub(super) async fn answer(connection: &mut Connection, head: RequestHead, mut body: Body) -> Option<()> {
     let Connection { served, watched, service } = connection;
     if body.as_bytes().is_none() && body.len().is_some_and(|bytes| bytes <= WHOLE_BYTES_MAX) {
         body = tokio::select! {
@@ -70,7 +70,7 @@ pub(super) async fn answer(connection: &mut Connection, head: RequestLines, mut 
     answer.send(reply.body).await.ok()?;
 
     if let Some(lines) = ctx.into_lines() {
-        served.recycle_lines(lines);
+        served.recycle(lines);
     }
     let is_read = is_whole || timeout(REST_PATIENCE, served.rest()).await == Ok(true);
     is_read.then_some(())

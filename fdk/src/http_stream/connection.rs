@@ -73,7 +73,7 @@ pub(super) async fn converse(stream: Stream, service: Arc<Service>) {
                 let _ = stopping.as_mut().poll(cx);
             }
             // A request that has arrived by now is answered; one that has begun to is waited for.
-            let next = connection.served.poll_next_lines(cx);
+            let next = connection.served.poll_next(cx);
             let is_over = next.is_pending() && service.is_stopping() && !connection.served.is_begun();
             if is_over { Poll::Ready(None) } else { next }
         });

@@ -96,7 +96,7 @@ fn encode(outcome: Outcome, dialect: &Dialect, call_id: &str) -> Result<Vec<u8>,
     signature::clean(&mut headers);
     signature::sign(&mut headers);
     let body = reply.body.as_bytes().expect("the turn gathered it");
-    (dialect.encode)(&Head { status: reply.status, headers }, body, call_id)
+    (dialect.encode)(&Head { status: reply.status, headers: headers.into() }, body, call_id)
 }
 
 fn failed(what: &str, why: &(dyn Error + 'static)) -> Outcome {

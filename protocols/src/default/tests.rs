@@ -207,7 +207,7 @@ fn the_function_reads_what_it_was_told() {
     assert_eq!(arrival.call_id.as_deref(), Some(call.id.as_str()));
     assert_eq!(samples::deadline(&arrival.due).unwrap().wall(), call.deadline.unwrap().wall());
     assert_eq!((arrival.intent, arrival.method, arrival.url.as_str()), (Intent::Gateway, call.method, "/x"));
-    assert_eq!(*arrival.headers, call.headers);
+    assert_eq!(arrival.headers, call.headers);
     assert_eq!(arrival.body.as_bytes().unwrap(), "Ada");
 
     // Some agents give the loud spelling alone.

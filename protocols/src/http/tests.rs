@@ -394,11 +394,11 @@ proptest! {
         let mut wire = BytesMut::new();
         encode_answer(status, &headers, length, &mut wire);
         let read = ResponseDecoder::new(&Method::POST, http1::Limits::default()).decode(&mut wire).unwrap();
-        let Some(Event::Head(mut head)) = read else { panic!("a head, not {read:?}") };
-        gateway::strip_answer(&mut head.headers);
+        let Some(Event::Head(head)) = read else { panic!("a head, not {read:?}") };
+        let headers = gateway::answer_headers(head.lines);
         prop_assert_eq!(head.status, status);
-        prop_assert_eq!(head.headers.keys_len(), usize::from(!values.is_empty()));
-        prop_assert!(head.headers.get_all("x-value").iter().eq(values.iter().map(String::as_str)));
+        prop_assert_eq!(headers.keys_len(), usize::from(!values.is_empty()));
+        prop_assert!(headers.get_all("x-value").iter().eq(values.iter().map(String::as_str)));
         let bodiless = matches!(status.as_u16(), 204 | 304);
         prop_assert_eq!(head.length, if bodiless { Length::Exact(0) } else { length });
     }

@@ -84,6 +84,23 @@ pub fn prefixed_header(out: &mut BytesMut, prefix: &str, name: &HeaderName, valu
     out.extend_from_slice(b"\r\n");
 }
 
+/// Appends a header as it came, with `prefix` before its name, as it is. The name is written with
+/// capitals.
+pub fn field(out: &mut BytesMut, prefix: &str, name: &[u8], value: &[u8]) {
+    out.reserve(prefix.len() + name.len() + value.len() + 4);
+    out.extend_from_slice(prefix.as_bytes());
+    let start = out.len();
+    out.extend_from_slice(name);
+    let mut word_begins = true;
+    for byte in &mut out[start..] {
+        *byte = if word_begins { byte.to_ascii_uppercase() } else { byte.to_ascii_lowercase() };
+        word_begins = *byte == b'-';
+    }
+    out.extend_from_slice(b": ");
+    out.extend_from_slice(value);
+    out.extend_from_slice(b"\r\n");
+}
+
 /// Appends a header of ours, its name as it is. `value` must be fit for a header.
 pub fn line(out: &mut BytesMut, name: &str, value: impl AsRef<[u8]>) {
     let value = value.as_ref();

@@ -1,7 +1,7 @@
 //! Where a message's body ends, and whether the connection outlives it.
 
+use http::StatusCode;
 use http::header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING};
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
 use super::{Invalid, Lines};
 
@@ -43,38 +43,20 @@ impl From<Version> for http::Version {
     }
 }
 
-/// Headers, as a map or as they came.
-pub(super) trait Fields {
-    /// The values of one of them.
-    fn all<'a>(&'a self, name: &HeaderName) -> impl Iterator<Item = &'a [u8]>;
-}
-
-impl Fields for HeaderMap {
-    fn all<'a>(&'a self, name: &HeaderName) -> impl Iterator<Item = &'a [u8]> {
-        self.get_all(name).into_iter().map(HeaderValue::as_bytes)
-    }
-}
-
-impl Fields for Lines {
-    fn all<'a>(&'a self, name: &HeaderName) -> impl Iterator<Item = &'a [u8]> {
-        Self::all(self, name)
-    }
-}
-
 /// RFC 9112, section 6.3, for a request: without a word about it there is no body.
-pub(super) fn of_request(version: Version, headers: &impl Fields) -> Result<Length, Invalid> {
-    Ok(announced(version, headers)?.unwrap_or(Length::Exact(0)))
+pub(super) fn of_request(version: Version, lines: &Lines) -> Result<Length, Invalid> {
+    Ok(announced(version, lines)?.unwrap_or(Length::Exact(0)))
 }
 
 /// The same for an answer: without a word about it, all until the end of the stream.
 pub(super) fn of_response(
     version: Version,
-    headers: &impl Fields,
+    lines: &Lines,
     status: StatusCode,
     to_head: bool,
 ) -> Result<Length, Invalid> {
     // Nonsense is refused even where no body follows: the peer counts it differently than we do.
-    let announced = announced(version, headers)?;
+    let announced = announced(version, lines)?;
     if to_head || is_bodiless(status) {
         return Ok(Length::Exact(0));
     }
@@ -87,9 +69,9 @@ pub(crate) fn is_bodiless(status: StatusCode) -> bool {
 }
 
 /// May another message follow on the same connection?
-pub(super) fn is_keep_alive(version: Version, headers: &impl Fields) -> bool {
+pub(super) fn is_keep_alive(version: Version, lines: &Lines) -> bool {
     let mut keep = version == Version::Http11;
-    for token in headers.all(&CONNECTION).flat_map(|value| value.split(|b| *b == b',')) {
+    for token in lines.all(&CONNECTION).flat_map(|value| value.split(|b| *b == b',')) {
         let token = token.trim_ascii();
         if token.eq_ignore_ascii_case(b"close") {
             return false;
@@ -99,9 +81,9 @@ pub(super) fn is_keep_alive(version: Version, headers: &impl Fields) -> bool {
     keep
 }
 
-fn announced(version: Version, headers: &impl Fields) -> Result<Option<Length>, Invalid> {
-    let length = content_length(headers)?;
-    let mut codings = headers.all(&TRANSFER_ENCODING);
+fn announced(version: Version, lines: &Lines) -> Result<Option<Length>, Invalid> {
+    let length = content_length(lines)?;
+    let mut codings = lines.all(&TRANSFER_ENCODING);
     let Some(coding) = codings.next() else { return Ok(length.map(Length::Exact)) };
     if length.is_some() {
         return Err(Invalid::TwoLengths);
@@ -113,9 +95,9 @@ fn announced(version: Version, headers: &impl Fields) -> Result<Option<Length>, 
 }
 
 /// The same number said twice is a number; two numbers are none.
-fn content_length(headers: &impl Fields) -> Result<Option<u64>, Invalid> {
+fn content_length(lines: &Lines) -> Result<Option<u64>, Invalid> {
     let mut length = None;
-    for value in headers.all(&CONTENT_LENGTH) {
+    for value in lines.all(&CONTENT_LENGTH) {
         let refuse = || Invalid::ContentLength(String::from_utf8_lossy(value).into_owned());
         for number in value.split(|b| *b == b',') {
             let number = decimal(number.trim_ascii()).ok_or_else(refuse)?;

@@ -4,7 +4,6 @@ use std::fmt;
 use std::ops::Range;
 
 use bytes::Bytes;
-use http::header::InvalidHeaderName;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use httparse::Header;
 
@@ -77,23 +76,30 @@ impl Lines {
         self.found(name).next().map(|span| self.head.slice(span.value.clone()))
     }
 
-    /// Appends all of them to a map, values as slices of what was read. `read` makes a name of the
-    /// text in a line.
-    ///
-    /// # Errors
-    /// When there are more than a map can hold, some tens of thousands.
-    pub fn append_to(
-        &self,
-        map: &mut HeaderMap,
-        mut read: impl FnMut(usize, &str) -> Result<HeaderName, InvalidHeaderName>,
-    ) -> Result<(), Invalid> {
-        for (at, span) in self.spans.iter().enumerate() {
-            let name = read(at, self.text(span.name.clone())).expect("the parser lets only names pass");
+    /// A map of them, values as slices of what was read. Beyond some tens of thousands, more than
+    /// any [`Limits`](super::Limits) should allow, a map holds no more.
+    #[must_use]
+    pub fn to_map(&self) -> HeaderMap {
+        self.to_map_of(|_, _| true)
+    }
+
+    /// The same of those whose name and value pass.
+    #[must_use]
+    pub fn to_map_of(&self, mut passes: impl FnMut(&[u8], &[u8]) -> bool) -> HeaderMap {
+        let mut map = HeaderMap::with_capacity(self.spans.len());
+        for span in &self.spans {
+            let name = &self.head[span.name.clone()];
+            if !passes(name, &self.head[span.value.clone()]) {
+                continue;
+            }
+            let name = HeaderName::from_bytes(name).expect("the parser lets only names pass");
             let value = HeaderValue::from_maybe_shared(self.head.slice(span.value.clone()));
             let value = value.expect("the parser lets only values pass");
-            map.try_append(name, value).map_err(|_| Invalid::TooManyHeaders { max: map.len() })?;
+            if map.try_append(name, value).is_err() {
+                break;
+            }
         }
-        Ok(())
+        map
     }
 
     /// A part of the head that is known to be text.

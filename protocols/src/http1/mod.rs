@@ -32,7 +32,6 @@ mod held;
 mod inbox;
 mod lines;
 mod outbox;
-mod recall;
 mod request;
 mod response;
 #[cfg(test)]
@@ -48,7 +47,7 @@ pub(crate) use self::exchange::{Broken, Exchange};
 pub use self::framing::Length;
 pub(crate) use self::inbox::Inbox;
 pub use self::lines::Lines;
-pub use self::request::{RequestDecoder, RequestHead, RequestLines};
+pub use self::request::{RequestDecoder, RequestHead};
 pub use self::response::{ResponseDecoder, ResponseHead};
 pub use self::served::{Answering, Refused, Served, Unsent};
 pub(crate) use self::uplink::Upload;

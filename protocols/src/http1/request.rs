@@ -3,11 +3,10 @@
 use std::ops::Range;
 
 use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, Method, Version};
+use http::{Method, Version};
 
 use super::body::BodyDecoder;
 use super::head::{self, HeadScan, Room};
-use super::recall::Recall;
 use super::{Event, Invalid, Length, Limits, Lines, framing, lines};
 use crate::Text;
 
@@ -16,30 +15,13 @@ use crate::Text;
 pub struct RequestHead {
     /// `POST` in `POST /call HTTP/1.1`.
     pub method: Method,
-    /// `/call` in `POST /call HTTP/1.1`, as it came.
-    pub target: Text,
     /// HTTP/1.0 or HTTP/1.1.
     pub version: Version,
-    /// The headers, repeated ones repeated, values as slices of what was read.
-    pub headers: HeaderMap,
     /// Where the body ends.
     pub length: Length,
     /// May another request follow on the same connection?
     pub keep_alive: bool,
-}
-
-/// The same, its headers as they came.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct RequestLines {
-    /// As in [`RequestHead`].
-    pub method: Method,
-    /// As in [`RequestHead`].
-    pub version: Version,
-    /// As in [`RequestHead`].
-    pub length: Length,
-    /// As in [`RequestHead`].
-    pub keep_alive: bool,
-    /// The headers.
+    /// The headers, as they came.
     pub lines: Lines,
     /// Where the target is in what was read.
     target: Range<usize>,
@@ -54,7 +36,7 @@ pub struct RequestLines {
 /// let mut requests = RequestDecoder::new(Limits::default());
 /// let mut buf = BytesMut::from("POST /call HTTP/1.1\r\nContent-Length: 2\r\n\r\nhi");
 /// let Some(Event::Head(head)) = requests.decode(&mut buf)? else { panic!("it is all there") };
-/// assert_eq!(head.target, "/call");
+/// assert_eq!(head.target(), "/call");
 /// assert_eq!(requests.decode(&mut buf)?, Some(Event::Data("hi".into())));
 /// assert_eq!(requests.decode(&mut buf)?, Some(Event::End));
 /// # Ok::<(), hotfn_protocols::http1::Invalid>(())
@@ -64,28 +46,21 @@ pub struct RequestDecoder {
     limits: Limits,
     scan: HeadScan,
     body: Option<BodyDecoder>,
-    /// Room for headers, as a map and as lines.
-    spare: (HeaderMap, Lines),
-    recall: Recall,
+    /// Room for headers.
+    spare: Lines,
 }
 
 impl RequestDecoder {
     /// Waits for a first request.
     #[must_use]
     pub fn new(limits: Limits) -> Self {
-        Self { limits, scan: HeadScan::default(), body: None, spare: Default::default(), recall: Recall::default() }
+        Self { limits, scan: HeadScan::default(), body: None, spare: Lines::default() }
     }
 
-    /// Takes headers that nobody needs any more: their map's memory serves the next head.
-    pub fn recycle(&mut self, mut headers: HeaderMap) {
-        headers.clear();
-        self.spare.0 = headers;
-    }
-
-    /// The same for headers that were taken as lines.
-    pub fn recycle_lines(&mut self, lines: Lines) {
-        self.spare.1 = lines;
-        self.spare.1.clear();
+    /// Takes lines that nobody needs any more: their memory serves the next head.
+    pub fn recycle(&mut self, mut lines: Lines) {
+        lines.clear();
+        self.spare = lines;
     }
 
     /// The next event; `None` if it takes more bytes than `buf` holds. After [`Event::End`] the
@@ -94,19 +69,6 @@ impl RequestDecoder {
     /// # Errors
     /// When the bytes are not a request. The decoder is of no further use.
     pub fn decode(&mut self, buf: &mut BytesMut) -> Result<Option<Event<RequestHead>>, Invalid> {
-        Ok(match self.decode_lines(buf)? {
-            None => None,
-            Some(Event::Data(data)) => Some(Event::Data(data)),
-            Some(Event::End) => Some(Event::End),
-            Some(Event::Head(lines)) => Some(Event::Head(self.with_map(lines)?)),
-        })
-    }
-
-    /// The same, without a map of the headers.
-    ///
-    /// # Errors
-    /// As [`RequestDecoder::decode`].
-    pub fn decode_lines(&mut self, buf: &mut BytesMut) -> Result<Option<Event<RequestLines>>, Invalid> {
         if let Some(body) = &mut self.body {
             let event = body.decode(buf, &self.limits)?;
             if matches!(event, Some(Event::End)) {
@@ -115,7 +77,7 @@ impl RequestDecoder {
             return Ok(event);
         }
         let Some(bytes) = self.scan.take(buf, &self.limits, trial)? else { return Ok(None) };
-        let head = parse(bytes, &self.limits, &mut self.spare.1)?;
+        let head = parse(bytes, &self.limits, &mut self.spare)?;
         self.body = Some(BodyDecoder::new(head.length));
         Ok(Some(Event::Head(head)))
     }
@@ -128,16 +90,6 @@ impl RequestDecoder {
     /// What was tried is done.
     pub(super) fn follow(&mut self, trial: Self) {
         (self.scan, self.body) = (trial.scan, trial.body);
-    }
-
-    /// Makes a map of a head's headers.
-    pub(super) fn with_map(&mut self, head: RequestLines) -> Result<RequestHead, Invalid> {
-        let mut headers = std::mem::take(&mut self.spare.0);
-        head.lines.append_to(&mut headers, |at, name| self.recall.name(at, name))?;
-        let target = head.lines.shared_text(head.target);
-        let RequestLines { method, version, length, keep_alive, lines, .. } = head;
-        self.recycle_lines(lines);
-        Ok(RequestHead { method, target, version, headers, length, keep_alive })
     }
 
     /// The stream ended, and `decode` has nothing more of `buf`. Between two requests that is as it should
@@ -154,11 +106,17 @@ impl RequestDecoder {
     }
 }
 
-impl RequestLines {
+impl RequestHead {
     /// `/call` in `POST /call HTTP/1.1`, as it came.
     #[must_use]
     pub fn target(&self) -> &str {
         self.lines.text(self.target.clone())
+    }
+
+    /// The same, sharing the memory it came in.
+    #[must_use]
+    pub fn shared_target(&self) -> Text {
+        self.lines.shared_text(self.target.clone())
     }
 }
 
@@ -166,7 +124,7 @@ fn trial<'b>(bytes: &'b [u8], room: Room<'_, 'b>) -> Result<(), httparse::Error>
     httparse::Request::new(&mut []).parse_with_uninit_headers(bytes, room).map(drop)
 }
 
-fn parse(bytes: Bytes, limits: &Limits, spare: &mut Lines) -> Result<RequestLines, Invalid> {
+fn parse(bytes: Bytes, limits: &Limits, spare: &mut Lines) -> Result<RequestHead, Invalid> {
     let found = head::with_room(limits, |room| {
         let mut found = httparse::Request::new(&mut []);
         found.parse_with_uninit_headers(&bytes, room).map_err(|e| head::refusal(e, limits))?;
@@ -181,5 +139,5 @@ fn parse(bytes: Bytes, limits: &Limits, spare: &mut Lines) -> Result<RequestLine
     let lines = std::mem::take(spare).of(bytes);
     let length = framing::of_request(version, &lines)?;
     let keep_alive = framing::is_keep_alive(version, &lines);
-    Ok(RequestLines { method, version: version.into(), length, keep_alive, lines, target })
+    Ok(RequestHead { method, version: version.into(), length, keep_alive, lines, target })
 }

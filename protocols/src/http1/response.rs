@@ -1,20 +1,19 @@
 //! An answer, read by an agent.
 
 use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use http::{Method, StatusCode};
 
 use super::body::BodyDecoder;
 use super::head::{self, HeadScan, Room};
-use super::recall::Recall;
-use super::{Event, Invalid, Length, Limits, framing};
+use super::{Event, Invalid, Length, Limits, Lines, framing};
 
 /// The head of a final answer.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct ResponseHead {
     /// 200 or above: interim answers are read over.
     pub status: StatusCode,
-    /// The headers, repeated ones repeated, values as slices of what was read.
-    pub headers: HeaderMap,
+    /// The headers, as they came.
+    pub lines: Lines,
     /// Where the body ends.
     pub length: Length,
     /// May another request follow on the same connection?
@@ -30,15 +29,16 @@ pub struct ResponseDecoder {
     to_head: bool,
     scan: HeadScan,
     body: Option<BodyDecoder>,
-    recall: Recall,
+    /// Room for headers.
+    spare: Lines,
 }
 
 impl ResponseDecoder {
     /// Waits for the answer to a request with this method: one to `HEAD` has no body.
     #[must_use]
     pub fn new(to: &Method, limits: Limits) -> Self {
-        let (scan, recall) = (HeadScan::default(), Recall::default());
-        Self { limits, to_head: to == Method::HEAD, scan, body: None, recall }
+        let (scan, spare) = (HeadScan::default(), Lines::default());
+        Self { limits, to_head: to == Method::HEAD, scan, body: None, spare }
     }
 
     /// Waits for the answer to the next request on the same connection. The one before must have ended well.
@@ -46,6 +46,12 @@ impl ResponseDecoder {
         self.to_head = to == Method::HEAD;
         self.scan = HeadScan::default();
         self.body = None;
+    }
+
+    /// Takes lines that nobody needs any more: their memory serves the next head.
+    pub fn recycle(&mut self, mut lines: Lines) {
+        lines.clear();
+        self.spare = lines;
     }
 
     /// The next event; `None` if it takes more bytes than `buf` holds. Not to be asked again after
@@ -59,7 +65,7 @@ impl ResponseDecoder {
         }
         loop {
             let Some(bytes) = self.scan.take(buf, &self.limits, trial)? else { return Ok(None) };
-            let head = parse(&bytes, &self.limits, self.to_head, &mut self.recall)?;
+            let head = parse(bytes, &self.limits, self.to_head, &mut self.spare)?;
             if head.status == StatusCode::SWITCHING_PROTOCOLS {
                 return Err(Invalid::Switched);
             }
@@ -87,24 +93,20 @@ fn trial<'b>(bytes: &'b [u8], room: Room<'_, 'b>) -> Result<(), httparse::Error>
     httparse::ParserConfig::default().parse_response_with_uninit_headers(&mut lines, bytes, room).map(drop)
 }
 
-fn parse(bytes: &Bytes, limits: &Limits, to_head: bool, recall: &mut Recall) -> Result<ResponseHead, Invalid> {
-    head::with_room(limits, |room| {
-        let mut lines = httparse::Response::new(&mut []);
+fn parse(bytes: Bytes, limits: &Limits, to_head: bool, spare: &mut Lines) -> Result<ResponseHead, Invalid> {
+    let found = head::with_room(limits, |room| {
+        let mut found = httparse::Response::new(&mut []);
         let config = httparse::ParserConfig::default();
-        let parsed = config.parse_response_with_uninit_headers(&mut lines, bytes, room);
+        let parsed = config.parse_response_with_uninit_headers(&mut found, &bytes, room);
         parsed.map_err(|e| head::refusal(e, limits))?;
-        let status = lines.code.and_then(|code| StatusCode::from_u16(code).ok());
-        let status = status.ok_or_else(|| Invalid::Head(format!("status {:?}", lines.code)))?;
-        let mut headers = HeaderMap::with_capacity(lines.headers.len());
-        for (at, line) in lines.headers.iter().enumerate() {
-            let name = recall.name(at, line.name).map_err(|_| Invalid::Head(format!("header name {:?}", line.name)))?;
-            let value = HeaderValue::from_maybe_shared(bytes.slice_ref(line.value));
-            let value = value.map_err(|_| Invalid::Head(format!("value of header {name}")))?;
-            headers.try_append(name, value).map_err(|_| Invalid::TooManyHeaders { max: headers.capacity() })?;
-        }
-        let version = head::version(lines.version);
-        let length = framing::of_response(version, &headers, status, to_head)?;
-        let keep_alive = framing::is_keep_alive(version, &headers) && length != Length::UntilClose;
-        Ok(ResponseHead { status, headers, length, keep_alive })
-    })
+        let status = found.code.and_then(|code| StatusCode::from_u16(code).ok());
+        let status = status.ok_or_else(|| Invalid::Head(format!("status {:?}", found.code)))?;
+        spare.fill(&bytes, found.headers)?;
+        Ok((status, head::version(found.version)))
+    });
+    let (status, version) = found?;
+    let lines = std::mem::take(spare).of(bytes);
+    let length = framing::of_response(version, &lines, status, to_head)?;
+    let keep_alive = framing::is_keep_alive(version, &lines) && length != Length::UntilClose;
+    Ok(ResponseHead { status, lines, length, keep_alive })
 }

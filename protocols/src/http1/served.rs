@@ -22,7 +22,7 @@
 //!     let mut answer = served.answer(http::StatusCode::OK);
 //!     answer.line("Content-Type", "text/plain");
 //!     answer.send(body).await?;
-//!     served.recycle(head.headers);
+//!     served.recycle(head.lines);
 //! }
 //! # Ok(())
 //! # }
@@ -45,14 +45,14 @@ use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 
-use http::{HeaderMap, Method, StatusCode, Version};
+use http::{Method, StatusCode, Version};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 pub use self::answering::{Answering, Unsent};
 use self::incoming::Incoming;
 use self::wire::Wire;
 use super::outbox::Outbox;
-use super::{Invalid, Limits, Lines, RequestHead, RequestLines};
+use super::{Invalid, Limits, Lines, RequestHead};
 use crate::Body;
 
 /// A connection on which requests are served.
@@ -110,19 +110,6 @@ where
 
     /// As [`Served::next`], for those who poll.
     pub fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<(RequestHead, Body), Refused>>> {
-        Poll::Ready(match ready!(self.poll_next_lines(cx)) {
-            None => None,
-            Some(Err(refused)) => Some(Err(refused)),
-            Some(Ok((lines, body))) => {
-                let head = lock(&self.wire).with_map(lines);
-                self.asked.keep_alive &= head.is_ok();
-                Some(head.map(|head| (head, body)).map_err(Refused::from))
-            }
-        })
-    }
-
-    /// As [`Served::poll_next`], without a map of the headers.
-    pub fn poll_next_lines(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<(RequestLines, Body), Refused>>> {
         if !self.asked.keep_alive {
             return Poll::Ready(None);
         }
@@ -187,14 +174,9 @@ where
         Answering::new(self, status)
     }
 
-    /// Takes headers that nobody needs any more: their memory serves the next request.
-    pub fn recycle(&mut self, headers: HeaderMap) {
-        lock(&self.wire).recycle(headers);
-    }
-
-    /// The same for headers that were taken as lines.
-    pub fn recycle_lines(&mut self, lines: Lines) {
-        lock(&self.wire).recycle_lines(lines);
+    /// Takes lines that nobody needs any more: their memory serves the next request's.
+    pub fn recycle(&mut self, lines: Lines) {
+        lock(&self.wire).recycle(lines);
     }
 
     /// Ends a conversation so that the last answer arrives: says that no more will come, and reads

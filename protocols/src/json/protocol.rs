@@ -133,7 +133,7 @@ pub(crate) fn head(
     }
     gateway::strip_answer(&mut headers);
     set_content_type(&mut headers, content_type);
-    Ok(Head { status, headers })
+    Ok(Head { status, headers: headers.into() })
 }
 
 fn too_large(why: std::fmt::Arguments<'_>) -> Fault {

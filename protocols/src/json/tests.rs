@@ -183,7 +183,7 @@ proptest! {
         prop_assert_eq!(arrival.call_id.as_deref(), Some(call.id.as_str()));
         prop_assert_eq!(arrival.method, call.method);
         prop_assert_eq!(arrival.url, call.url);
-        prop_assert_eq!(&*arrival.headers, & call.headers);
+        prop_assert_eq!(&arrival.headers, &call.headers);
         prop_assert_eq!(arrival.body.as_bytes().unwrap(), body.as_bytes());
     }
 

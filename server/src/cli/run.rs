@@ -48,7 +48,7 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
         () = signals.next() => return Ok(INTERRUPTED.into()),
     };
     let mut call = Call::new(function.id.clone(), args.input.body().await?);
-    call.headers = args.input.headers();
+    call.headers = args.input.headers().into();
 
     let agent = settings.agent().start()?;
     agent.deploy(function);

@@ -4,13 +4,13 @@ use std::future::poll_fn;
 use std::pin::Pin;
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use http::{HeaderValue, Method, StatusCode, header};
 use http_body::Body as _;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use hotfn_protocols::http1::Answering;
-use hotfn_protocols::{Body, BodyError, CallId, Fault, Kind, Reply, Timing, names, sniff};
+use hotfn_protocols::{Body, BodyError, CallId, Fault, Headers, Kind, Reply, Timing, names, sniff};
 
 use super::body::Resumed;
 use super::date;
@@ -23,7 +23,7 @@ use super::date;
 pub(super) struct Answer {
     pub(super) status: StatusCode,
     /// Without what the connection says itself: lengths, `Connection`, and the three below.
-    pub(super) headers: HeaderMap,
+    pub(super) headers: Headers,
     pub(super) body: Body,
     /// Told as `Fn-Call-Id`, where there was a call.
     pub(super) call: Option<CallId>,
@@ -39,7 +39,7 @@ impl Answer {
     fn new(status: StatusCode, body: impl Into<Body>) -> Self {
         Self {
             status,
-            headers: HeaderMap::new(),
+            headers: Headers::default(),
             body: body.into(),
             call: None,
             timing: Timing::default(),
@@ -54,11 +54,11 @@ impl Answer {
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let mut is_dated = false;
-        for (name, value) in &self.headers {
-            is_dated |= *name == header::DATE;
+        for (name, value) in self.headers.fields() {
+            is_dated |= name.eq_ignore_ascii_case(b"date");
             // Nobody else names a call.
-            if self.call.is_none() || *name != names::FN_CALL_ID {
-                head.header(name, value);
+            if self.call.is_none() || !name.eq_ignore_ascii_case(b"fn-call-id") {
+                head.field(name, value);
             }
         }
         if let Some(call) = &self.call {
@@ -98,7 +98,9 @@ pub(super) async fn of_reply(reply: Reply, bodiless: bool) -> Result<Answer, Fau
         if bodiless && let Some(length) = length.map(HeaderValue::from).or(announced) {
             head.headers.insert(header::CONTENT_LENGTH, length);
         }
-    } else if !head.headers.contains_key(header::CONTENT_TYPE) && !head.headers.contains_key(header::CONTENT_ENCODING) {
+    } else if head.headers.first(&header::CONTENT_TYPE).is_none()
+        && head.headers.first(&header::CONTENT_ENCODING).is_none()
+    {
         let kind;
         (kind, body) = sniff(body).await.map_err(|e| unfinished(e).timed(timing))?;
         if let Some(kind) = kind {

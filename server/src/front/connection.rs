@@ -128,7 +128,9 @@ impl Connection<'_, '_> {
             })
             .await?;
         }
-        served.recycle(answer.headers);
+        if let Some(lines) = answer.headers.into_lines() {
+            served.recycle(lines);
+        }
         Ok(())
     }
 }

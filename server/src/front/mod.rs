@@ -43,12 +43,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use http::header::HOST;
 use http::{Method, StatusCode, Uri};
 use tokio_util::task::TaskTracker;
 
 use hotfn::Invoke;
 use hotfn_protocols::http1::{Length, RequestHead};
-use hotfn_protocols::{Body, Call, CallId, Fault, FunctionId, Intent, Kind, names};
+use hotfn_protocols::{Body, Call, CallId, Fault, FunctionId, Headers, Intent, Kind, names};
 
 pub use routes::{Routes, Trigger};
 
@@ -146,9 +147,10 @@ impl Front {
     /// # Errors
     /// When nothing is to be sent and the connection closed instead.
     async fn answer(&self, head: RequestHead, body: Body, from: &mut Origin) -> Result<Answer, Hangup> {
-        let mut answer = match from.last.find(&head.method, &head.target) {
-            Some(function) if !request::wants_websocket(&head.headers) => {
-                let (function, url) = (function.clone(), request::url(None, &head.target, &head.headers, from.local));
+        let mut answer = match from.last.find(&head.method, head.target()) {
+            Some(function) if !request::wants_websocket(&head.lines) => {
+                let url = request::url(None, head.target(), head.lines.first(&HOST), from.local);
+                let function = function.clone();
                 self.call(function, Intent::Invoke, url, head, body).await?
             }
             _ => self.route(head, body, from).await?,
@@ -158,23 +160,24 @@ impl Front {
     }
 
     async fn route(&self, head: RequestHead, body: Body, from: &mut Origin) -> Result<Answer, Hangup> {
-        let Ok(uri) = Uri::from_maybe_shared(head.target.clone().into_bytes()) else {
-            let message = format!("Request cannot be read: {:?} is not the target of a request", head.target);
+        let Ok(uri) = Uri::from_maybe_shared(head.shared_target().into_bytes()) else {
+            let message = format!("Request cannot be read: {:?} is not the target of a request", head.target());
             return Ok(answer::refusal(StatusCode::BAD_REQUEST, &message));
         };
         let path = uri.path_and_query().map_or("/", |p| p.as_str());
-        let url =
-            |head: &RequestHead| request::url(uri.authority().map(|a| a.as_str()), path, &head.headers, from.local);
+        let url = |head: &RequestHead| {
+            request::url(uri.authority().map(|a| a.as_str()), path, head.lines.first(&HOST), from.local)
+        };
         Ok(match self.routes.find(&head.method, &uri) {
             Route::Greeting => answer::json(StatusCode::OK, GREETING.to_owned()),
             Route::Version => answer::json(StatusCode::OK, VERSION.to_owned()),
-            Route::Invoke(_) | Route::Trigger(_) if request::wants_websocket(&head.headers) => answer::refusal(
+            Route::Invoke(_) | Route::Trigger(_) if request::wants_websocket(&head.lines) => answer::refusal(
                 StatusCode::NOT_IMPLEMENTED,
                 "Upgrade not supported: a function answers once, so its connection cannot become a websocket",
             ),
             Route::Invoke(function) => {
                 let url = url(&head);
-                if path == &*head.target {
+                if path == head.target() {
                     from.last.note(path, &function);
                 }
                 self.call(function, Intent::Invoke, url, head, body).await?
@@ -205,9 +208,10 @@ impl Front {
     ) -> Result<Answer, Hangup> {
         let id = CallId::new();
         let under_way = self.calls.token();
-        let RequestHead { method, headers, length, .. } = head;
+        let RequestHead { method, lines, length, .. } = head;
         let answered = match self.admit(length) {
             Ok(()) => {
+                let headers = Headers::of(lines);
                 let call = Call { id, function, intent, method, url, headers, body, deadline: None };
                 self.outcome(call).await
             }
@@ -248,7 +252,7 @@ impl std::fmt::Debug for Front {
 
 /// Triggers are always synchronous: there the header is the function's.
 fn is_detached(call: &Call) -> bool {
-    call.intent == Intent::Invoke && call.headers.get(names::FN_INVOKE_TYPE).is_some_and(|t| t == "detached")
+    call.intent == Intent::Invoke && call.headers.first(&names::FN_INVOKE_TYPE).is_some_and(|t| t == b"detached")
 }
 
 /// Fn's own greeting, which probes of Fn look for.

@@ -61,18 +61,36 @@ where
         }
     }
 
+    /// Adds a header as it came from elsewhere, its name in any case, with the exceptions of
+    /// [`Answering::headers`].
+    pub fn field(&mut self, name: &[u8], value: &[u8]) {
+        let is = |other: &HeaderName| name.eq_ignore_ascii_case(other.as_str().as_bytes());
+        if is(&CONTENT_LENGTH) {
+            if !self.takes_length() {
+                return;
+            }
+        } else if is(&TRANSFER_ENCODING) || is(&CONNECTION) {
+            return;
+        }
+        encode::field(self.served.outbox.head(), "", name, value);
+    }
+
     /// Adds a header, with the exceptions of [`Answering::headers`].
     pub fn header(&mut self, name: &HeaderName, value: &HeaderValue) {
         if *name == CONTENT_LENGTH {
-            let speaks = self.served.asked.head_alone || self.status == StatusCode::NOT_MODIFIED;
-            if !speaks || self.has_length {
+            if !self.takes_length() {
                 return;
             }
-            self.has_length = true;
         } else if *name == TRANSFER_ENCODING || *name == CONNECTION {
             return;
         }
         encode::header(self.served.outbox.head(), name, value);
+    }
+
+    /// Does a `Content-Length` speak for itself? The first one does.
+    fn takes_length(&mut self) -> bool {
+        let speaks = self.served.asked.head_alone || self.status == StatusCode::NOT_MODIFIED;
+        speaks && !std::mem::replace(&mut self.has_length, true)
     }
 
     /// Adds a header of the caller's own, its name as it is. Both must be fit for a header, and say

@@ -6,15 +6,13 @@ use std::pin::Pin;
 use std::task::{Context, Poll, Waker, ready};
 
 use bytes::{Bytes, BytesMut};
+use http::Version;
 use http::header::EXPECT;
-use http::{HeaderMap, Version};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::Refused;
 use crate::BodyError;
-use crate::http1::{
-    Event, Inbox, Invalid, Length, Limits, Lines, Part, RequestDecoder, RequestHead, RequestLines, encode,
-};
+use crate::http1::{Event, Inbox, Invalid, Length, Limits, Lines, Part, RequestDecoder, RequestHead, encode};
 
 /// Most bytes of a body nobody wants that are read away, so that the connection can be used again.
 const LEFT_BYTES_MAX: u64 = 256 << 10;
@@ -111,22 +109,14 @@ where
         !self.inbox.is_empty()
     }
 
-    pub(super) fn recycle(&mut self, headers: HeaderMap) {
-        self.requests.recycle(headers);
-    }
-
-    pub(super) fn recycle_lines(&mut self, lines: Lines) {
-        self.requests.recycle_lines(lines);
-    }
-
-    pub(super) fn with_map(&mut self, head: RequestLines) -> Result<RequestHead, Invalid> {
-        self.requests.with_map(head)
+    pub(super) fn recycle(&mut self, lines: Lines) {
+        self.requests.recycle(lines);
     }
 
     /// The next head; `None` where the stream ends and may.
-    pub(super) fn poll_head(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<RequestLines, Refused>>> {
+    pub(super) fn poll_head(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<RequestHead, Refused>>> {
         loop {
-            match self.requests.decode_lines(self.inbox.bytes()) {
+            match self.requests.decode(self.inbox.bytes()) {
                 Ok(Some(Event::Head(head))) => return Poll::Ready(Some(Ok(head))),
                 Ok(Some(_)) => unreachable!("the body before was read to its end"),
                 Ok(None) => {}
@@ -146,7 +136,7 @@ where
     }
 
     /// Takes the body whose head was read just now, if it is wholly here.
-    pub(super) fn begin_body(&mut self, head: &RequestLines) -> Option<Bytes> {
+    pub(super) fn begin_body(&mut self, head: &RequestHead) -> Option<Bytes> {
         let whole = match head.length {
             Length::Exact(bytes) => (bytes <= self.inbox.bytes().len() as u64).then(|| self.whole_piece()),
             Length::Chunked => self.whole_chunks(),
@@ -166,7 +156,7 @@ where
 
     fn whole_piece(&mut self) -> Bytes {
         let mut whole = Bytes::new();
-        while let Ok(Some(Event::Data(data))) = self.requests.decode_lines(self.inbox.bytes()) {
+        while let Ok(Some(Event::Data(data))) = self.requests.decode(self.inbox.bytes()) {
             whole = data;
         }
         whole
@@ -180,7 +170,7 @@ where
         }
         let (mut requests, mut copy, mut whole) = (self.requests.trial(), buffer.clone(), BytesMut::new());
         loop {
-            match requests.decode_lines(&mut copy) {
+            match requests.decode(&mut copy) {
                 Ok(Some(Event::Data(data))) => whole.extend_from_slice(&data),
                 Ok(Some(Event::End)) => break,
                 Ok(None | Some(Event::Head(_))) | Err(_) => return None,
@@ -289,7 +279,7 @@ where
 
     fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>> {
         loop {
-            match self.requests.decode_lines(self.inbox.bytes()) {
+            match self.requests.decode(self.inbox.bytes()) {
                 Ok(Some(Event::Data(piece))) => return Poll::Ready(Some(Ok(piece))),
                 Ok(Some(_)) => {
                     self.reading = Reading::Head;

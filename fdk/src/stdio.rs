@@ -13,7 +13,6 @@
 mod documents;
 mod ends;
 mod http;
-mod input;
 mod once;
 mod reading;
 
@@ -51,13 +50,14 @@ impl Session {
         if self.ending.is_some() {
             return None;
         }
+        // What has come already is not held up by a look at signals.
         tokio::select! {
             biased;
+            next = coming => Some(next),
             () = self.asked.asked() => {
                 self.ending = Some(Ending::begin(&self.settings));
                 None
             }
-            next = coming => Some(next),
         }
     }
 

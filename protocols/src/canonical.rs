@@ -20,11 +20,11 @@ pub(crate) fn name(name: &HeaderName) -> String {
 /// values in the order they came.
 ///
 /// `Host` and `Transfer-Encoding` are not among them: there they are fields of the request. All
-/// others are, hop-by-hop ones too.
-pub(crate) fn headers(map: &HeaderMap) -> Vec<(String, Vec<&HeaderValue>)> {
+/// others that `shows` lets pass are, hop-by-hop ones too.
+pub(crate) fn headers(map: &HeaderMap, shows: impl Fn(&HeaderName) -> bool) -> Vec<(String, Vec<&HeaderValue>)> {
     let mut headers: Vec<_> = map
         .keys()
-        .filter(|key| **key != header::HOST && **key != header::TRANSFER_ENCODING)
+        .filter(|key| **key != header::HOST && **key != header::TRANSFER_ENCODING && shows(key))
         .map(|key| (name(key), map.get_all(key).iter().collect()))
         .collect();
     headers.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
@@ -51,10 +51,12 @@ mod tests {
     #[test]
     fn headers_are_sorted_and_keep_their_values_in_order() {
         let mut map = HeaderMap::new();
-        for (key, value) in [("x-b", "2"), ("host", "h"), ("connection", "close"), ("x-b", "1"), ("x-a", "")] {
+        for (key, value) in
+            [("x-b", "2"), ("host", "h"), ("connection", "close"), ("x-b", "1"), ("x-a", ""), ("x-c", "")]
+        {
             map.append(key, HeaderValue::from_static(value));
         }
-        let shown = headers(&map);
+        let shown = headers(&map, |name| name != "x-c");
         let names: Vec<_> = shown.iter().map(|(name, _)| name.as_str()).collect();
         assert_eq!(names, ["Connection", "X-A", "X-B"]);
         assert_eq!(shown[2].1, ["2", "1"]);

@@ -25,9 +25,9 @@ pub struct Headers {
 /// Which lines of a wire are the headers meant.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Reading {
-    /// All of them.
-    All,
-    /// All but these, named in lower case, and but those of the connection.
+    /// All but these, named in lower case.
+    But(&'static [&'static str]),
+    /// The same, without those of the connection.
     Passing(&'static [&'static str]),
     /// Those behind the prefix of a gateway call.
     Unprefixed,
@@ -37,7 +37,7 @@ impl Headers {
     /// All the lines of a head, as they came.
     #[must_use]
     pub fn of(lines: Lines) -> Self {
-        Self::read_as(lines, Reading::All)
+        Self::read_as(lines, Reading::But(&[]))
     }
 
     pub(crate) fn read_as(lines: Lines, reading: Reading) -> Self {
@@ -57,7 +57,7 @@ impl Headers {
     #[must_use]
     pub fn first(&self, name: &HeaderName) -> Option<&[u8]> {
         match self.unread() {
-            Some((lines, Reading::All)) => lines.first(name),
+            Some((lines, Reading::But([]))) => lines.first(name),
             Some((lines, reading)) => {
                 let named = |(n, _): &(&[u8], _)| n.eq_ignore_ascii_case(name.as_str().as_bytes());
                 reading.fields(lines).find(named).map(|(_, value)| value)
@@ -75,7 +75,7 @@ impl Headers {
     /// The lines, as long as they can be read without a map.
     fn unread(&self) -> Option<(&Lines, Reading)> {
         match &self.wire {
-            Some((lines, reading @ (Reading::All | Reading::Passing(_)))) if self.map.get().is_none() => {
+            Some((lines, reading @ (Reading::But(_) | Reading::Passing(_)))) if self.map.get().is_none() => {
                 Some((lines, *reading))
             }
             _ => None,
@@ -88,7 +88,8 @@ impl Reading {
     fn lets(self, lines: &Lines) -> impl Fn(&[u8], &[u8]) -> bool {
         let (passing, ours): (_, &[&str]) = match self {
             Self::Passing(ours) => (Some(hop::Passing::new(|| lines.iter())), ours),
-            Self::All | Self::Unprefixed => (None, &[]),
+            Self::But(ours) => (None, ours),
+            Self::Unprefixed => (None, &[]),
         };
         move |name, value| {
             let is_ours = ours.iter().any(|ours| name.eq_ignore_ascii_case(ours.as_bytes()));
@@ -103,7 +104,7 @@ impl Reading {
 
     fn map(self, lines: &Lines) -> HeaderMap {
         match self {
-            Self::All | Self::Passing(_) => lines.to_map_of(self.lets(lines)),
+            Self::But(_) | Self::Passing(_) => lines.to_map_of(self.lets(lines)),
             Self::Unprefixed => gateway::unprefixed(&lines.to_map()),
         }
     }
@@ -180,7 +181,7 @@ mod tests {
             "Connection: close, X-Mine\r\nx-mine: 1\r\nX-Other: 2\r\nTE: trailers\r\nKeep-Alive: 5\r\n",
             "connection: x-a\r\nConnection: te\r\nX-A: 1\r\nTe: gzip\r\nUpgrade: h2c\r\nContent-Type: a/b\r\n",
         ] {
-            for reading in [Reading::All, Reading::Passing(OURS), Reading::Unprefixed] {
+            for reading in [Reading::But(&[]), Reading::But(OURS), Reading::Passing(OURS), Reading::Unprefixed] {
                 let headers = Headers::read_as(lines(text), reading);
                 let unread = fields(&headers);
                 let firsts = [CONTENT_TYPE, CONTENT_LENGTH].map(|name| headers.first(&name).map(<[u8]>::to_vec));

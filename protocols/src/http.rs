@@ -25,15 +25,16 @@
 
 use std::borrow::Cow;
 
-use bytes::BytesMut;
-use http::header::{CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
-use http::{HeaderMap, HeaderName, Method, StatusCode};
+use bytes::{Bytes, BytesMut};
+use http::header::{CONTENT_LENGTH, HOST};
+use http::{HeaderMap, HeaderName, Method};
 
+use crate::headers::Reading;
 use crate::http1::{Broken, Exchange, Inbox, Length, RequestHead, ResponseDecoder, ResponseHead, Upload, encode};
 use crate::names::{FN_CALL_ID, FN_DEADLINE};
 use crate::{
-    Arrival, Call, ContainerIo, Due, Exiting, Head, Intent, Kind, Limits, ReplySink, Reuse, Stdin, Stdout, Verdict,
-    gateway, hop,
+    Arrival, Call, ContainerIo, Due, Exiting, Head, Headers, Intent, Kind, Limits, ReplySink, Reuse, Stdin, Stdout,
+    Text, Verdict, gateway, hop,
 };
 
 /// The name of this format.
@@ -43,6 +44,21 @@ const CALL_ID: HeaderName = HeaderName::from_static("fn_call_id");
 const DEADLINE: HeaderName = HeaderName::from_static("fn_deadline");
 const METHOD: HeaderName = HeaderName::from_static("fn_method");
 const REQUEST_URL: HeaderName = HeaderName::from_static("fn_request_url");
+/// As some agents spell them.
+const FN_METHOD: HeaderName = HeaderName::from_static("fn-method");
+const FN_REQUEST_URL: HeaderName = HeaderName::from_static("fn-request-url");
+
+/// What is added to a caller's headers, and its framing.
+const OURS: &[&str] = &[
+    "content-length",
+    "fn-call-id",
+    "fn-deadline",
+    "fn_call_id",
+    "fn_deadline",
+    "fn_method",
+    "fn_request_url",
+    "transfer-encoding",
+];
 
 /// The agent's end.
 #[derive(Debug)]
@@ -158,43 +174,34 @@ fn encode_head(call: &Call, length: Length, out: &mut BytesMut) {
 ///
 /// The four added headers are found in any case, with underscores or with dashes, and are not among
 /// the caller's; neither is the framing. All of HTTP is the function's to see, so the intent is
-/// [`Intent::Gateway`]. What is missing
-/// or cannot be read is absent.
+/// [`Intent::Gateway`]. What is missing or cannot be read is absent.
 #[must_use]
-pub fn decode_call(head: &RequestHead) -> Arrival {
-    let headers = head.lines.to_map();
-    let text = |name: &HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
-    let said =
-        |underscores: &HeaderName, dashes: &str| text(underscores).or_else(|| headers.get(dashes)?.to_str().ok());
-    let callers = headers.iter().filter(|(name, _)| !is_ours(name) || *name == HOST);
+pub fn decode_call(head: RequestHead) -> Arrival {
+    let said = |underscores: &HeaderName, dashes: &HeaderName| {
+        head.lines.first_shared(underscores).or_else(|| head.lines.first_shared(dashes))
+    };
+    let text = |said: Option<Bytes>| said.and_then(Text::from_utf8);
     Arrival {
-        call_id: said(&CALL_ID, "fn-call-id").filter(|id| !id.is_empty()).map(|id| id.to_owned().into()),
-        due: said(&DEADLINE, "fn-deadline").map_or(Due::Never, |due| Due::told(due.to_owned())),
+        call_id: text(said(&CALL_ID, &FN_CALL_ID)).filter(|id| !id.is_empty()),
+        due: said(&DEADLINE, &FN_DEADLINE).map_or(Due::Never, Due::Told),
         intent: Intent::Gateway,
-        method: said(&METHOD, "fn-method").and_then(|m| m.parse().ok()).unwrap_or_else(|| head.method.clone()),
-        url: said(&REQUEST_URL, "fn-request-url").unwrap_or_else(|| head.target()).to_owned(),
-        headers: callers.map(|(name, value)| (name.clone(), value.clone())).collect::<HeaderMap>().into(),
+        method: text(said(&METHOD, &FN_METHOD)).and_then(|m| m.parse().ok()).unwrap_or_else(|| head.method.clone()),
+        url: text(said(&REQUEST_URL, &FN_REQUEST_URL)).map_or_else(|| head.target().to_owned(), |url| url.to_string()),
+        headers: Headers::read_as(head.lines, Reading::But(OURS)),
         ..Arrival::default()
     }
 }
 
-/// Function: appends an answer's head. `status` is 200 or above. An answer to `HEAD`, or with
-/// status 204 or 304, is followed by no body.
-///
-/// The connection is the container's standard output: a length the agent cannot know before the
-/// stream ends is sent in chunks, for the stream does not end with an answer.
-pub fn encode_answer(status: StatusCode, headers: &HeaderMap, length: Length, out: &mut BytesMut) {
-    debug_assert!(!status.is_informational(), "an interim answer is none");
-    let mut headers = headers.clone();
-    hop::strip(&mut headers);
-    let length = if length == Length::UntilClose { Length::Chunked } else { length };
-    encode::response_head(out, status, &headers, length);
+/// Function: appends the headers of an answer. Where its body ends is told by whoever sends it.
+pub fn encode_answer(headers: &HeaderMap, out: &mut BytesMut) {
+    for (name, value) in hop::passing(headers).filter(|(name, _)| *name != CONTENT_LENGTH) {
+        encode::header(out, name, value);
+    }
 }
 
 /// Does the platform set it, so that a caller's own does not pass?
 fn is_ours(name: &HeaderName) -> bool {
-    [HOST, CONTENT_LENGTH, TRANSFER_ENCODING, FN_CALL_ID, FN_DEADLINE, CALL_ID, DEADLINE, METHOD, REQUEST_URL]
-        .contains(name)
+    *name == HOST || OURS.contains(&name.as_str())
 }
 
 /// Authority and path of a URL, either of which may be missing: `http://a:1/b?c` is `a:1` and

@@ -17,9 +17,15 @@ use tokio::net::unix::pipe;
 
 /// The two ends, ours alone.
 pub(super) struct Ends {
-    pub(super) calls: Box<dyn AsyncRead + Send + Unpin>,
-    pub(super) answers: Box<dyn AsyncWrite + Send + Unpin>,
+    pub(super) calls: Calls,
+    pub(super) answers: Answers,
 }
+
+/// Where calls come from.
+pub(super) type Calls = Box<dyn AsyncRead + Send + Unpin>;
+
+/// Where answers go.
+pub(super) type Answers = Box<dyn AsyncWrite + Send + Unpin>;
 
 pub(super) fn take() -> io::Result<Ends> {
     let stdin = ours(rustix::stdio::stdin(), "/proc/self/fd/0", OFlags::RDONLY)?;

@@ -39,7 +39,7 @@ pub fn env(call: &Call) -> Vec<(String, String)> {
     env.push((METHOD.to_owned(), call.method.to_string()));
     env.push((REQUEST_URL.to_owned(), call.url.clone()));
     let mut bytes = 0;
-    for (name, values) in canonical::headers(&call.headers) {
+    for (name, values) in canonical::headers(&call.headers, |_| true) {
         let values: Vec<_> = values.iter().map(|value| String::from_utf8_lossy(value.as_bytes())).collect();
         let value = values.join(", ");
         let loud = name.to_ascii_uppercase().replace('-', "_");

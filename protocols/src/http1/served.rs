@@ -93,7 +93,19 @@ where
     /// Serves `stream`, on which a peer sends requests. Nothing is read yet.
     #[must_use]
     pub fn new(stream: S, limits: Limits) -> Self {
-        Self { wire: Arc::new(Mutex::new(Wire::new(stream, limits))), outbox: Outbox::default(), asked: Asked::NONE }
+        Self::of(Wire::new(stream, limits, false))
+    }
+
+    /// Serves a stream that ends with its container alone, such as a process's standard input and
+    /// output. Whatever a request says of its connection was meant for another; nobody is asked to
+    /// go on, and what is left of a body is read away however long it is.
+    #[must_use]
+    pub fn endless(stream: S, limits: Limits) -> Self {
+        Self::of(Wire::new(stream, limits, true))
+    }
+
+    fn of(wire: Wire<S>) -> Self {
+        Self { wire: Arc::new(Mutex::new(wire)), outbox: Outbox::default(), asked: Asked::NONE }
     }
 
     /// The next request; `None` when no more will come, because the peer finished between two, or
@@ -129,8 +141,11 @@ where
                 return Poll::Ready(None);
             }
         };
-        self.asked =
-            Asked { head_alone: head.method == Method::HEAD, version: head.version, keep_alive: head.keep_alive };
+        let head_alone = head.method == Method::HEAD;
+        self.asked = match wire.is_endless() {
+            true => Asked { head_alone, ..Asked::NONE },
+            false => Asked { head_alone, version: head.version, keep_alive: head.keep_alive },
+        };
         let whole = wire.begin_body(&head);
         drop(wire);
         let body = match whole {

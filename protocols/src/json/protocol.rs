@@ -43,7 +43,7 @@ pub(crate) fn push_call(out: &mut Vec<u8>, call: &Call) {
     out.extend_from_slice(br#","request_url":"#);
     push_string(out, call.url.as_bytes());
     out.extend_from_slice(br#","headers":"#);
-    push_headers(out, &call.headers);
+    push_headers(out, &call.headers, |_| true);
     out.push(b'}');
 }
 
@@ -52,19 +52,13 @@ pub(crate) fn push_reply(out: &mut Vec<u8>, head: &Head) {
     out.extend_from_slice(br#"{"status_code":"#);
     out.extend_from_slice(head.status.as_str().as_bytes());
     out.extend_from_slice(br#","headers":"#);
-    if head.headers.contains_key(header::CONTENT_TYPE) {
-        let mut others = head.headers.clone();
-        others.remove(header::CONTENT_TYPE);
-        push_headers(out, &others);
-    } else {
-        push_headers(out, &head.headers);
-    }
+    push_headers(out, &head.headers, |name| *name != header::CONTENT_TYPE);
     out.push(b'}');
 }
 
-fn push_headers(out: &mut Vec<u8>, map: &HeaderMap) {
+fn push_headers(out: &mut Vec<u8>, map: &HeaderMap, shows: impl Fn(&HeaderName) -> bool) {
     out.push(b'{');
-    for (nth, (name, values)) in canonical::headers(map).into_iter().enumerate() {
+    for (nth, (name, values)) in canonical::headers(map, shows).into_iter().enumerate() {
         if nth > 0 {
             out.push(b',');
         }

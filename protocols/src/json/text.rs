@@ -9,6 +9,11 @@
 pub(crate) fn push_string(out: &mut Vec<u8>, text: &[u8]) {
     out.reserve(text.len() + 2);
     out.push(b'"');
+    if text.iter().all(|byte| IS_PLAIN[usize::from(*byte)]) {
+        out.extend_from_slice(text);
+        out.push(b'"');
+        return;
+    }
     for chunk in text.utf8_chunks() {
         push_replaced(out, chunk.valid(), escape);
         for _ in chunk.invalid() {
@@ -17,6 +22,17 @@ pub(crate) fn push_string(out: &mut Vec<u8>, text: &[u8]) {
     }
     out.push(b'"');
 }
+
+/// Bytes that stand for themselves in any string: what most strings are made of.
+const IS_PLAIN: [bool; 256] = {
+    let mut is_plain = [false; 256];
+    let mut byte = b' ';
+    while byte < 0x7f {
+        is_plain[byte as usize] = !matches!(byte, b'"' | b'\\' | b'&' | b'<' | b'>');
+        byte += 1;
+    }
+    is_plain
+};
 
 /// Writes a valid JSON text again without the white space between its tokens, so that it stays on
 /// one line: many a function reads by line. Numbers keep all their digits, members their order.

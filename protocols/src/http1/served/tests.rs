@@ -396,6 +396,32 @@ async fn a_body_nobody_wants_is_read_away_if_it_is_little() {
 }
 
 #[tokio::test]
+async fn what_requests_say_of_their_connection_ends_no_endless_stream() {
+    let (ours, mut peer) = tokio::io::duplex(64 << 10);
+    let mut served = Served::endless(ours, Limits::default());
+    let sending = tokio::spawn(async move {
+        for head in ["HTTP/1.0\r\n", "HTTP/1.1\r\nConnection: close\r\n", "HTTP/1.1\r\nExpect: 100-continue\r\n"] {
+            peer.write_all(format!("POST / {head}Content-Length: 1000000\r\n\r\n").as_bytes()).await.unwrap();
+            peer.write_all(&[b'x'; 1_000_000]).await.unwrap();
+        }
+        peer.shutdown().await.unwrap();
+        heard(&mut peer).await
+    });
+    for _ in 0..3 {
+        drop(soon(served.next()).await.unwrap().unwrap());
+        soon(served.answer(StatusCode::OK).send(streaming(vec![Ok("hi".into())]))).await.unwrap();
+    }
+    assert!(soon(served.next()).await.is_none());
+    drop(served);
+    let mut wire = soon(sending).await.unwrap();
+    for _ in 0..3 {
+        let (head, body) = answer(&mut wire, &Method::POST);
+        assert_eq!((head.keep_alive, head.length, &body[..]), (true, Length::Chunked, &b"hi"[..]));
+    }
+    assert!(wire.is_empty());
+}
+
+#[tokio::test]
 async fn an_answer_that_breaks_off_has_no_end() {
     let (mut served, mut peer) = pair();
     peer.write_all(b"GET / HTTP/1.1\r\n\r\n").await.unwrap();

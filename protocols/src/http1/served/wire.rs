@@ -34,6 +34,8 @@ pub(super) struct Wire<S> {
     inbox: Inbox,
     requests: RequestDecoder,
     reading: Reading,
+    /// Does the stream outlive whatever a request says of its connection?
+    is_endless: bool,
     /// What is still to be written of `100 Continue`.
     interim: &'static [u8],
     /// How much was read away since this side said its last; `None` before.
@@ -71,7 +73,11 @@ impl<S> Wire<S> {
             // Of a length that is known to be too much, nothing is read in vain; and who was not
             // asked for a body may well not send it.
             let is_hopeless = length.is_some_and(|length| length > LEFT_BYTES_MAX) || !self.interim.is_empty();
-            self.reading = Reading::Left(if is_hopeless { 0 } else { LEFT_BYTES_MAX });
+            self.reading = Reading::Left(match is_hopeless {
+                _ if self.is_endless => u64::MAX,
+                true => 0,
+                false => LEFT_BYTES_MAX,
+            });
             wake(&mut self.waiting);
         }
     }
@@ -86,12 +92,13 @@ impl<S> Wire<S>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    pub(super) fn new(stream: S, limits: Limits) -> Self {
+    pub(super) fn new(stream: S, limits: Limits, is_endless: bool) -> Self {
         Self {
             stream: Some(stream),
             inbox: Inbox::new(),
             requests: RequestDecoder::new(limits),
             reading: Reading::Head,
+            is_endless,
             interim: b"",
             ending: None,
             reader: None,
@@ -102,6 +109,11 @@ where
     /// The stream, to be written to; `None` once it was closed.
     pub(super) fn stream(&mut self) -> Option<&mut S> {
         self.stream.as_mut()
+    }
+
+    /// Does the stream outlive whatever a request says of its connection?
+    pub(super) fn is_endless(&self) -> bool {
+        self.is_endless
     }
 
     /// Was anything read that was not understood yet?
@@ -147,7 +159,8 @@ where
             return whole;
         }
         self.reading = Reading::Held;
-        let asks = self.inbox.is_empty()
+        let asks = !self.is_endless
+            && self.inbox.is_empty()
             && head.version == Version::HTTP_11
             && head.lines.first(&EXPECT).is_some_and(|said| said.eq_ignore_ascii_case(b"100-continue"));
         self.interim = if asks { CONTINUE } else { b"" };

@@ -189,7 +189,7 @@ fn line(event: &Written<'_>) -> Result<Vec<u8>, Fault> {
 /// # Errors
 /// When it is no event. The next document may be one.
 pub fn decode_call(document: &[u8]) -> Result<Arrival, BadCall> {
-    let text = String::from_utf8_lossy(document);
+    let text = document::text(document);
     let event: Event<'_> = serde_json::from_str(&text)?;
     let deadline = event.extension(DEADLINE).and_then(|raw| serde_json::from_str::<String>(raw.get()).ok());
     let protocol =
@@ -276,7 +276,7 @@ pub enum Unspeakable {
 /// `invalid_response` when its data is of a content type that says neither JSON nor text;
 /// `response_headers_too_large`.
 pub fn decode_reply(document: &[u8], caller: Caller, limits: &Limits) -> Result<(Head, Bytes), Fault> {
-    let text = String::from_utf8_lossy(document);
+    let text = document::text(document);
     let event: Event<'_> = serde_json::from_str(&text).map_err(|e| stdio::invalid_response(NAME, e))?;
     let protocol: protocol::Answered<'_> = match event.extension(PROTOCOL) {
         Some(raw) => serde_json::from_str(raw.get())

@@ -14,6 +14,8 @@
 //! The machine looks at each byte once, however the stream is split, holds at most one document and
 //! what came with it, and owns no reader. Both ends of the wire use it.
 
+use std::borrow::Cow;
+
 use bytes::{Buf as _, Bytes, BytesMut};
 
 #[cfg(test)]
@@ -121,6 +123,12 @@ impl Documents {
             First::Cut | First::None => Ok(None),
         }
     }
+}
+
+/// A document as text, what is not UTF-8 in it replaced. Most are UTF-8, which is known much faster
+/// than what to replace.
+pub(crate) fn text(document: &[u8]) -> Cow<'_, str> {
+    std::str::from_utf8(document).map_or_else(|_| String::from_utf8_lossy(document), Cow::Borrowed)
 }
 
 /// Is this text of JSON, written by us, one that [`Documents`] would refuse for its depth?

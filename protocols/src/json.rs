@@ -21,7 +21,7 @@ use http::header;
 use crate::stdio::{self, Dialect, Shell};
 use crate::{
     Arrival, Call, ContainerIo, Due, Exiting, Fault, Head, Intent, Limits, ReplySink, Reuse, Stdin, Stdout, Text,
-    Verdict,
+    Verdict, document,
 };
 
 pub(crate) mod object;
@@ -111,7 +111,7 @@ object::object! {
 /// # Errors
 /// When it is not JSON, or a member is of another type than it has. The next document may be fine.
 pub fn decode_call(document: &[u8]) -> Result<Arrival, BadCall> {
-    let text = String::from_utf8_lossy(document);
+    let text = document::text(document);
     let call: CallDocument<'_> = serde_json::from_str(&text)?;
     let intent = if call.protocol.is_some() { Intent::Gateway } else { Intent::Invoke };
     let (method, url, headers) = call.protocol.unwrap_or_default().into_parts(call.content_type.as_deref());
@@ -161,7 +161,7 @@ object::object! {
 /// `invalid_response_frame` when it is not JSON, a member is of another type than it has, or the
 /// status is none; `response_headers_too_large`.
 pub fn decode_reply(document: &[u8], limits: &Limits) -> Result<(Head, Bytes), Fault> {
-    let text = String::from_utf8_lossy(document);
+    let text = document::text(document);
     let reply: ReplyDocument<'_> = serde_json::from_str(&text).map_err(|e| stdio::invalid_response(NAME, e))?;
     let protocol = reply.protocol.unwrap_or_default();
     let status =

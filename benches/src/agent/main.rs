@@ -41,8 +41,8 @@ static ALLOCATOR: Counting = Counting;
 /// How long the containers that are to be in the way may take to come up.
 const WARM_PATIENCE: Duration = Duration::from_secs(60);
 
-/// Calls before the first that is measured.
-const WARM_UP_CALLS: u32 = 2_000;
+/// Calls before the first that is measured: a tenth as many as are, but no more than these.
+const WARM_UP_CALLS_MAX: u32 = 2_000;
 
 /// What the agent alone takes for a call.
 #[derive(Debug, Parser)]
@@ -102,7 +102,7 @@ async fn measure(options: &Options) -> Result<()> {
     let began = Instant::now();
     call(&agent, options.body_bytes).await?;
     let first = began.elapsed();
-    calls(&agent, options, WARM_UP_CALLS).await?;
+    calls(&agent, options, WARM_UP_CALLS_MAX.min(options.calls / 10)).await?;
 
     let (before, allocations) = (Usage::now()?, counting::allocations());
     let began = Instant::now();

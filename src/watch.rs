@@ -3,21 +3,31 @@
 //! A user has 128 inotify instances by default; an instance a container stops a node at 128. Here
 //! the agent has one, with a watch per directory for as long as a container's socket is awaited.
 //!
-//! The thread that the kernel's events arrive on only routes: it finds whom a directory belongs to
-//! and wakes them. What is in the directory is looked at by the one who waits, and always after an
+//! Nobody is employed to read the kernel's events: whoever waits does, and routes those of others to
+//! them. So an event takes one wake-up from the kernel to the one who waits for it, of a task of the
+//! agent's own runtime. What is in the directory is looked at by the one who waits, and always after an
 //! event, never instead of one: so it does not matter how many events say the same, and when the
 //! kernel's queue overflows everybody is woken to look for themselves.
 
 use std::collections::HashMap;
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::io;
+use std::mem::MaybeUninit;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use notify::event::{EventKind, ModifyKind};
-use notify::{RecommendedWatcher, RecursiveMode, Watcher};
+use rustix::fs::inotify::{self, CreateFlags, ReadFlags, Reader, WatchFlags};
+use tokio::net::unix::pipe;
 use tokio::sync::Notify;
 
 use crate::iofs::{Invalid, Iofs, Look};
+
+/// What gives a name: to bind and to link make one, to rename moves one here. Writing to a file that
+/// has one does not.
+const GIVES_A_NAME: WatchFlags = WatchFlags::CREATE.union(WatchFlags::MOVED_TO).union(WatchFlags::ONLYDIR);
+
+/// Room for events read at a time. One takes at most 16 bytes and the 256 of a name.
+const EVENTS_BYTES: usize = 4 << 10;
 
 /// Watches directories. Cheap to clone: it is the same watch.
 #[derive(Clone)]
@@ -26,14 +36,18 @@ pub struct Watch {
 }
 
 struct Inner {
-    watcher: Mutex<RecommendedWatcher>,
-    routes: Arc<Routes>,
+    /// To a runtime the instance is what the reading end of a pipe is: bytes come out of it.
+    inotify: pipe::Receiver,
+    waiting: Mutex<Waiting>,
 }
+
+/// Who waits for which directory, by the kernel's number of its watch.
+type Waiting = HashMap<i32, Arc<Notify>>;
 
 /// A directory that is watched, until this is dropped.
 pub struct Armed {
     watch: Watch,
-    path: PathBuf,
+    number: i32,
     named: Arc<Notify>,
 }
 
@@ -48,23 +62,24 @@ pub enum WatchError {
         path: PathBuf,
         /// The system's answer.
         #[source]
-        source: notify::Error,
+        source: io::Error,
     },
     /// The user has no inotify instance left.
     #[error("cannot have an inotify instance; if there are too many, raise fs.inotify.max_user_instances")]
-    Instance(#[source] notify::Error),
+    Instance(#[source] io::Error),
 }
 
 impl Watch {
-    /// Takes an inotify instance, and starts the thread that its events arrive on.
+    /// Takes an inotify instance. Needs a tokio runtime with I/O, and serves those who wait for as long as
+    /// that runtime runs.
     ///
     /// # Errors
     /// When the user has no instance left.
     pub fn new() -> Result<Self, WatchError> {
-        let routes = Arc::new(Routes::default());
-        let handler = Arc::clone(&routes);
-        let watcher = notify::recommended_watcher(move |event| handler.route(event)).map_err(WatchError::Instance)?;
-        Ok(Self { inner: Arc::new(Inner { watcher: Mutex::new(watcher), routes }) })
+        let inotify = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK);
+        let inotify = inotify.map_err(io::Error::from).and_then(pipe::Receiver::from_owned_fd_unchecked);
+        let inotify = inotify.map_err(WatchError::Instance)?;
+        Ok(Self { inner: Arc::new(Inner { inotify, waiting: Mutex::default() }) })
     }
 
     /// Watches the directory of a container that is not started yet, so that nothing it does can be
@@ -73,20 +88,15 @@ impl Watch {
     /// # Errors
     /// When the user has no watch left, or the directory is gone.
     pub fn arm(&self, iofs: &Iofs) -> Result<Armed, WatchError> {
-        self.arm_path(iofs.path())
-    }
-
-    fn arm_path(&self, path: &Path) -> Result<Armed, WatchError> {
-        // Routed first: an event may come before `watch` has returned.
-        let named = self.inner.routes.add(path);
-        let armed = Armed { watch: self.clone(), path: path.to_owned(), named };
-        let watched = self.watcher().watch(path, RecursiveMode::NonRecursive);
-        watched.map_err(|source| WatchError::Directory { path: path.to_owned(), source })?;
-        Ok(armed)
-    }
-
-    fn watcher(&self) -> MutexGuard<'_, RecommendedWatcher> {
-        self.inner.watcher.lock().unwrap_or_else(PoisonError::into_inner)
+        let path = iofs.path();
+        // Locked around both: an event that comes at once finds its way only when the number is known.
+        let mut waiting = self.inner.waiting();
+        let number = inotify::add_watch(&self.inner.inotify, path, GIVES_A_NAME)
+            .map_err(|e| WatchError::Directory { path: path.to_owned(), source: e.into() })?;
+        let named = Arc::new(Notify::new());
+        waiting.insert(number, Arc::clone(&named));
+        drop(waiting);
+        Ok(Armed { watch: self.clone(), number, named })
     }
 }
 
@@ -112,76 +122,78 @@ impl Armed {
     /// Resolves when a name has appeared in the directory since it was armed or since this resolved
     /// last, and sometimes without reason. Cancel safe.
     pub async fn changed(&self) {
-        self.named.notified().await;
+        let inner = &self.watch.inner;
+        loop {
+            tokio::select! {
+                biased;
+                () = self.named.notified() => return,
+                readable = inner.inotify.readable() => match readable {
+                    Ok(()) => inner.route(),
+                    // The runtime is going down, and we with it.
+                    Err(_) => std::future::pending().await,
+                },
+            }
+        }
     }
 }
 
 impl Drop for Armed {
     fn drop(&mut self) {
-        self.watch.inner.routes.remove(&self.path);
+        let inner = &self.watch.inner;
+        inner.waiting().remove(&self.number);
         // The directory may be gone already, and its watch with it.
-        let _ = self.watch.watcher().unwatch(&self.path);
+        let _ = inotify::remove_watch(&inner.inotify, self.number);
     }
 }
 
-impl fmt::Debug for Watch {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Watch").field("directories", &self.inner.routes.table().len()).finish_non_exhaustive()
-    }
-}
-
-impl fmt::Debug for Armed {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Armed").field(&self.path).finish()
-    }
-}
-
-/// Who waits for which directory.
-#[derive(Default)]
-struct Routes {
-    table: Mutex<HashMap<PathBuf, Arc<Notify>>>,
-}
-
-impl Routes {
-    fn add(&self, path: &Path) -> Arc<Notify> {
-        let named = Arc::new(Notify::new());
-        self.table().insert(path.to_owned(), Arc::clone(&named));
-        named
-    }
-
-    fn remove(&self, path: &Path) {
-        self.table().remove(path);
-    }
-
-    /// Runs on the watcher's thread. Wakes who is concerned; one who does not wait at the moment
+impl Inner {
+    /// Reads what events there are and wakes whom they concern; one who does not wait at the moment
     /// finds the event when it does.
-    fn route(&self, event: notify::Result<notify::Event>) {
-        match event {
-            Ok(event) if event.need_rescan() => self.wake_all(),
-            Ok(event) if gives_a_name(event.kind) => {
-                let table = self.table();
-                for waiting in event.paths.iter().filter_map(|path| table.get(path.parent()?)) {
-                    waiting.notify_one();
+    fn route(&self) {
+        let mut room = [MaybeUninit::uninit(); EVENTS_BYTES];
+        let mut events = Reader::new(&self.inotify, &mut room);
+        loop {
+            let next = |events: &mut Reader<'_, _>| {
+                let event = events.next()?;
+                Ok((event.wd(), event.events()))
+            };
+            // What was read is ours to route, whatever the runtime says of more.
+            let event =
+                if events.is_buffer_empty() { self.inotify.try_io(|| next(&mut events)) } else { next(&mut events) };
+            match event {
+                Ok((_, flags)) if flags.contains(ReadFlags::QUEUE_OVERFLOW) => self.wake_all(),
+                Ok((number, _)) => {
+                    if let Some(waiting) = self.waiting().get(&number) {
+                        waiting.notify_one();
+                    }
                 }
-            }
-            Ok(_) => {}
-            Err(e) => {
-                tracing::warn!(error = %e, "inotify reports an error; every directory is looked at again");
-                self.wake_all();
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => return,
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                Err(e) => {
+                    tracing::warn!(error = %e, "inotify reports an error; every directory is looked at again");
+                    return self.wake_all();
+                }
             }
         }
     }
 
     fn wake_all(&self) {
-        self.table().values().for_each(|waiting| waiting.notify_one());
+        self.waiting().values().for_each(|waiting| waiting.notify_one());
     }
 
-    fn table(&self) -> MutexGuard<'_, HashMap<PathBuf, Arc<Notify>>> {
-        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    fn waiting(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Bind, link and rename give names; writing to a file that has one does not.
-fn gives_a_name(kind: EventKind) -> bool {
-    matches!(kind, EventKind::Create(_) | EventKind::Modify(ModifyKind::Name(_)) | EventKind::Any | EventKind::Other)
+impl fmt::Debug for Watch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Watch").field("directories", &self.inner.waiting().len()).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Armed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Armed").field("number", &self.number).finish_non_exhaustive()
+    }
 }

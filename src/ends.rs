@@ -154,3 +154,90 @@ impl Alarm {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+    use std::time::Duration;
+
+    use hotfn_protocols::{Dial, Dialing, Format, Limits};
+    use tokio::runtime::Runtime;
+
+    use super::*;
+
+    /// A place that is never reached: nobody dials before a call.
+    #[derive(Debug)]
+    struct Nowhere;
+
+    impl Dial for Nowhere {
+        fn dial(&self) -> Dialing<'_> {
+            Box::pin(async { Err(io::ErrorKind::ConnectionRefused.into()) })
+        }
+    }
+
+    fn ends(max: u32) -> Ends {
+        let make = || {
+            let socket = hotfn_protocols::Ends::Socket(Box::new(Nowhere));
+            Format::HttpStream.end(socket, Limits::default()).unwrap()
+        };
+        Ends::many(Box::new(make), max)
+    }
+
+    fn runtime() -> Runtime {
+        tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
+    }
+
+    fn take(ends: &Ends, of: &Runtime) -> End {
+        let _within = of.enter();
+        let end = ends.take().unwrap();
+        assert_eq!(end.home, of.handle().id(), "each call has an end of its own runtime");
+        end
+    }
+
+    #[test]
+    fn each_runtime_uses_its_own_ends_again() {
+        let (one, other) = (runtime(), runtime());
+        let ends = ends(2);
+        for _ in 0..3 {
+            for runtime in [&one, &other] {
+                ends.keep(take(&ends, runtime));
+            }
+        }
+        assert_eq!(ends.kept().len(), 2);
+    }
+
+    #[test]
+    fn where_no_more_may_be_made_that_of_another_runtime_goes() {
+        let (one, other) = (runtime(), runtime());
+        let ends = ends(2);
+        let (first, second) = (take(&ends, &one), take(&ends, &one));
+        ends.keep(first);
+        ends.keep(second);
+        let here = take(&ends, &other);
+        assert_eq!(ends.kept().len(), 1, "one was closed for it");
+        ends.keep(here);
+        ends.keep(take(&ends, &one));
+        assert_eq!(ends.kept().len(), 2);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_alarm_rings_at_each_calls_own_deadline() {
+        let mut alarm = Alarm::default();
+        let mut rings_in = async |seconds, is_awaited| {
+            let deadline = tokio::time::Instant::now() + Duration::from_secs(seconds);
+            let mut ring = std::future::poll_fn(|cx| alarm.poll(deadline.into_std(), cx));
+            if is_awaited {
+                ring.await;
+                let late = tokio::time::Instant::now().duration_since(deadline);
+                assert!(late < Duration::from_millis(2), "{late:?}");
+            } else {
+                assert!(tokio::time::timeout(Duration::from_secs(1), &mut ring).await.is_err());
+                alarm.forget();
+            }
+        };
+        // Left alone, rung, set later than the one before, and earlier.
+        for (seconds, is_awaited) in [(30, false), (30, true), (60, false), (5, true), (40, true), (0, true)] {
+            rings_in(seconds, is_awaited).await;
+        }
+    }
+}

@@ -28,7 +28,7 @@ use anyhow::{Context, Result, bail};
 use clap::Parser;
 use hotfn::container::process::{ProcessDriver, Rlimits};
 use hotfn::{Agent, Function, Invoke};
-use hotfn_protocols::{Call, Format};
+use hotfn_protocols::{Call, Format, FunctionId};
 use tokio::task::JoinSet;
 
 mod counting;
@@ -100,7 +100,7 @@ async fn measure(options: &Options) -> Result<()> {
     }
 
     let began = Instant::now();
-    call(&agent, options.body_bytes).await?;
+    call(&agent, &"echo".into(), options.body_bytes).await?;
     let first = began.elapsed();
     calls(&agent, options, WARM_UP_CALLS_MAX.min(options.calls / 10)).await?;
 
@@ -131,8 +131,9 @@ async fn calls(agent: &Agent, options: &Options, count: u32) -> Result<()> {
         let share = count / options.callers + u32::from(caller < count % options.callers);
         let (agent, body_bytes) = (agent.clone(), options.body_bytes);
         callers.spawn(async move {
+            let echo = FunctionId::from("echo");
             for _ in 0..share {
-                call(&agent, body_bytes).await?;
+                call(&agent, &echo, body_bytes).await?;
             }
             anyhow::Ok(())
         });
@@ -144,13 +145,13 @@ async fn calls(agent: &Agent, options: &Options, count: u32) -> Result<()> {
 }
 
 /// One call, its answer read to the end and counted.
-async fn call(agent: &Agent, body_bytes: usize) -> Result<()> {
+async fn call(agent: &Agent, echo: &FunctionId, body_bytes: usize) -> Result<()> {
     static ZEROS: [u8; 1 << 20] = [0; 1 << 20];
     let body = match ZEROS.get(..body_bytes) {
         Some(zeros) => bytes::Bytes::from_static(zeros),
         None => vec![0; body_bytes].into(),
     };
-    let mut reply = agent.invoke(Call::new("echo", body)).await?;
+    let mut reply = agent.invoke(Call::new(echo.clone(), body)).await?;
     let mut back = 0;
     while let Some(piece) = reply.body.next().await.transpose()? {
         back += piece.len();

@@ -136,6 +136,9 @@ where
             return Ok(());
         }
         let mut held = Held::new(limits.response_bytes_max, length)?;
+        if let Length::Exact(bytes) = length {
+            self.inbox.expect(bytes);
+        }
         if self.hold(&mut held, length, &sink, limits.hold_bytes_max).await? {
             sink.whole(std::mem::take(head), held.take());
             return Ok(());

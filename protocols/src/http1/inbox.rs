@@ -12,9 +12,10 @@ use bytes::{Buf as _, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 
 /// Room for a read on a connection that carries small answers: what an idle container costs.
-const READ_BYTES: usize = 8 << 10;
+const READ_BYTES: usize = 4 << 10;
 
-/// Room for a read while a large answer streams: doubled up to here whenever a read fills it.
+/// Room for a read while a large answer streams: what is known to come, or doubled whenever a read fills
+/// it, up to here.
 const READ_BYTES_MAX: usize = 256 << 10;
 
 /// Less room than this is not worth a system call.
@@ -41,6 +42,12 @@ impl Inbox {
     pub(super) fn skip_blank(&mut self) {
         let blank = self.bytes.len() - self.bytes.trim_ascii_start().len();
         self.bytes.advance(blank);
+    }
+
+    /// So many bytes of a body are about to come: room for as many of them as one read may take.
+    pub(super) fn expect(&mut self, bytes: u64) {
+        let missing = usize::try_from(bytes).unwrap_or(READ_BYTES_MAX).saturating_sub(self.bytes.len());
+        self.room = self.room.max(missing.min(READ_BYTES_MAX));
     }
 
     /// What was read, for a decoder to take from.

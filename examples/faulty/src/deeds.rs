@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use crate::script::Step;
 
@@ -10,6 +11,7 @@ use crate::script::Step;
 pub(crate) fn done(step: Step<'_>) -> anyhow::Result<bool> {
     match step.word {
         "abort" => std::process::abort(),
+        "burn" => burn(step.number()?),
         "child" => drop(Command::new("sleep").arg("3600").stdin(Stdio::null()).spawn()?),
         "eprint" => flood(&mut io::stderr().lock(), step.number()?)?,
         "exit" => std::process::exit(i32::try_from(step.number()?)?),
@@ -30,6 +32,14 @@ pub(crate) fn flood(out: &mut impl Write, bytes: u64) -> io::Result<()> {
         left -= piece.len();
     }
     out.flush()
+}
+
+/// A core is kept busy.
+fn burn(ms: u64) {
+    let until = Instant::now() + Duration::from_millis(ms);
+    while Instant::now() < until {
+        std::hint::spin_loop();
+    }
 }
 
 /// Memory that is written is memory that is used.

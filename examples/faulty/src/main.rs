@@ -22,6 +22,7 @@
 //! | `pause MS` | it awaits |
 //! | `hang` | it awaits for ever |
 //! | `block MS` | it blocks its thread: nothing else runs, no deadline is kept |
+//! | `burn MS` | it computes: a core is busy for so long |
 //! | `print N`, `eprint N` | N bytes in lines of 80 on standard output, or error |
 //! | `leak MB` | so much memory is touched and kept |
 //! | `child` | a process is started that sleeps for an hour, and is left alone |
@@ -42,7 +43,7 @@
 //! | `pause MS`, `hang` | nothing, for a while or for ever |
 //! | `close` | the connection is closed, or standard output |
 //! | `unlink` | the listener's name is removed |
-//! | `exit N`, `abort`, `print N`, `eprint N`, `leak MB`, `child` | as above |
+//! | `burn MS`, `exit N`, `abort`, `print N`, `eprint N`, `leak MB`, `child` | as above |
 //!
 //! `[[send HTTP/1.1 404 Not Found%0d%0aContent-Length: 0%0d%0a%0d%0a]]` is a status that means
 //! nothing, `[[ok; pause 50; send more]]` a late byte too many.

@@ -44,6 +44,9 @@ pub(crate) const NODE: Debian = Debian { at_hand: || works(Command::new("node").
 pub(crate) const NPM: Debian = Debian { at_hand: || works(Command::new("npm").arg("--version")), package: "npm" };
 /// The yardstick of the benchmarks.
 pub(crate) const NGINX: Debian = Debian { at_hand: || works(Command::new("nginx").arg("-v")), package: "nginx-light" };
+/// Counts instructions for the benchmarks.
+pub(crate) const VALGRIND: Debian =
+    Debian { at_hand: || works(Command::new("valgrind").arg("--version")), package: "valgrind" };
 /// The load of the benchmarks. Its `--version` ends with 1, so starting is all that is asked of it.
 pub(crate) const WRK: Debian = Debian { at_hand: || Command::new("wrk").arg("-v").output().is_ok(), package: "wrk" };
 

@@ -21,16 +21,27 @@ Usage: cargo xtask TASK
 Tasks:
   test [ARG…]    install what the tests need, then run every one with nothing skipped;
                  ARGs go to `cargo nextest run`
-  bench hot      hotfn, nginx and the bare function under the same load, side by side
-      --pinned       all of it on one core: the measure of record
-      --rounds N     how often each is measured, interleaved (default 5; the median counts)
-      --seconds N    how long each measurement runs (default 3)
+  bench hot      hotfn, nginx, the floor and the function without us, side by side: minutes;
+                 prints tables and targets, keeps all figures in target/bench/hot.json
+      --quick            one round of each: under three minutes
+      --only PART,…      latency, bodies, formats, fleet, cost, memory, cold, open, unkind
+      --pinned, --free   all on one core (the measure of record), or on all; both without these
+      --rounds N         how often each is measured, interleaved (default 5; the median counts)
+      --seconds N        how long each measurement runs (default 1)
+      --connections N,…  of the part latency (default 1,8,64,512)
+      --bodies SIZE,…    of the part bodies (default 16,4K,64K,1M,100M)
+      --formats NAME,…   of the part formats (default: all five)
+      --containers N,…   hot ones in the part fleet (default 1,100,500)
+      --functions N      deployed ones in the part fleet (default 2000)
+      --profile NAME     how programs are built (default dist, as what a release ships)
+      --write-docs       puts tables and charts into docs/performance.md
+  bench guard    counts the instructions of a call; fails if there are more than budgeted
   help           this text
 
 Examples:
   cargo xtask test
   cargo xtask test hot                      only the tests whose name has `hot`
-  cargo xtask bench hot --pinned
+  cargo xtask bench hot --quick --only latency --pinned --profile release
 ";
 
 fn main() -> ExitCode {
@@ -38,8 +49,11 @@ fn main() -> ExitCode {
     let words: Vec<&str> = args.iter().map(String::as_str).collect();
     let done = match words.as_slice() {
         ["test", rest @ ..] => test::run_all(rest),
-        ["bench", "hot", rest @ ..] => bench::hot::Options::parse(rest).and_then(|options| bench::hot::run(&options)),
-        ["bench", ..] => Err(anyhow::anyhow!("there is one benchmark; try `cargo xtask bench hot`")),
+        ["bench", "guard", rest @ ..] => bench::guard(rest),
+        ["bench", "hot", rest @ ..] => bench::hot(rest),
+        ["bench", ..] => {
+            Err(anyhow::anyhow!("which benchmark? try `cargo xtask bench hot` or `cargo xtask bench guard`"))
+        }
         [] | ["help" | "-h" | "--help", ..] => {
             print!("{HELP}");
             Ok(())

@@ -1,20 +1,23 @@
-//! The load: `wrk`, one thread, a 16-byte body posted over and over on kept-open connections.
+//! The load: `wrk` where it can make it, and `load` of `benches` where it cannot.
 
 use std::fs;
-use std::path::Path;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
-use super::hot::on_core;
+use super::contender::Contender;
+use super::stage::Stage;
 
 /// What one run of the load saw.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Seen {
-    pub(crate) requests_per_second: f64,
+    pub(crate) calls: f64,
+    pub(crate) seconds: f64,
     pub(crate) p50_us: f64,
     pub(crate) p99_us: f64,
+    /// `wrk` is not asked for it.
+    pub(crate) p999_us: f64,
 }
 
 /// What `wrk` runs: it posts, and at the end prints its findings as one line of JSON.
@@ -25,36 +28,61 @@ wrk.headers["Content-Type"] = "text/plain"
 function done(summary, latency, requests)
   local e = summary.errors
   io.write(string.format(
-    '\nRESULT {"requests":%d,"duration_us":%d,"errors":%d,"p50_us":%d,"p99_us":%d}\n',
-    summary.requests, summary.duration, e.connect + e.read + e.write + e.status + e.timeout,
-    latency:percentile(50), latency:percentile(99)))
+    '\n{"calls":%d,"seconds":%f,"failed":%d,"p50_us":%d,"p99_us":%d,"p999_us":%d}\n',
+    summary.requests, summary.duration / 1e6, e.connect + e.read + e.write + e.status + e.timeout,
+    latency:percentile(50), latency:percentile(99), latency:percentile(99.9)))
 end
 "#;
 
-/// Puts the load on `url` for `seconds` over `connections`. Any failed request fails the run: a
-/// front that refuses quickly would otherwise look fast.
-pub(crate) fn put_on(url: &str, connections: u32, seconds: u32, folder: &Path, pinned: bool) -> Result<Seen> {
-    let script = folder.join("post.lua");
+/// Puts `wrk` on `contender`: one thread, 16 bytes posted over and over on kept-open connections.
+pub(crate) fn wrk(stage: &Stage, contender: &Contender, connections: u32, seconds: u32) -> Result<Seen> {
+    let script = stage.folder.join("post.lua");
     fs::write(&script, SCRIPT).with_context(|| format!("cannot write {}", script.display()))?;
-    let mut wrk = on_core(Command::new("wrk"), pinned);
+    let mut wrk = stage.command("wrk");
     wrk.args(["--threads", "1", "--connections", &connections.to_string()])
         .args(["--duration", &format!("{seconds}s"), "--timeout", "10s", "--script"])
         .arg(&script)
-        .arg(url);
-    let out = wrk.stdin(Stdio::null()).output().context("cannot start wrk")?;
+        .arg(contender.url());
+    run(wrk, contender)
+}
+
+/// Puts our own load on `contender`, as `args` of `load` say.
+pub(crate) fn ours(stage: &Stage, contender: &Contender, args: &[String]) -> Result<Seen> {
+    run(command(stage, contender, &contender.path, args), contender)
+}
+
+/// The command of our own load, on a path of `contender`.
+pub(crate) fn command(stage: &Stage, contender: &Contender, path: &str, args: &[String]) -> Command {
+    let mut load = stage.command(stage.built("load"));
+    load.arg(contender.address.to_string()).arg(path).args(args);
+    load
+}
+
+/// Runs a load and reads its findings. A single failed call fails the run: a front that refuses quickly
+/// would otherwise look fast.
+pub(crate) fn run(mut load: Command, contender: &Contender) -> Result<Seen> {
+    let out = load.stdin(Stdio::null()).output().with_context(|| format!("cannot start {load:?}"))?;
     let said = String::from_utf8_lossy(&out.stdout);
-    let line = said.lines().find_map(|line| line.strip_prefix("RESULT "));
-    let Some(line) = line else {
-        bail!("wrk said nothing of its findings on {url}: {said}{}", String::from_utf8_lossy(&out.stderr));
+    let name = contender.name;
+    let Some(line) = said.lines().find(|line| line.starts_with('{')) else {
+        bail!("the load on {name} said nothing of its findings: {said}{}", String::from_utf8_lossy(&out.stderr));
     };
-    let found: Value = serde_json::from_str(line).context("wrk's findings are not JSON")?;
-    let number = |name: &str| found[name].as_f64().with_context(|| format!("wrk's findings lack {name}: {line}"));
-    if number("errors")? > 0.0 {
-        bail!("{} of {} requests to {url} failed", number("errors")?, number("requests")?);
+    let found: Value = serde_json::from_str(line).context("the load's findings are not JSON")?;
+    let number = |key: &str| found[key].as_f64().with_context(|| format!("the load's findings lack {key}: {line}"));
+    if number("failed")? > 0.0 {
+        bail!("{} of {} calls to {name} failed: {line}", number("failed")?, number("calls")?);
     }
     Ok(Seen {
-        requests_per_second: number("requests")? / (number("duration_us")? / 1e6),
+        calls: number("calls")?,
+        seconds: number("seconds")?,
         p50_us: number("p50_us")?,
         p99_us: number("p99_us")?,
+        p999_us: number("p999_us")?,
     })
+}
+
+impl Seen {
+    pub(crate) fn per_second(&self) -> f64 {
+        self.calls / self.seconds
+    }
 }

@@ -1,10 +1,31 @@
-//! Benchmarks that need more than one program at once.
+//! `cargo xtask bench`: what a call to a hot function costs, beside what it costs elsewhere.
 //!
-//! Figures of one run are compared with each other and with nothing else: a machine is a third
-//! faster or slower an hour later. So the yardstick runs beside what is measured, under the same
-//! load, turn by turn.
+//! Contenders answer the same calls under the same load, in turns: hotfn; nginx, which hands each
+//! request to the same function's unix socket; `floor`, the least that a front and a function can do;
+//! and `direct`, the floor's front before the same function. Turns are interleaved and begin with
+//! another contender each round, so that whatever the machine does meanwhile hits all of them.
+//!
+//! In the order to read it: [`options`] is what can be asked for; [`part`] lists what is measured, and
+//! `parts` measures, a file each, with [`contender`] to start those who are measured and [`load`] to
+//! put load on them. What was seen goes to the [`ledger`], every round of it. Nothing is derived
+//! before all is measured: [`table`], [`target`] and [`chart`] are views of the ledger, [`docs`] puts
+//! them into the project's pages. [`guard`] is apart: it counts instructions, which repeat, and
+//! fails when a call needs more than it may.
 
-pub(crate) mod contender;
-pub(crate) mod hot;
-pub(crate) mod load;
-mod report;
+mod chart;
+mod contender;
+mod docs;
+mod guard;
+mod hot;
+mod ledger;
+mod load;
+mod options;
+mod part;
+mod parts;
+mod process;
+mod stage;
+mod table;
+mod target;
+
+pub(crate) use guard::run as guard;
+pub(crate) use hot::run as hot;

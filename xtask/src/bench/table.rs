@@ -28,6 +28,11 @@ pub(crate) fn of(ledger: &Ledger, part: Part, cores: Cores) -> Table {
             rows.push(key);
         }
     }
+    // Rounds begin with another contender each time; rows do not.
+    let order: Vec<&str> = rows.iter().map(|row| row.contender.as_str()).collect();
+    let cases: Vec<&str> = rows.iter().map(|row| row.case.as_str()).collect();
+    let first = |all: &[&str], one: &str| all.iter().position(|found| *found == one);
+    rows.sort_by_key(|row| (first(&cases, &row.case), first(&order, &row.contender)));
     let (compared, yardsticks) = part.compared().unzip();
     let yardsticks = yardsticks.unwrap_or_default();
     let mut header = vec!["case".to_owned(), "contender".to_owned()];

@@ -10,6 +10,10 @@ use super::{Contender, Deployed, node};
 use crate::bench::process::{self, Process};
 use crate::bench::stage::Stage;
 
+/// Under valgrind a process cannot lower the limit of open files, which the node does for its functions:
+/// unless it has as few itself.
+const OPEN_FILES: u32 = 300;
+
 /// Whose instructions are counted.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Counted {
@@ -27,8 +31,10 @@ impl Counted {
 
     /// A command for one of our programs, under callgrind.
     fn command(self, stage: &Stage, program: &str) -> Command {
-        let mut command = stage.command("valgrind");
+        let mut command = stage.command("prlimit");
         command
+            .arg(format!("--nofile={OPEN_FILES}:{OPEN_FILES}"))
+            .arg("valgrind")
             .arg("--tool=callgrind")
             .arg(format!("--callgrind-out-file={}", stage.folder.join("callgrind.out").display()))
             .arg(format!("--log-file={}", self.log(stage).display()))
@@ -56,7 +62,7 @@ impl Contender {
                 node::node_by(stage, command, "counted", &[Deployed::new(stage, "echo")])
             }
             Counted::Function => {
-                let socket = stage.folder.join("counted.sock");
+                let socket = super::fresh(stage, "counted")?;
                 let mut echo = counted.command(stage, "echo");
                 echo.env("FN_FORMAT", "http-stream").env("FN_LISTENER", format!("unix:{}", socket.display()));
                 let echo = Process::spawn(&mut echo, &stage.folder.join("counted-function.log"))?;

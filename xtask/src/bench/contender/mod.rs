@@ -3,13 +3,14 @@
 //! Functions listen on unix sockets and load speaks TCP, so there is always a front. The function is
 //! `examples/echo` behind all of them but the floor, which brings its own.
 
-use std::io::{Read, Write};
+use std::fs;
+use std::io::{ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 
 use super::process::{self, Cpu, Process};
 use super::stage::Stage;
@@ -51,7 +52,7 @@ impl Contender {
 
     /// The least that a front and a function can do.
     pub(crate) fn floor(stage: &Stage) -> Result<Self> {
-        let socket = stage.folder.join("floor.sock");
+        let socket = fresh(stage, "floor")?;
         let mut function = stage.command(stage.built("floor"));
         function.arg("function").arg(&socket);
         let function = Process::spawn(&mut function, &stage.folder.join("floor-function.log"))?;
@@ -109,12 +110,23 @@ impl Contender {
 
 /// `examples/echo`, started as an agent would, with the socket that it made.
 fn function_alone(stage: &Stage, of: &str) -> Result<(Process, PathBuf)> {
-    let socket = stage.folder.join(format!("{of}.sock"));
+    let socket = fresh(stage, of)?;
     let mut echo = stage.command(stage.built("echo"));
     echo.env("FN_FORMAT", "http-stream").env("FN_LISTENER", format!("unix:{}", socket.display()));
     let process = Process::spawn(&mut echo, &stage.folder.join(format!("{of}-function.log")))?;
     process::wait_until(&format!("the function's socket {}", socket.display()), || socket.exists())?;
     Ok((process, socket))
+}
+
+/// A socket's path, and nobody's yet: one of the same name may have had its turn before.
+fn fresh(stage: &Stage, name: &str) -> Result<PathBuf> {
+    let socket = stage.folder.join(format!("{name}.sock"));
+    match fs::remove_file(&socket) {
+        Err(e) if e.kind() != ErrorKind::NotFound => {
+            Err(e).with_context(|| format!("cannot remove {}", socket.display()))
+        }
+        _ => Ok(socket),
+    }
 }
 
 /// An address of this machine that was free a moment ago.

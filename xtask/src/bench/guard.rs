@@ -6,17 +6,12 @@
 //! end left out. One connection, so that every call takes the same way; one call after the other, so
 //! that what many calls at once would share is not in it.
 //!
-//! Two processes are counted, each with everything else at its own speed: the node, from its client's
-//! bytes to the function and back; and the function, behind the floor's front. Programs are those of
-//! everyday release builds, since a fully linked one takes minutes to build: a little more than what
-//! ships, in proportion.
+//! Programs are those of everyday release builds, since a fully linked one takes minutes to build: a
+//! little more than what ships, in proportion.
 
-use std::fs;
+use anyhow::{Result, bail};
 
-use anyhow::{Context, Result, bail};
-
-use super::contender::{Contender, Counted};
-use super::load;
+use super::contender::Counted;
 use super::part::Cores;
 use super::stage::Stage;
 use super::{hot, table};
@@ -26,9 +21,9 @@ use crate::step::step;
 /// What a call may take: instructions in user space.
 ///
 /// The figures are what was counted when they were set. A change that needs more, and is worth it,
-/// sets them anew and says why in its message; one that needs less should too, or it is spent
-/// unseen.
-const BUDGETS: [(Counted, u32); 2] = [(Counted::Node, 30_000), (Counted::Function, 12_000)];
+/// sets them anew and says why in its message; one that needs less should too, or what it saved is
+/// spent unseen.
+const BUDGETS: [(Counted, u32); 3] = [(Counted::Agent, 30_000), (Counted::Function, 25_100), (Counted::Node, 48_200)];
 /// How far beyond it a count may be: other compilers and processors move it a little.
 const SLACK: f64 = 0.05;
 /// Calls of the shorter run. The longer has twice as many.
@@ -63,33 +58,6 @@ pub(crate) fn run(words: &[&str]) -> Result<()> {
 
 /// Instructions a call of one process.
 pub(crate) fn instructions(stage: &Stage, counted: Counted) -> Result<f64> {
-    let [once, twice] = [CALLS, 2 * CALLS].map(|calls| total(stage, counted, calls));
+    let [once, twice] = [CALLS, 2 * CALLS].map(|calls| counted.total(stage, calls));
     Ok((twice? - once?) / f64::from(CALLS))
-}
-
-/// All instructions of a process that is started, called so often, and ended.
-fn total(stage: &Stage, counted: Counted, calls: u32) -> Result<f64> {
-    let mut contender = Contender::counted(stage, counted)?;
-    let args = ["--calls".to_owned(), calls.to_string(), "--seconds".to_owned(), "300".to_owned()];
-    load::ours(stage, &contender, &args)?;
-    let log = contender.end_counted(stage, counted);
-    let text = fs::read_to_string(&log).with_context(|| format!("cannot read {}", log.display()))?;
-    collected(&text).with_context(|| format!("valgrind counted nothing: {text}"))
-}
-
-/// What callgrind's last words tell.
-fn collected(log: &str) -> Option<f64> {
-    log.lines().rev().find_map(|line| line.split_once("Collected : ")?.1.trim().parse().ok())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_count_is_in_the_last_words() {
-        let log = "==7== Events    : Ir\n==7== Collected : 123456\n==7== \n==7== I   refs:      123,456\n";
-        assert_eq!(collected(log), Some(123_456.0));
-        assert_eq!(collected("==7== killed\n"), None);
-    }
 }

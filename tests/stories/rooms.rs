@@ -15,8 +15,8 @@ const KNOWS: &[(&str, &[&str])] = &[
     ("hotfn-protocols", &[]),
     ("hotfn-server", &["hotfn", "hotfn-exec", "hotfn-fdk", "hotfn-protocols", "hotfn-socket"]),
     ("hotfn-socket", &[]),
-    // An embedder as any other.
-    ("hotfn-benches", &["hotfn", "hotfn-protocols"]),
+    // An embedder as any other, and functions as anybody's.
+    ("hotfn-benches", &["hotfn", "hotfn-fdk", "hotfn-protocols"]),
     // Functions stand outside the house: they know what any user's function would.
     ("echo", &["hotfn-fdk"]),
     ("faulty", &["hotfn-fdk"]),

@@ -171,7 +171,7 @@ impl Figure {
     /// A value of this kind, for a person.
     pub(crate) fn show(self, value: f64) -> String {
         match self {
-            Self::Rate | Self::InstructionsPerCall => format!("{value:.0}"),
+            Self::Rate | Self::InstructionsPerCall => significant(value),
             Self::Throughput => significant(value / 1e6),
             Self::P50 | Self::P99 | Self::P999 if value >= 100.0 => format!("{value:.0}"),
             Self::P50 | Self::P99 | Self::P999 | Self::AllocationsPerCall => format!("{value:.1}"),

@@ -1,7 +1,7 @@
 //! Those who are measured: started, asked once, and ended with this value.
 //!
-//! Functions listen on unix sockets and load speaks TCP, so there is always a front. The function is
-//! `examples/echo` behind all of them but the floor, which brings its own.
+//! Functions listen on unix sockets and load speaks TCP, so there is always a front. The function
+//! behind it is the same for all of them but the floor, which brings its own.
 
 use std::fs;
 use std::io::{ErrorKind, Read, Write};
@@ -45,9 +45,9 @@ pub(crate) struct Contender {
 }
 
 impl Contender {
-    /// hotfn with `examples/echo` in one container.
-    pub(crate) fn hotfn(stage: &Stage) -> Result<Self> {
-        node(stage, "hotfn", &[Deployed { concurrency: CONCURRENCY, ..Deployed::new(stage, "echo") }])
+    /// hotfn with the function in one container.
+    pub(crate) fn hotfn(stage: &Stage, function: &str) -> Result<Self> {
+        node(stage, "hotfn", &[Deployed { concurrency: CONCURRENCY, ..Deployed::new(stage, function) }])
     }
 
     /// The least that a front and a function can do.
@@ -61,8 +61,8 @@ impl Contender {
     }
 
     /// The function behind the floor's front, that is: behind TCP, without us.
-    pub(crate) fn direct(stage: &Stage) -> Result<Self> {
-        let (function, socket) = function_alone(stage, "direct")?;
+    pub(crate) fn direct(stage: &Stage, function: &str) -> Result<Self> {
+        let (function, socket) = function_alone(stage, "direct", function)?;
         Self::floor_front(stage, "direct", socket, function)
     }
 
@@ -108,12 +108,12 @@ impl Contender {
     }
 }
 
-/// `examples/echo`, started as an agent would, with the socket that it made.
-fn function_alone(stage: &Stage, of: &str) -> Result<(Process, PathBuf)> {
+/// The function, started as an agent would, with the socket that it made.
+fn function_alone(stage: &Stage, of: &str, function: &str) -> Result<(Process, PathBuf)> {
     let socket = fresh(stage, of)?;
-    let mut echo = stage.command(stage.built("echo"));
-    echo.env("FN_FORMAT", "http-stream").env("FN_LISTENER", format!("unix:{}", socket.display()));
-    let process = Process::spawn(&mut echo, &stage.folder.join(format!("{of}-function.log")))?;
+    let mut command = stage.command(stage.built(function));
+    command.env("FN_FORMAT", "http-stream").env("FN_LISTENER", format!("unix:{}", socket.display()));
+    let process = Process::spawn(&mut command, &stage.folder.join(format!("{of}-function.log")))?;
     process::wait_until(&format!("the function's socket {}", socket.display()), || socket.exists())?;
     Ok((process, socket))
 }

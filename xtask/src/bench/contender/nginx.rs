@@ -10,8 +10,8 @@ use super::{CONCURRENCY, Contender, free_address, function_alone};
 use crate::bench::stage::Stage;
 
 /// Starts it, and the function behind it.
-pub(crate) fn nginx(stage: &Stage) -> Result<Contender> {
-    let (function, socket) = function_alone(stage, "nginx")?;
+pub(crate) fn nginx(stage: &Stage, function: &str) -> Result<Contender> {
+    let (function, socket) = function_alone(stage, "nginx", function)?;
     let address = free_address()?;
     let path = stage.folder.join("nginx.conf");
     fs::write(&path, config(&stage.folder, &socket, address))

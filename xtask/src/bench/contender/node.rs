@@ -18,8 +18,6 @@ pub(crate) struct Deployed {
     pub(crate) format: &'static str,
     pub(crate) concurrency: u32,
     pub(crate) min_warm: u32,
-    pub(crate) idle_timeout: u32,
-    pub(crate) config: Vec<(&'static str, String)>,
 }
 
 impl Deployed {
@@ -31,8 +29,6 @@ impl Deployed {
             format: "http-stream",
             concurrency: 1,
             min_warm: 0,
-            idle_timeout: 3600,
-            config: Vec::new(),
         }
     }
 }
@@ -56,29 +52,23 @@ pub(super) fn node_by(
     Contender::start(stage, name, node, address, &format!("/invoke/{}", functions[0].id), None)
 }
 
-/// Every container counts for 1 MB, so that nobody waits for memory that is not used.
+/// Every container counts for 1 MB, so that nobody waits for memory that is not used; and none is
+/// frozen, since what stopping and going on costs is the driver's and not the call's.
 fn config(functions: &[Deployed]) -> String {
-    let mut text = String::from("[node]\nmemory = 8192\n");
+    let mut text = String::from("[node]\nmemory = 8192\nfreeze_idle_ms = -1\n");
     for f in functions {
         write!(
             text,
             "\n[[function]]\nid = \"{}\"\nname = \"{}\"\nimage = \"process:{}\"\nformat = \"{}\"\nmemory = 1\n\
-             concurrency = {}\nmin_warm = {}\nidle_timeout = {}\n",
+             concurrency = {}\nmin_warm = {}\nidle_timeout = 3600\n",
             f.id,
             f.id,
             f.program.display(),
             f.format,
             f.concurrency,
             f.min_warm,
-            f.idle_timeout,
         )
         .expect("a string takes all");
-        if !f.config.is_empty() {
-            text.push_str("[function.config]\n");
-        }
-        for (name, value) in &f.config {
-            writeln!(text, "{name} = \"{value}\"").expect("a string takes all");
-        }
     }
     text
 }

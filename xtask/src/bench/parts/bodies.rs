@@ -9,13 +9,15 @@ use crate::bench::load;
 use crate::bench::options::size_title;
 use crate::bench::process;
 
+/// It answers when it has the whole body, because nginx cannot pass on both at once.
+const FUNCTION: &str = "echo-whole";
 /// From here on a body is large: nginx gets the place where it streams.
 const LARGE_BYTES: u64 = 64 << 10;
 /// Connections for bodies up to a megabyte, and beyond.
 const CONNECTIONS: (u32, u32) = (8, 2);
 
 pub(super) fn measure(bench: &mut Bench<'_>) -> Result<()> {
-    let mut contenders = everybody(bench.stage)?;
+    let mut contenders = everybody(bench.stage, FUNCTION)?;
     for contender in &contenders {
         echo(bench, contender, 16)?;
     }

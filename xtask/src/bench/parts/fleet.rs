@@ -14,6 +14,9 @@ use crate::bench::load;
 use crate::bench::process;
 use crate::bench::stage::Stage;
 
+/// Calls before it is measured, and one for each function, whose process may start for it.
+const WARM_UP_CALLS: u32 = 5_000;
+
 /// A node, its name in the report, and how many functions its calls go to.
 struct Fleet {
     name: String,
@@ -33,11 +36,12 @@ pub(super) fn measure(bench: &mut Bench<'_>) -> Result<()> {
     fleets.push(Fleet::of(bench.stage, format!("{functions} functions, calls to one"), functions, 0, 1)?);
     fleets.push(Fleet::of(bench.stage, format!("{functions} functions, calls to {most}"), functions, 0, most)?);
     for fleet in &fleets {
-        fleet.call(bench, 1).context("while warming up")?;
+        let all = (WARM_UP_CALLS + fleet.spread).to_string();
+        fleet.call(bench, &[("calls", all), ("seconds", "60".into())]).context("while warming up")?;
     }
     bench.rounds(&mut fleets, |bench, fleet| {
         let (front, _) = fleet.node.cpu()?;
-        let seen = fleet.call(bench, bench.options.seconds)?;
+        let seen = fleet.call(bench, &[("seconds", bench.options.seconds.to_string())])?;
         let front = fleet.node.cpu()?.0.since(front, seen.calls);
         let figures = [
             (Figure::FrontUserUs, front.user_us),
@@ -60,8 +64,8 @@ impl Fleet {
         Ok(Self { name, node, spread })
     }
 
-    fn call(&self, bench: &Bench<'_>, seconds: u32) -> Result<load::Seen> {
-        let args = args(&[("seconds", seconds.to_string()), ("spread", self.spread.to_string())]);
+    fn call(&self, bench: &Bench<'_>, options: &[(&str, String)]) -> Result<load::Seen> {
+        let args = args(&[options, &[("spread", self.spread.to_string())]].concat());
         load::run(load::command(bench.stage, &self.node, "/invoke/f{}", &args), &self.node)
     }
 }

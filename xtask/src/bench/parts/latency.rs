@@ -11,7 +11,7 @@ use crate::bench::{load, process};
 const WARM_UP_CONNECTIONS: u32 = 64;
 
 pub(super) fn measure(bench: &mut Bench<'_>) -> Result<()> {
-    let mut contenders = everybody(bench.stage)?;
+    let mut contenders = everybody(bench.stage, "echo")?;
     for contender in &contenders {
         load::wrk(bench.stage, contender, WARM_UP_CONNECTIONS, 1).context("while warming up")?;
     }

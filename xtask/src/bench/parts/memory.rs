@@ -14,7 +14,7 @@ const CONNECTIONS: (u32, u32) = (8, 512);
 const CONTAINERS: u32 = 500;
 
 pub(super) fn measure(bench: &mut Bench<'_>) -> Result<()> {
-    let hotfn = Contender::hotfn(bench.stage)?;
+    let hotfn = Contender::hotfn(bench.stage, "echo")?;
     let rss = |contender: &Contender| process::rss_bytes(contender.front.id());
     // It was asked once; a second of calls makes it as large as it gets with one caller.
     load::wrk(bench.stage, &hotfn, 1, 1)?;

@@ -77,7 +77,12 @@ fn args(args: &[(&str, String)]) -> Vec<String> {
     args.iter().flat_map(|(name, value)| [format!("--{name}"), value.clone()]).collect()
 }
 
-/// All who answer the same call.
-fn everybody(stage: &Stage) -> Result<Vec<Contender>> {
-    Ok(vec![Contender::hotfn(stage)?, contender::nginx(stage)?, Contender::floor(stage)?, Contender::direct(stage)?])
+/// All who answer the same call, with this function behind them.
+fn everybody(stage: &Stage, function: &str) -> Result<Vec<Contender>> {
+    Ok(vec![
+        Contender::hotfn(stage, function)?,
+        contender::nginx(stage, function)?,
+        Contender::floor(stage)?,
+        Contender::direct(stage, function)?,
+    ])
 }

@@ -23,7 +23,7 @@ use crate::step::step;
 /// The figures are what was counted when they were set. A change that needs more, and is worth it,
 /// sets them anew and says why in its message; one that needs less should too, or what it saved is
 /// spent unseen.
-const BUDGETS: [(Counted, u32); 3] = [(Counted::Agent, 30_000), (Counted::Function, 25_100), (Counted::Node, 48_200)];
+const BUDGETS: [(Counted, u32); 3] = [(Counted::Agent, 15_100), (Counted::Function, 11_400), (Counted::Node, 30_900)];
 /// How far beyond it a count may be: other compilers and processors move it a little.
 const SLACK: f64 = 0.05;
 /// Calls of the shorter run. The longer has twice as many.
@@ -38,7 +38,8 @@ pub(crate) fn run(words: &[&str]) -> Result<()> {
     }
     step("install what the guard needs from Debian", || install::debian(&[VALGRIND]))?;
     step("build", || hot::build(PROFILE))?;
-    let stage = Stage::new(Cores::All, PROFILE)?;
+    // On one core a node has one thread, wherever this runs.
+    let stage = Stage::new(Cores::One, PROFILE)?;
     let mut rows = Vec::new();
     let mut over = Vec::new();
     for (counted, budget) in BUDGETS {

@@ -23,19 +23,23 @@ pub(crate) fn run(words: &[&str]) -> Result<()> {
     let options = Options::parse(words)?;
     step("install what the benchmark needs from Debian", || install::debian(&[NGINX, VALGRIND, WRK]))?;
     step("build", || build(&options.profile))?;
-    let mut seen = Ledger::new(machine(), options.method());
+    let path = results()?;
+    let mut all = Ledger::read(&path)?.unwrap_or_default();
+    let mut seen = Ledger::default();
     for &cores in &options.cores {
         let stage = Stage::new(cores, &options.profile)?;
         for part in Part::ALL.into_iter().filter(|&part| options.wants(part, cores)) {
-            step(&format!("measure {part}, {}", cores.title()), || parts::measure(part, &options, &stage, &mut seen))?;
-            print!("\n{}", table::of(&seen, part, cores));
+            let mut figures = Ledger::new(machine(), options.method());
+            let headline = format!("measure {part}, {}", cores.title());
+            step(&headline, || parts::measure(part, &options, &stage, &mut figures))?;
+            print!("\n{}", table::of(&figures, part, cores));
+            // Kept at once: what a later part fails by is not this one's loss.
+            all.renew(figures.clone());
+            all.write(&path)?;
+            seen.renew(figures);
         }
     }
     print!("\n{}", target::verdicts(&seen));
-    let path = results()?;
-    let mut all = Ledger::read(&path)?.unwrap_or_default();
-    all.renew(seen);
-    all.write(&path)?;
     eprintln!("written to {}", path.display());
     if options.write_docs {
         docs::write(&all)?;

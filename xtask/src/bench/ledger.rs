@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::part::{Cores, Part};
 
 /// All that was measured, in the order it was.
-#[derive(Debug, Default, Deserialize, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
 pub(crate) struct Ledger {
     /// Whose figures these are.
     pub(crate) machine: String,

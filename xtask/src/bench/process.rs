@@ -45,13 +45,17 @@ impl Process {
         self.0.id()
     }
 
+    pub(crate) fn has_ended(&mut self) -> bool {
+        matches!(self.0.try_wait(), Ok(Some(_)))
+    }
+
     /// Asks it to end, and waits until it did. Dropping does the same.
     pub(crate) fn end(&mut self) {
         // TERM first, so that a node takes its containers along.
         let asked = Command::new("kill").arg(self.id().to_string()).stderr(Stdio::null()).status().is_ok();
         let began = Instant::now();
         while asked && began.elapsed() < END_GRACE {
-            if matches!(self.0.try_wait(), Ok(Some(_))) {
+            if self.has_ended() {
                 return;
             }
             thread::sleep(LOOK_EVERY);

@@ -24,7 +24,7 @@ pub(crate) enum Counted {
     Agent,
     /// `examples/echo`, behind the floor's front.
     Function,
-    /// hotfn on one thread, from its client's bytes to the function and back.
+    /// hotfn, from its client's bytes to the function and back.
     Node,
 }
 
@@ -46,8 +46,7 @@ impl Counted {
                 call(stage, &Contender::floor_front(stage, "counted", socket, echo)?, calls)?;
             }
             Self::Node => {
-                let mut hotfn = self.command(stage, "hotfn");
-                hotfn.args(["--threads", "1"]);
+                let hotfn = self.command(stage, "hotfn");
                 let hotfn = node::node_by(stage, hotfn, "counted", &[Deployed::new(stage, "echo")])?;
                 call(stage, &hotfn, calls)?;
             }

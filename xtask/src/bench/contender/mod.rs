@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 
 use super::process::{self, Cpu, Process};
 use super::stage::Stage;
@@ -102,8 +102,12 @@ impl Contender {
     ) -> Result<Self> {
         let log = stage.folder.join(format!("{name}.log"));
         let front = Process::spawn(&mut command, &log)?;
-        let contender = Self { name, address, path: path.to_owned(), path_large: None, front, function };
-        process::wait_until(&format!("an answer of {name}; see {}", log.display()), || answers(address, path))?;
+        let mut contender = Self { name, address, path: path.to_owned(), path_large: None, front, function };
+        // Its log goes with the folder when this fails.
+        let told = || fs::read_to_string(&log).unwrap_or_else(|e| e.to_string());
+        let up = || contender.front.has_ended() || answers(address, path);
+        process::wait_until(&format!("an answer of {name}"), up).with_context(told)?;
+        ensure!(!contender.front.has_ended(), "{name} ended before its first answer: {}", told());
         Ok(contender)
     }
 }

@@ -60,6 +60,11 @@ impl Inbox {
     where
         R: AsyncRead + Unpin,
     {
+        if self.bytes.is_empty() {
+            // Nobody holds a slice of it any more, as a rule: then the next message comes to lie
+            // where the last one did, in memory that is still in the processor's cache.
+            let _ = self.bytes.try_reclaim(self.room);
+        }
         let free = self.bytes.capacity() - self.bytes.len();
         if free < READ_BYTES_MIN.max(self.room / 4) {
             self.bytes.reserve(self.room);

@@ -209,7 +209,12 @@ impl<'a> Uplink<'a> {
 
     fn advance(&mut self, written: usize) {
         let of_lead = written.min(self.lead.len());
-        self.lead.advance(of_lead);
+        if of_lead == self.lead.len() {
+            // The next request is written where this one was, in memory that is warm.
+            self.lead.clear();
+        } else {
+            self.lead.advance(of_lead);
+        }
         let of_piece = (written - of_lead).min(self.piece.len());
         self.piece.advance(of_piece);
         self.tail = &self.tail[written - of_lead - of_piece..];

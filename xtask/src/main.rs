@@ -23,7 +23,7 @@ Tasks:
                  ARGs go to `cargo nextest run`
   bench hot      hotfn, nginx, the floor and the function without us, side by side: minutes;
                  prints tables and targets, keeps all figures in target/bench/hot.json
-      --quick            one round of each: under three minutes
+      --quick            one round of each: three minutes
       --only PART,…      latency, bodies, formats, fleet, cost, memory, cold, open, unkind
       --pinned, --free   all on one core (the measure of record), or on all; both without these
       --rounds N         how often each is measured, interleaved (default 5; the median counts)

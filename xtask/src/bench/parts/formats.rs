@@ -3,13 +3,15 @@
 
 use anyhow::Result;
 
-use super::{Bench, closed};
+use super::{Bench, args, closed};
 use crate::bench::contender::{Contender, Deployed, node};
 use crate::bench::ledger::Figure;
 use crate::bench::load;
 
 /// Connections, and so containers.
 const CONNECTIONS: [u32; 2] = [1, 8];
+/// Calls before it is measured: every container is up then.
+const WARM_UP_CALLS: u32 = 200;
 
 pub(super) fn measure(bench: &mut Bench<'_>) -> Result<()> {
     let formats = bench.options.formats.iter().map(|format| format.parse::<Format>()).collect::<Result<Vec<_>>>()?;
@@ -19,7 +21,8 @@ pub(super) fn measure(bench: &mut Bench<'_>) -> Result<()> {
     let mut contenders = formats.iter().map(start).collect::<Result<Vec<_>>>()?;
     for connections in CONNECTIONS {
         for (_, contender) in &contenders {
-            load::wrk(bench.stage, contender, connections, 1)?;
+            let warm_up = args(&[("connections", connections.to_string()), ("calls", WARM_UP_CALLS.to_string())]);
+            load::ours(bench.stage, contender, &warm_up)?;
         }
         bench.rounds(&mut contenders, |bench, (format, contender)| {
             let (front, _) = contender.cpu()?;

@@ -47,10 +47,15 @@ impl Headers {
     /// Names and values. Until a map is made they stand in the order and the spelling in which they
     /// came.
     pub fn fields(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
-        let unread = self.unread().map(|(lines, reading)| reading.fields(lines));
-        let map = if unread.is_none() { Some(HeaderMap::iter(self)) } else { None };
-        let read = map.into_iter().flatten().map(|(name, value)| (name.as_str().as_bytes(), value.as_bytes()));
-        unread.into_iter().flatten().chain(read)
+        let (mut lines, mut map) = match self.unread() {
+            Some((lines, reading)) => (Some(reading.fields(lines)), None),
+            None => (None, Some(HeaderMap::iter(self))),
+        };
+        std::iter::from_fn(move || match (&mut lines, &mut map) {
+            (Some(lines), _) => lines.next(),
+            (None, Some(map)) => map.next().map(|(name, value)| (name.as_str().as_bytes(), value.as_bytes())),
+            (None, None) => None,
+        })
     }
 
     /// The first value of a header.

@@ -354,12 +354,13 @@ fn helper_that_holds_a_root() {
     let iofs = root.container("c").unwrap();
     fs::create_dir_all(iofs.path().join("a/b")).unwrap();
     std::mem::forget(hotfn_socket::announce(&iofs.path().join(LISTENER)).unwrap());
+    // Said before the stray can say anything: who reads this takes the lines in order.
+    println!("listener {}", iofs.listener());
     let mut stray = Command::new("setsid")
         .args(["sh", "-c", "sleep 600 & echo stray $$ $!; wait"])
         .env(LABEL, iofs.path())
         .spawn()
         .unwrap();
-    println!("listener {}", iofs.listener());
     stray.wait().unwrap();
 }
 

@@ -105,6 +105,7 @@ impl Launch {
             iofs: Some(iofs.path().to_owned()),
             pipes: !format.has_socket(),
             memory_mb: self.function.memory_mb,
+            connections_max: if format.has_socket() { self.function.concurrency } else { 0 },
         };
         let container = self.keeper.driver.start(spec, log.sink()).await.map_err(|e| driver_fault(e, &internal))?;
         let container = made.container.insert(container);

@@ -33,6 +33,8 @@ pub struct Spec {
     pub pipes: bool,
     /// Its memory, in MB, for drivers that can hold it to that.
     pub memory_mb: u64,
+    /// Most connections to its socket at once, for drivers that limit open files.
+    pub connections_max: u32,
 }
 
 /// A line a container wrote that is not part of an answer.

@@ -43,6 +43,9 @@ use strays::Strays;
 /// What an image for this driver begins with.
 pub const SCHEME: &str = "process:";
 
+/// Descriptors that a function has for itself, however many connections it was told to take.
+pub const FILES_BESIDE_CONNECTIONS: u64 = 128;
+
 /// How long the last lines of a process that has ended may take to be read: it is over when the
 /// pipe is empty, unless somebody else still holds its other end.
 const LAST_LINES_PATIENCE: Duration = Duration::from_secs(1);
@@ -59,7 +62,8 @@ pub struct Rlimits {
     /// Bytes in POSIX message queues, for all of the user's processes. Default 819,200
     /// (`FN_MAX_MESSAGE_QUEUE`).
     pub message_queue_bytes: u64,
-    /// Descriptors open at once. Default 350 (`FN_MAX_OPEN_FILES`).
+    /// Descriptors open at once, but at least [`FILES_BESIDE_CONNECTIONS`] more than it may have
+    /// connections. Default 350 (`FN_MAX_OPEN_FILES`).
     pub open_files: u64,
     /// Signals queued, for all of the user's processes. Default 5,000 (`FN_MAX_PENDING_SIGNALS`).
     pub pending_signals: u64,
@@ -78,12 +82,13 @@ impl Default for Rlimits {
 }
 
 impl Rlimits {
-    fn list(&self) -> Vec<(Resource, u64)> {
+    fn list(&self, connections_max: u32) -> Vec<(Resource, u64)> {
+        let open_files = self.open_files.max(u64::from(connections_max) + FILES_BESIDE_CONNECTIONS);
         vec![
             (Resource::Core, self.core_bytes),
             (Resource::Memlock, self.locked_bytes),
             (Resource::Msgqueue, self.message_queue_bytes),
-            (Resource::Nofile, self.open_files),
+            (Resource::Nofile, open_files),
             (Resource::Sigpending, self.pending_signals),
         ]
     }
@@ -161,7 +166,7 @@ impl ProcessDriver {
         job.stdin = if spec.pipes { hotfn_exec::Stdio::Pipe } else { hotfn_exec::Stdio::Null };
         job.stdout = hotfn_exec::Stdio::Pipe;
         job.stderr = hotfn_exec::Stdio::Pipe;
-        job.rlimits = self.rlimits.list();
+        job.rlimits = self.rlimits.list(spec.connections_max);
         Ok(job)
     }
 }

@@ -27,6 +27,7 @@ fn spec(image: &str) -> Spec {
         pipes: false,
         memory_mb: 128,
     }
+        connections_max: 1,
 }
 
 fn script(text: &str) -> Spec {
@@ -86,6 +87,16 @@ async fn it_has_its_environment_its_directory_and_its_limits() {
 
 #[tokio::test]
 async fn a_program_is_a_name_in_the_path_or_a_path_from_the_directory() {
+#[tokio::test]
+async fn it_may_have_a_file_for_every_connection_and_its_own_beside() {
+    for (connections, files) in [(1, "350"), (222, "350"), (512, "640")] {
+        let mut spec = script("ulimit -n");
+        spec.connections_max = connections;
+        let (_container, mut lines) = start(spec).await;
+        assert_eq!(line(&mut lines).await, (Stdio::Out, files.to_owned()));
+    }
+}
+
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("func");
     std::fs::write(&file, "#!/bin/sh\necho \"$0\" \"$1\"\n").unwrap();

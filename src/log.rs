@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use hotfn_protocols::CallId;
 
 use crate::Function;
-use crate::container::{LogLine, Stdio};
+use crate::container::{Heard, LogLine, Stdio};
 
 /// The target of log lines' events.
 pub const TARGET: &str = "hotfn::function";
@@ -21,6 +21,8 @@ pub const TARGET: &str = "hotfn::function";
 const LAST_WORDS_LINES: usize = 3;
 /// How much of each.
 const LAST_WORDS_CHARS: usize = 200;
+/// How much of each is kept: enough to tell that there was more.
+const LAST_WORDS_BYTES: usize = 4 * (LAST_WORDS_CHARS + 1);
 
 /// One container's log.
 #[derive(Debug)]
@@ -37,7 +39,8 @@ struct State {
     /// Bytes since the last call began.
     bytes: u64,
     cut: bool,
-    last: VecDeque<String>,
+    /// As they came: hardly any is ever quoted.
+    last: VecDeque<Vec<u8>>,
 }
 
 impl Log {
@@ -70,29 +73,30 @@ impl Log {
         if state.last.is_empty() {
             return None;
         }
-        let lines: Vec<_> = state.last.iter().map(String::as_str).collect();
+        let lines: Vec<_> = state.last.iter().map(|line| printable(line, LAST_WORDS_CHARS)).collect();
         Some(lines.join(" | "))
     }
 
-    fn line(&self, stdio: Stdio, line: &[u8]) {
+    fn line(&self, stdio: Stdio, line: &[u8]) -> Heard {
         let (call, cut_now) = {
             let mut state = self.state();
             state.bytes = state.bytes.saturating_add(line.len() as u64 + 1);
             if state.cut {
-                return;
+                return Heard::Dropped;
             }
             state.cut = state.bytes > self.bytes_max;
             let call = state.crowd.only();
             if !state.cut && !line.is_empty() {
-                if state.last.len() == LAST_WORDS_LINES {
-                    state.last.pop_front();
-                }
-                state.last.push_back(printable(line, LAST_WORDS_CHARS));
+                let is_full = state.last.len() == LAST_WORDS_LINES;
+                let mut words = if is_full { state.last.pop_front().unwrap_or_default() } else { Vec::new() };
+                words.clear();
+                words.extend_from_slice(&line[..line.len().min(LAST_WORDS_BYTES)]);
+                state.last.push_back(words);
             }
             (call, state.cut)
         };
         if !tracing::enabled!(target: TARGET, tracing::Level::DEBUG) {
-            return;
+            return Heard::Kept;
         }
         let text = if cut_now {
             format!("log is longer than {} bytes; the rest is dropped", self.bytes_max)
@@ -114,6 +118,7 @@ impl Log {
             stream,
             "{text}"
         );
+        Heard::Kept
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -197,10 +202,9 @@ mod tests {
         let sink = log.sink();
         for call in [CallId::new(), CallId::new()] {
             log.begin(call);
-            sink(Stdio::Err, b"12345");
-            sink(Stdio::Err, b"too long");
-            sink(Stdio::Err, b"never seen");
-            assert_eq!(log.state().last.back().unwrap(), "12345");
+            let heard = ["12345", "too long", "never seen"].map(|line| sink(Stdio::Err, line.as_bytes()));
+            assert_eq!(heard, [Heard::Kept, Heard::Kept, Heard::Dropped], "the second is the notice");
+            assert_eq!(log.state().last.back().unwrap(), b"12345");
             log.end(call);
         }
         assert_eq!(log.state().crowd.count, 0);

@@ -38,7 +38,16 @@ pub struct Spec {
 }
 
 /// A line a container wrote that is not part of an answer.
-pub type LogLine = Arc<dyn Fn(Stdio, &[u8]) + Send + Sync>;
+pub type LogLine = Arc<dyn Fn(Stdio, &[u8]) -> Heard + Send + Sync>;
+
+/// What became of a line of log.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Heard {
+    /// Nobody will read it, nor what follows in the same call: it is beyond the bound.
+    Dropped,
+    /// It is in the log.
+    Kept,
+}
 
 /// Where a line of log came from.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -51,8 +60,8 @@ pub enum Stdio {
 
 /// Starts containers.
 pub trait Driver: Send + Sync + fmt::Debug {
-    /// Starts one. Its lines of log go to `log` as they come, for as long as it lives, and never
-    /// make it wait.
+    /// Starts one. Its lines of log go to `log` as they come, for as long as it lives, and make it
+    /// wait only once they are [dropped](Heard::Dropped).
     fn start(&self, spec: Spec, log: LogLine) -> Doing<'_, Result<Box<dyn Container>, DriverError>>;
 }
 

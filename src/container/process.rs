@@ -14,7 +14,7 @@
 //! * A function that leaves its group is found by the label in its environment, which it could wipe.
 //!
 //! What the process prints, where it is not the format's, is read line by line as it comes, and a
-//! line that is longer than [`LINE_BYTES_MAX`] is cut: nothing it prints ever makes it wait.
+//! line that is longer than [`LINE_BYTES_MAX`] is cut: nothing that reaches the log makes it wait.
 
 use std::ffi::OsString;
 use std::io;

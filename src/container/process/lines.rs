@@ -1,18 +1,26 @@
 //! A stream of output, line by line.
+//!
+//! What a function prints must not make it wait, and must not keep the thread that reads it from the
+//! calls of others. So one turn takes what a pipe holds at most, and then everybody else has theirs.
+//! Beyond the log's bound there is nothing left to gain from reading: what only comes to be dropped is
+//! read with a rest after each turn, the pipe fills, and a flood costs the one who makes it.
 
 use std::io;
 use std::os::fd::OwnedFd;
+use std::time::Duration;
 
 use tokio::io::AsyncReadExt;
 use tokio::net::unix::pipe;
 use tokio::task::JoinHandle;
 
-use crate::container::{LogLine, Stdio};
+use crate::container::{Heard, LogLine, Stdio};
 
 /// Bytes of one line that reach the log; the rest of the line is dropped. Default 16 KiB.
 pub const LINE_BYTES_MAX: usize = 16 << 10;
-/// Bytes read at a time.
-const CHUNK_BYTES: usize = 16 << 10;
+/// Bytes read in one turn: all that a pipe holds, unless somebody made it larger.
+const TURN_BYTES: usize = 64 << 10;
+/// The rest after a turn that was read in vain: a flood comes to some 20 MB/s.
+const REST: Duration = Duration::from_millis(2);
 
 /// Hands each line that comes out of `pipe` to `log`, until everybody has closed its other end.
 pub(super) fn follow(pipe: OwnedFd, stdio: Stdio, log: LogLine) -> io::Result<JoinHandle<()>> {
@@ -21,10 +29,13 @@ pub(super) fn follow(pipe: OwnedFd, stdio: Stdio, log: LogLine) -> io::Result<Jo
         let mut lines = Lines::default();
         // Most processes are silent most of the time: there is a buffer only while one speaks.
         while pipe.readable().await.is_ok() {
-            let mut chunk = Vec::with_capacity(CHUNK_BYTES);
-            match pipe.read_buf(&mut chunk).await {
-                Ok(1..) => lines.feed(&chunk, |line| log(stdio, line)),
-                Ok(0) | Err(_) => break,
+            let mut turn = Vec::with_capacity(TURN_BYTES);
+            let Ok(1..) = pipe.read_buf(&mut turn).await else { break };
+            let heard = lines.feed(&turn, |line| log(stdio, line));
+            drop(turn);
+            match heard {
+                Heard::Dropped => tokio::time::sleep(REST).await,
+                Heard::Kept => tokio::task::yield_now().await,
             }
         }
         lines.end(|line| log(stdio, line));
@@ -39,31 +50,35 @@ struct Lines {
 }
 
 impl Lines {
-    fn feed(&mut self, mut bytes: &[u8], mut line: impl FnMut(&[u8])) {
-        while let Some(at) = bytes.iter().position(|b| *b == b'\n') {
+    /// Says what became of the last line that ended in `bytes`; if none did, of `bytes`.
+    fn feed(&mut self, mut bytes: &[u8], mut line: impl FnMut(&[u8]) -> Heard) -> Heard {
+        let mut heard = None;
+        while let Some(at) = memchr::memchr(b'\n', bytes) {
             let (head, rest) = bytes.split_at(at);
             bytes = &rest[1..];
             if self.begun.is_empty() {
-                line(trimmed(&head[..head.len().min(LINE_BYTES_MAX)]));
+                heard = Some(line(trimmed(&head[..head.len().min(LINE_BYTES_MAX)])));
             } else {
                 self.add(head);
-                line(trimmed(&self.begun));
+                heard = Some(line(trimmed(&self.begun)));
                 self.begun.clear();
             }
         }
-        self.add(bytes);
+        let begun = self.add(bytes);
+        heard.unwrap_or(begun)
     }
 
     /// What was begun is a line too.
-    fn end(self, line: impl FnOnce(&[u8])) {
+    fn end(self, line: impl FnOnce(&[u8]) -> Heard) {
         if !self.begun.is_empty() {
             line(trimmed(&self.begun));
         }
     }
 
-    fn add(&mut self, bytes: &[u8]) {
+    fn add(&mut self, bytes: &[u8]) -> Heard {
         let room = LINE_BYTES_MAX - self.begun.len();
         self.begun.extend_from_slice(&bytes[..bytes.len().min(room)]);
+        if room == 0 { Heard::Dropped } else { Heard::Kept }
     }
 }
 
@@ -75,13 +90,18 @@ fn trimmed(line: &[u8]) -> &[u8] {
 mod tests {
     use super::*;
 
+    fn keep(all: &mut Vec<Vec<u8>>, line: &[u8]) -> Heard {
+        all.push(line.to_vec());
+        Heard::Kept
+    }
+
     fn lines<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Vec<Vec<u8>> {
         let mut all = Vec::new();
         let mut lines = Lines::default();
         for piece in pieces {
-            lines.feed(piece, |line| all.push(line.to_vec()));
+            lines.feed(piece, |line| keep(&mut all, line));
         }
-        lines.end(|line| all.push(line.to_vec()));
+        lines.end(|line| keep(&mut all, line));
         all
     }
 
@@ -103,5 +123,17 @@ mod tests {
         let expected = [vec![b'x'; LINE_BYTES_MAX], b"next".to_vec()];
         assert_eq!(lines([&text[..]]), expected);
         assert_eq!(lines(text.chunks(1000)), expected);
+    }
+
+    #[test]
+    fn bytes_are_in_vain_once_nobody_keeps_their_lines_or_their_line_is_full() {
+        let mut lines = Lines::default();
+        let mut feed = |bytes: &[u8], heard| lines.feed(bytes, |_| heard);
+        assert_eq!(feed(b"one\ntwo\nthr", Heard::Kept), Heard::Kept);
+        assert_eq!(feed(b"ee", Heard::Dropped), Heard::Kept, "whether it is dropped is not known yet");
+        assert_eq!(feed(b"\nfour\nfi", Heard::Dropped), Heard::Dropped);
+        assert_eq!(feed(&[b'x'; LINE_BYTES_MAX], Heard::Kept), Heard::Kept);
+        assert_eq!(feed(b"x", Heard::Kept), Heard::Dropped);
+        assert_eq!(feed(b"\n", Heard::Kept), Heard::Kept);
     }
 }

@@ -9,6 +9,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::mpsc;
 
 use super::*;
+use crate::container::Heard;
 
 /// Far more than anything here takes.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -26,8 +27,8 @@ fn spec(image: &str) -> Spec {
         iofs: None,
         pipes: false,
         memory_mb: 128,
-    }
         connections_max: 1,
+    }
 }
 
 fn script(text: &str) -> Spec {
@@ -38,6 +39,7 @@ fn log() -> (LogLine, Lines) {
     let (tell, lines) = mpsc::unbounded_channel();
     let log: LogLine = Arc::new(move |stdio, line: &[u8]| {
         let _ = tell.send((stdio, String::from_utf8_lossy(line).into_owned()));
+        Heard::Kept
     });
     (log, lines)
 }
@@ -86,8 +88,6 @@ async fn it_has_its_environment_its_directory_and_its_limits() {
 }
 
 #[tokio::test]
-async fn a_program_is_a_name_in_the_path_or_a_path_from_the_directory() {
-#[tokio::test]
 async fn it_may_have_a_file_for_every_connection_and_its_own_beside() {
     for (connections, files) in [(1, "350"), (222, "350"), (512, "640")] {
         let mut spec = script("ulimit -n");
@@ -97,6 +97,8 @@ async fn it_may_have_a_file_for_every_connection_and_its_own_beside() {
     }
 }
 
+#[tokio::test]
+async fn a_program_is_a_name_in_the_path_or_a_path_from_the_directory() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("func");
     std::fs::write(&file, "#!/bin/sh\necho \"$0\" \"$1\"\n").unwrap();
@@ -171,6 +173,16 @@ async fn a_flood_of_either_stream_blocks_neither_the_process_nor_the_other_strea
         }
     }
     assert_eq!((out, err, last.len()), (4_000_005, 4_000_005, 2));
+}
+
+#[tokio::test]
+async fn a_flood_that_nobody_keeps_waits_and_comes_to_its_end() {
+    let log: LogLine = Arc::new(|_, _| Heard::Dropped);
+    let began = std::time::Instant::now();
+    let container = ProcessDriver::new().unwrap().start(script("yes remark | head -c 2000000"), log).await.unwrap();
+    assert_eq!(soon(container.exit()).await, Exit::Code(0));
+    // Thirty turns of 64 KiB, of which the last may still be in the pipe, and a rest after each.
+    assert!(began.elapsed() >= Duration::from_millis(50), "{:?}", began.elapsed());
 }
 
 #[tokio::test]

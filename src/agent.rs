@@ -104,7 +104,9 @@ impl Agent {
             let slot = match self.free_slot(&deployed, now)? {
                 Some(slot) => Ok(slot),
                 None => {
-                    let slot = self.slot(&deployed, call.deadline).await;
+                    // In boxes, this and what is cold: calls that meet a hot container would carry
+                    // the room for it, and memory of more than a kilobyte is slow to get.
+                    let slot = Box::pin(self.slot(&deployed, call.deadline)).await;
                     now = Instant::now();
                     slot
                 }
@@ -114,7 +116,7 @@ impl Agent {
             let Some(hot) = slot.hot() else {
                 let deadline = hold(call, deployed.function().timeout, now);
                 let env = default::env(call);
-                let end = self.start_cold(&mut slot, call.id, env, deadline).await?;
+                let end = Box::pin(self.start_cold(&mut slot, call.id, env, deadline)).await?;
                 timing.launch = slot.hot().map(|hot| hot.launch_took);
                 return Ok((slot, end, Instant::now()));
             };

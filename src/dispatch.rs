@@ -42,7 +42,7 @@ pub(crate) fn dispatch(
             Some(Verdict { fault: Some(fault), reuse: Reuse::Keep, .. }) => (Some(fault), Reuse::Keep, Some(end)),
             // Before the slot says that the container is to end: how it ends then is our doing.
             Some(Verdict { fault: Some(fault), reuse: Reuse::Retire, .. }) => {
-                let fault = explain(fault, hot).await;
+                let fault = Box::pin(explain(fault, hot)).await;
                 drop(end);
                 (Some(fault), Reuse::Retire, None)
             }

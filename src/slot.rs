@@ -73,7 +73,7 @@ impl Slot {
         let hot = self.hot.as_ref().expect("a slot is opened once its container is there");
         let is_new = hot.first_use();
         if self.thaw
-            && let Err(why) = hot.thaw(self.keeper.config.freeze_timeout).await
+            && let Err(why) = Box::pin(hot.thaw(self.keeper.config.freeze_timeout)).await
         {
             return Err(self.unfit(is_new, Kind::Internal, &why));
         }

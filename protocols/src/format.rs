@@ -149,12 +149,13 @@ impl ContainerIo for Io {
     }
 
     async fn dispatch(&mut self, call: &mut Call, sink: ReplySink) -> Verdict {
+        // In boxes but for one: it would carry the room that the largest needs.
         match self {
-            Self::CloudEvent(io) => io.dispatch(call, sink).await,
-            Self::Default(io) => io.dispatch(call, sink).await,
-            Self::Http(io) => io.dispatch(call, sink).await,
+            Self::CloudEvent(io) => Box::pin(io.dispatch(call, sink)).await,
+            Self::Default(io) => Box::pin(io.dispatch(call, sink)).await,
+            Self::Http(io) => Box::pin(io.dispatch(call, sink)).await,
             Self::HttpStream(io) => io.dispatch(call, sink).await,
-            Self::Json(io) => io.dispatch(call, sink).await,
+            Self::Json(io) => Box::pin(io.dispatch(call, sink)).await,
         }
     }
 }

@@ -108,7 +108,7 @@ impl ContainerIo for HttpStream {
             let is_reused = kept.as_ref().is_some_and(|kept| kept.used);
             let mut connection = match kept {
                 Some(kept) => kept,
-                None => match self.dial().await {
+                None => match Box::pin(self.dial()).await {
                     Ok(new) => new,
                     Err(fault) => return Verdict::failed(fault, Reuse::Retire),
                 },

@@ -101,12 +101,12 @@ pub fn field(out: &mut BytesMut, prefix: &str, name: &[u8], value: &[u8]) {
     out.extend_from_slice(b"\r\n");
 }
 
-/// Appends a header of ours, its name as it is. `value` must be fit for a header.
-pub fn line(out: &mut BytesMut, name: &str, value: impl AsRef<[u8]>) {
-    let value = value.as_ref();
+/// Appends a header, its name as it is. Both must be fit for a header.
+pub fn line(out: &mut BytesMut, name: impl AsRef<[u8]>, value: impl AsRef<[u8]>) {
+    let (name, value) = (name.as_ref(), value.as_ref());
     debug_assert!(!value.iter().any(|byte| matches!(byte, b'\r' | b'\n')), "a value of ours keeps to its line");
     out.reserve(name.len() + value.len() + 4);
-    out.extend_from_slice(name.as_bytes());
+    out.extend_from_slice(name);
     out.extend_from_slice(b": ");
     out.extend_from_slice(value);
     out.extend_from_slice(b"\r\n");

@@ -21,6 +21,9 @@ const NAME_BYTES_MAX: usize = (64 << 10) - 1;
 pub struct Lines {
     head: Bytes,
     spans: Vec<Span>,
+    /// The lengths of the names, a bit each: most names that are looked for are not there, and as a
+    /// rule this says so at once.
+    lengths: u64,
 }
 
 /// Where name and value of a line are.
@@ -34,10 +37,12 @@ impl Lines {
     /// Takes up the lines that were found in `head`, in the place of others.
     pub(super) fn fill(&mut self, head: &Bytes, lines: &[Header<'_>]) -> Result<(), Invalid> {
         self.spans.clear();
+        self.lengths = 0;
         for line in lines {
             if line.name.len() > NAME_BYTES_MAX {
                 return Err(Invalid::Head(format!("header name of {} bytes", line.name.len())));
             }
+            self.lengths |= length_bit(line.name.len());
             self.spans.push(Span { name: place(head, line.name.as_bytes()), value: place(head, line.value) });
         }
         Ok(())
@@ -52,6 +57,7 @@ impl Lines {
     pub(super) fn clear(&mut self) {
         self.head = Bytes::new();
         self.spans.clear();
+        self.lengths = 0;
     }
 
     /// Names as they came, and values.
@@ -114,11 +120,16 @@ impl Lines {
 
     fn found(&self, name: &HeaderName) -> impl Iterator<Item = &Span> {
         let name = name.as_str().as_bytes();
+        let spans = if self.lengths & length_bit(name.len()) == 0 { &[] } else { &self.spans[..] };
         let is_it = move |span: &&Span| {
             span.name.len() == name.len() && self.head[span.name.clone()].eq_ignore_ascii_case(name)
         };
-        self.spans.iter().filter(is_it)
+        spans.iter().filter(is_it)
     }
+}
+
+fn length_bit(bytes: usize) -> u64 {
+    1 << (bytes % 64)
 }
 
 impl fmt::Debug for Lines {

@@ -62,7 +62,7 @@ impl Answer {
             }
         }
         if let Some(call) = &self.call {
-            head.line("Fn-Call-Id", call.as_str());
+            head.line("Fn-Call-Id", call.as_bytes());
         }
         let mut room = [0; TIMING_BYTES];
         let timing = timing(self.timing, &mut room);
@@ -177,7 +177,7 @@ pub(super) fn json(status: StatusCode, text: String) -> Answer {
 
 /// Where the time went, in milliseconds: `queue;dur=0.012, function;dur=1.250`. Every call passes
 /// here: no memory is taken, and no detour over floating point.
-fn timing(timing: Timing, room: &mut [u8; TIMING_BYTES]) -> &str {
+fn timing(timing: Timing, room: &mut [u8; TIMING_BYTES]) -> &[u8] {
     let mut at = 0;
     let mut push = |bytes: &[u8]| {
         room[at..at + bytes.len()].copy_from_slice(bytes);
@@ -188,11 +188,11 @@ fn timing(timing: Timing, room: &mut [u8; TIMING_BYTES]) -> &str {
         push(if n == 0 { b"" } else { b", " });
         push(step.as_bytes());
         push(b";dur=");
-        push_decimal(&mut push, micros / 1000, 1);
+        push(digits(micros / 1000, 1, &mut [0; DIGITS_MAX]));
         push(b".");
-        push_decimal(&mut push, micros % 1000, 3);
+        push(digits(micros % 1000, 3, &mut [0; DIGITS_MAX]));
     }
-    std::str::from_utf8(&room[..at]).expect("step names and digits are ASCII")
+    &room[..at]
 }
 
 /// Room for the five steps, at most 32 bytes each.
@@ -201,12 +201,18 @@ const TIMING_BYTES: usize = 160;
 /// Longer than any call may take: 11 days.
 const MICROS_MAX: u64 = 999_999_999_999;
 
-fn push_decimal(push: &mut impl FnMut(&[u8]), number: u64, digits_min: u32) {
-    let digits = number.checked_ilog10().map_or(1, |log| log + 1).max(digits_min);
-    for place in (0..digits).rev() {
-        let digit = number / 10u64.pow(place) % 10;
-        push(&[b'0' + u8::try_from(digit).expect("a digit is below ten")]);
+/// As many as milliseconds can have.
+const DIGITS_MAX: usize = 9;
+
+/// A number below 10^9 with at least so many digits.
+fn digits(mut number: u64, digits_min: usize, room: &mut [u8; DIGITS_MAX]) -> &[u8] {
+    let mut at = DIGITS_MAX;
+    while number > 0 || at > DIGITS_MAX - digits_min {
+        at -= 1;
+        room[at] = b'0' + u8::try_from(number % 10).expect("a digit is below ten");
+        number /= 10;
     }
+    &room[at..]
 }
 
 #[cfg(test)]
@@ -217,7 +223,8 @@ mod tests {
 
     #[test]
     fn timing_is_told_in_milliseconds_with_three_decimals() {
-        let check = |steps: Timing, expected: &str| assert_eq!(timing(steps, &mut [0; TIMING_BYTES]), expected);
+        let check =
+            |steps: Timing, expected: &str| assert_eq!(timing(steps, &mut [0; TIMING_BYTES]), expected.as_bytes());
         check(Timing::default(), "");
         check(
             Timing {
@@ -232,6 +239,6 @@ mod tests {
         let forever = Some(Duration::MAX);
         let longest = Timing { queue: forever, launch: forever, thaw: forever, dispatch: forever, function: forever };
         let mut room = [0; TIMING_BYTES];
-        assert!(timing(longest, &mut room).ends_with("function;dur=999999999.999"));
+        assert!(timing(longest, &mut room).ends_with(b"function;dur=999999999.999"));
     }
 }

@@ -61,7 +61,7 @@ where
         }
     }
 
-    /// Adds a header as it came from elsewhere, its name in any case, with the exceptions of
+    /// Adds a header as it came from elsewhere, its name spelled as it was, with the exceptions of
     /// [`Answering::headers`].
     pub fn field(&mut self, name: &[u8], value: &[u8]) {
         let is = |other: &[u8]| name.eq_ignore_ascii_case(other);
@@ -72,7 +72,7 @@ where
         } else if is(b"transfer-encoding") || is(b"connection") {
             return;
         }
-        encode::field(self.served.outbox.head(), "", name, value);
+        encode::line(self.served.outbox.head(), name, value);
     }
 
     /// Adds a header, with the exceptions of [`Answering::headers`].
@@ -95,7 +95,7 @@ where
 
     /// Adds a header of the caller's own, its name as it is. Both must be fit for a header, and say
     /// nothing about the connection or the body's length.
-    pub fn line(&mut self, name: &str, value: &str) {
+    pub fn line(&mut self, name: &str, value: impl AsRef<[u8]>) {
         encode::line(self.served.outbox.head(), name, value);
     }
 

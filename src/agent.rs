@@ -24,7 +24,7 @@ use crate::launch::Report;
 use crate::pool::{Event, Need, Ticket, Todo};
 use crate::slot::{Slot, Unfit};
 use crate::watch::{Watch, WatchError};
-use crate::{Function, Invoke, meter};
+use crate::{Function, Invoke, descriptors, meter};
 
 /// Keeps containers hot and gives calls to them. Cheap to clone.
 ///
@@ -296,6 +296,7 @@ impl Builder {
                 Need { memory_mb: memory_mb.unwrap_or(host.memory_mb), cpu_milli: cpu_milli.unwrap_or(host.cpu_milli) }
             }
         };
+        descriptors::make_room();
         let root = Root::open(&config.iofs_root)
             .map_err(|source| StartError::Iofs { path: config.iofs_root.clone(), source })?;
         let watch = Watch::new()?;

@@ -32,6 +32,7 @@
 mod agent;
 mod config;
 pub mod container;
+mod descriptors;
 mod dispatch;
 mod ends;
 mod function;

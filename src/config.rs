@@ -5,10 +5,12 @@ use std::time::Duration;
 
 use hotfn_protocols::Limits;
 
+use crate::iofs::Root;
+
 /// How an agent is to be: plain data, with defaults that are Fn's where Fn has the knob.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// Where container directories are made. Default: the system's temporary folder.
+    /// Where container directories are made. Default: [`Root::usual`], in memory as a rule.
     pub iofs_root: PathBuf,
     /// The bounds on what functions are sent and may answer.
     pub limits: Limits,
@@ -34,7 +36,7 @@ pub struct Config {
 impl Default for Config {
     fn default() -> Self {
         Self {
-            iofs_root: std::env::temp_dir(),
+            iofs_root: Root::usual(),
             limits: Limits::default(),
             start_timeout: Duration::from_secs(5),
             freeze_idle: Some(Duration::from_millis(50)),

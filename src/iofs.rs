@@ -8,11 +8,11 @@
 //! The directories of one agent lie in one of its own, whose `owner` file it holds locked:
 //!
 //! ```text
-//! /tmp/hotfn-x7k2m9qa/            this agent's, 0700
-//!                    /owner       locked for as long as the agent lives
-//!                    /1/          a container's
-//!                      /lsnr.sock -> phonylsnr.sock
-//!                    /2/
+//! /dev/shm/hotfn-x7k2m9qa/        this agent's, 0700
+//!                        /owner   locked for as long as the agent lives
+//!                        /1/      a container's
+//!                          /lsnr.sock -> phonylsnr.sock
+//!                        /2/
 //! ```
 //!
 //! The lock goes with the process, however it ends, so the next agent under the same root can tell
@@ -30,7 +30,7 @@ use std::time::Duration;
 
 use hotfn_protocols::Dial;
 use hotfn_socket::Dir;
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::{self, Mode, OFlags};
 
 mod alias;
 mod instance;
@@ -52,6 +52,9 @@ pub const LISTENER: &str = "lsnr.sock";
 /// The environment variable that marks what runs in a container: its value is the container's iofs
 /// directory. By it processes are found that have outlived their container.
 pub const LABEL: &str = "HOTFN_CONTAINER";
+
+/// Where the system keeps files in memory.
+const MEMORY: &str = "/dev/shm";
 
 /// How long [`Root::open`] waits for what still runs of a dead agent to be gone, once killed.
 pub const SWEEP_PATIENCE: Duration = Duration::from_secs(5);
@@ -92,6 +95,19 @@ impl IofsError {
 }
 
 impl Root {
+    /// The place for [`Root::open`] if nobody has named one: `TMPDIR` where that is set, else memory,
+    /// `/dev/shm`, where we may write there, else the temporary folder.
+    ///
+    /// Nothing in these directories is to outlive the node, and a first call waits for all that is made
+    /// in them. A disk's file system writes a journal of it; and ext4 is slow to give out again what was
+    /// just removed, so that the more containers have gone, the longer new ones take.
+    #[must_use]
+    pub fn usual() -> PathBuf {
+        let ours = fs::Access::WRITE_OK | fs::Access::EXEC_OK;
+        let is_free = std::env::var_os("TMPDIR").is_none() && fs::access(MEMORY, ours).is_ok();
+        if is_free { PathBuf::from(MEMORY) } else { std::env::temp_dir() }
+    }
+
     /// Makes a directory of our own under `dir`, which is made too if it is not there. What dead
     /// agents left under `dir` is swept away first; what of it cannot be is logged and left.
     ///

@@ -261,6 +261,14 @@ async fn directories_are_ours_alone_unless_asked_otherwise_and_go_when_closed_or
     assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
 }
 
+#[test]
+fn the_usual_root_is_where_we_were_told_or_in_memory() {
+    let usual = Root::usual();
+    let told = std::env::var_os("TMPDIR").is_some();
+    assert_eq!(usual == Path::new(MEMORY), !told && Path::new(MEMORY).exists(), "{}", usual.display());
+    drop(Root::open(&usual).unwrap());
+}
+
 #[tokio::test]
 async fn under_a_root_as_deep_as_can_be_names_are_short_and_the_function_is_served() {
     let parent = tempfile::tempdir().unwrap();

@@ -17,7 +17,7 @@ use crate::threads::Threads;
 pub struct Settings {
     /// Where to listen for HTTP. Default `127.0.0.1:8080`.
     pub listen: Option<SocketAddr>,
-    /// Where container directories are made. Default: the system's temporary folder.
+    /// Where container directories are made. Default: `TMPDIR`, else `/dev/shm`, else `/tmp`.
     pub iofs: Option<PathBuf>,
     /// The node's memory for containers, in MB; 0: what the host leaves.
     pub memory_mb: Option<u64>,

@@ -6,7 +6,7 @@
 //! * [`config`]: what a node serves and within which bounds: file, environment, flags.
 //! * [`project`] and [`build`]: a folder with a function's source, and how it becomes something
 //!   that can be started.
-//! * [`threads`]: what connections are served on, and [`linger`]: why a thread stays awake.
+//! * [`threads`]: what connections are served on.
 //! * [`node`]: all of them together, from the first connection to the last.
 //! * [`cli`]: the subcommands of the binary `hotfn`, a file each.
 //!
@@ -16,7 +16,6 @@ pub mod build;
 pub mod cli;
 pub mod config;
 pub mod front;
-pub mod linger;
 mod log;
 pub mod node;
 pub mod project;

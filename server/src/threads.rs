@@ -18,17 +18,13 @@ use std::thread::{self, JoinHandle};
 use std::{fmt, io};
 
 use tokio::runtime::{Builder, Handle};
-use tokio::task::AbortHandle;
 use tokio_util::sync::CancellationToken;
-
-use crate::linger;
 
 /// Some threads, each with a runtime of its own. Dropping this ends those it started, and whatever
 /// still runs on them.
 pub struct Threads {
     homes: Vec<Arc<Home>>,
     others: Vec<JoinHandle<()>>,
-    lingering: Vec<AbortHandle>,
     end: CancellationToken,
 }
 
@@ -49,16 +45,13 @@ impl Threads {
     pub fn start(number: NonZeroUsize) -> io::Result<Self> {
         let end = CancellationToken::new();
         let first = vec![Home::new(Handle::current())];
-        let mut threads = Self { homes: first, others: Vec::new(), lingering: Vec::new(), end };
+        let mut threads = Self { homes: first, others: Vec::new(), end };
         for n in 1..number.get() {
             let runtime = Builder::new_current_thread().enable_all().build()?;
             threads.homes.push(Home::new(runtime.handle().clone()));
             let end = threads.end.clone();
             let thread = thread::Builder::new().name(format!("hotfn-{n}"));
             threads.others.push(thread.spawn(move || runtime.block_on(end.cancelled()))?);
-        }
-        for home in &threads.homes {
-            threads.lingering.extend(linger::lingering().map(|task| home.runtime.spawn(task).abort_handle()));
         }
         Ok(threads)
     }
@@ -103,9 +96,6 @@ impl Drop for Place {
 
 impl Drop for Threads {
     fn drop(&mut self) {
-        for task in &self.lingering {
-            task.abort();
-        }
         self.end.cancel();
         for thread in self.others.drain(..) {
             // One that panicked has said so already.

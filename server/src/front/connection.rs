@@ -17,7 +17,6 @@ use super::answer::{self, Answer};
 use super::closing::{Closing, Over, Patience};
 use super::routes::Last;
 use super::{Config, Front, Hangup, Origin};
-use crate::linger;
 
 /// How long a peer may take to finish sending when its connection ends.
 const END_PATIENCE: Duration = Duration::from_secs(1);
@@ -75,9 +74,7 @@ impl Connection<'_, '_> {
         loop {
             let (head, body) = self.request().await?;
             self.patience.heard();
-            linger::event();
             let answer = self.answer(head, body).await?;
-            linger::event();
             self.send(answer).await?;
         }
     }

@@ -65,7 +65,9 @@ impl Format {
             (Self::Default, Ends::Pipes { stdin, stdout, exit }) => {
                 Io::Default(default::Default::new(stdin, stdout, exit, limits))
             }
-            (Self::Http, Ends::Pipes { stdin, stdout, exit }) => Io::Http(http::Http::new(stdin, stdout, exit, limits)),
+            (Self::Http, Ends::Pipes { stdin, stdout, exit }) => {
+                Io::Http(Box::new(http::Http::new(stdin, stdout, exit, limits)))
+            }
             (Self::Json, Ends::Pipes { stdin, stdout, exit }) => Io::Json(json::Json::new(stdin, stdout, exit, limits)),
             (format, _) => return Err(MismatchedEnds(format)),
         })
@@ -120,7 +122,7 @@ pub enum Io {
     /// See [`Format::Default`].
     Default(default::Default),
     /// See [`Format::Http`].
-    Http(http::Http),
+    Http(Box<http::Http>),
     /// See [`Format::HttpStream`].
     HttpStream(http_stream::HttpStream),
     /// See [`Format::Json`].

@@ -30,7 +30,9 @@ use http::header::{CONTENT_LENGTH, HOST};
 use http::{HeaderMap, HeaderName, Method};
 
 use crate::headers::Reading;
-use crate::http1::{Broken, Exchange, Inbox, Length, RequestHead, ResponseDecoder, ResponseHead, Upload, encode};
+use crate::http1::{
+    Broken, Exchange, Inbox, Length, Outbox, RequestHead, ResponseDecoder, ResponseHead, Upload, encode,
+};
 use crate::names::{FN_CALL_ID, FN_DEADLINE};
 use crate::{
     Arrival, Call, ContainerIo, Due, Exiting, Head, Headers, Intent, Kind, Limits, ReplySink, Reuse, Stdin, Stdout,
@@ -69,7 +71,7 @@ pub struct Http {
     inbox: Inbox,
     decoder: ResponseDecoder,
     /// Heads and small bodies on their way out.
-    outbox: BytesMut,
+    outbox: Outbox,
     /// Is the next byte in either direction the first of a message? Not while a call is under way,
     /// so a call that is dropped half way leaves it false.
     is_clean: bool,
@@ -86,7 +88,7 @@ impl Http {
     pub fn new(stdin: Box<dyn Stdin>, stdout: Box<dyn Stdout>, _exit: Exiting, limits: Limits) -> Self {
         let wire = tokio::io::join(stdout, stdin);
         let decoder = ResponseDecoder::new(&Method::POST, (&limits).into());
-        Self { wire, limits, inbox: Inbox::new(), decoder, outbox: BytesMut::new(), is_clean: true }
+        Self { wire, limits, inbox: Inbox::new(), decoder, outbox: Outbox::default(), is_clean: true }
     }
 }
 
@@ -120,7 +122,7 @@ impl ContainerIo for Http {
         };
         self.is_clean = false;
         let length = upload.len().map_or(Length::Chunked, Length::Exact);
-        encode_head(call, length, &mut self.outbox);
+        encode_head(call, length, self.outbox.begin());
         self.decoder.again(&call.method);
         let (wire, inbox) = (&mut self.wire, &mut self.inbox);
         let mut exchange = Exchange::new(wire, inbox, &mut self.outbox, length, &mut upload, &mut self.decoder);

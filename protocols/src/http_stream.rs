@@ -26,7 +26,7 @@ use std::task::{Context, Poll, Waker};
 use bytes::BytesMut;
 use http::{Method, StatusCode};
 
-use crate::http1::{Broken, Exchange, Inbox, Length, ResponseDecoder, ResponseHead, Upload, encode};
+use crate::http1::{Broken, Exchange, Inbox, Length, Outbox, ResponseDecoder, ResponseHead, Upload, encode};
 use crate::{
     Call, ContainerIo, Dial, Fault, Head, Headers, Intent, Kind, Limits, ReplySink, Reuse, Stream, Verdict, gateway,
     hop,
@@ -52,7 +52,7 @@ struct Connection {
     inbox: Inbox,
     decoder: ResponseDecoder,
     /// Heads and small bodies on their way out. Empty between calls.
-    outbox: BytesMut,
+    outbox: Outbox,
     /// A call was answered on it.
     used: bool,
 }
@@ -150,7 +150,7 @@ impl Connection {
     /// In a box: it is large, and goes from call to call.
     fn new(stream: Box<dyn Stream>, limits: &Limits) -> Box<Self> {
         let decoder = ResponseDecoder::new(&Method::POST, limits.into());
-        Box::new(Self { stream, inbox: Inbox::new(), decoder, outbox: BytesMut::new(), used: false })
+        Box::new(Self { stream, inbox: Inbox::new(), decoder, outbox: Outbox::default(), used: false })
     }
 
     /// Has it neither ended nor bytes that nobody asked for?
@@ -161,7 +161,7 @@ impl Connection {
 
     fn exchange<'a>(&'a mut self, call: &Call, upload: &'a mut Upload) -> Exchange<'a, Box<dyn Stream>> {
         let length = upload.len().map_or(Length::Chunked, Length::Exact);
-        encode_head(call, length, &mut self.outbox);
+        encode_head(call, length, self.outbox.begin());
         self.decoder.again(&Method::POST);
         Exchange::new(&mut self.stream, &mut self.inbox, &mut self.outbox, length, upload, &mut self.decoder)
     }

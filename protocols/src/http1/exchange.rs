@@ -11,12 +11,12 @@ use std::io;
 use std::pin::pin;
 use std::task::{Context, Poll};
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::held::Held;
 use super::uplink::Uplink;
-use super::{Event, Inbox, Invalid, Length, ResponseDecoder, ResponseHead, Upload, framing};
+use super::{Event, Inbox, Invalid, Length, Outbox, ResponseDecoder, ResponseHead, Upload, framing};
 use crate::{BodyError, CallerLeft, Fault, Head, Kind, Limits, ReplySink};
 
 /// Why an exchange did not come to its end.
@@ -89,17 +89,17 @@ impl<'a, W> Exchange<'a, W>
 where
     W: AsyncRead + AsyncWrite + Unpin,
 {
-    /// Prepares; nothing is written yet. `head` is the encoded head, which announced `length`; `decoder`
+    /// Prepares; nothing is written yet. `outbox` holds the encoded head, which announced `length`; `decoder`
     /// waits for the answer.
     pub(crate) fn new(
         wire: &'a mut W,
         inbox: &'a mut Inbox,
-        head: &'a mut BytesMut,
+        outbox: &'a mut Outbox,
         length: Length,
         upload: &'a mut Upload,
         decoder: &'a mut ResponseDecoder,
     ) -> Self {
-        let uplink = Uplink::new(head, length, upload);
+        let uplink = Uplink::new(outbox, length, upload);
         Self { wire, inbox, uplink, decoder, is_heard: false, is_reached: false, is_answered: false }
     }
 

@@ -25,7 +25,7 @@ const KEPT_BYTES_MAX: usize = 4 << 10;
 
 /// One message after another.
 #[derive(Debug, Default)]
-pub(super) struct Outbox {
+pub(crate) struct Outbox {
     /// The head, small pieces, and the lines before large ones.
     lead: BytesMut,
     /// A large piece, written from where it is.
@@ -35,17 +35,20 @@ pub(super) struct Outbox {
     /// How many bytes of the body were promised and not yet framed; `None` if that was not told.
     owed: Option<u64>,
     in_chunks: bool,
+    /// Has a byte of the message been written?
+    is_begun: bool,
 }
 
 impl Outbox {
     /// Begins a message: an empty buffer for its head.
-    pub(super) fn begin(&mut self) -> &mut BytesMut {
+    pub(crate) fn begin(&mut self) -> &mut BytesMut {
         if self.lead.capacity() > KEPT_BYTES_MAX {
             self.lead = BytesMut::new();
         }
         self.lead.clear();
         self.piece = Bytes::new();
         self.tail = b"";
+        self.is_begun = false;
         &mut self.lead
     }
 
@@ -58,6 +61,16 @@ impl Outbox {
     pub(super) fn promise(&mut self, length: Length) {
         self.owed = length.exact();
         self.in_chunks = length == Length::Chunked;
+    }
+
+    /// Has a byte of the message been written?
+    pub(super) fn is_begun(&self) -> bool {
+        self.is_begun
+    }
+
+    /// Was all that was promised framed? Then there is no need to ask for more.
+    pub(super) fn is_kept(&self) -> bool {
+        self.owed == Some(0)
     }
 
     /// Is there room for one more piece?
@@ -136,6 +149,7 @@ impl Outbox {
     }
 
     fn advance(&mut self, written: usize) {
+        self.is_begun = true;
         let of_lead = written.min(self.lead.len());
         if of_lead == self.lead.len() {
             self.lead.clear();

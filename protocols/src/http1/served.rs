@@ -51,8 +51,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 pub use self::answering::{Answering, Unsent};
 use self::incoming::Incoming;
 use self::wire::Wire;
-use super::outbox::Outbox;
-use super::{Invalid, Limits, Lines, RequestHead};
+use super::{Invalid, Limits, Lines, Outbox, RequestHead};
 use crate::Body;
 
 /// A connection on which requests are served.

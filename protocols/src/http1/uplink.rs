@@ -1,25 +1,18 @@
 //! A request on its way to the function.
 
-use std::io::{self, IoSlice};
-use std::pin::Pin;
+use std::io;
 use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
-use bytes::{Buf as _, Bytes, BytesMut};
+use bytes::{Bytes, BytesMut};
 use tokio::io::AsyncWrite;
 
-use super::{Length, encode};
+use super::{Length, Outbox};
 use crate::{Body, BodyError};
 
 /// As much of a body as is at hand when its call begins leaves in one write with the head, if it
 /// is no longer than this. A longer first piece goes as it is.
 const AT_HAND_BYTES_MAX: usize = 16 << 10;
-
-/// A piece no longer than this is copied behind its chunk's line: cheaper than a second slice.
-const COPY_BYTES_MAX: usize = 8 << 10;
-
-/// The end of a chunk that is followed by the last one.
-const LAST_CHUNK_END: &[u8] = b"\r\n0\r\n\r\n";
 
 /// A call's body: what of it was at hand at the beginning, and the rest.
 ///
@@ -99,35 +92,21 @@ impl Upload {
 #[derive(Debug)]
 pub(super) struct Uplink<'a> {
     upload: &'a mut Upload,
-    /// How many bytes of the body were promised and not yet framed; `None` in chunks.
-    owed: Option<u64>,
-    /// The head, small pieces, and the lines before large ones.
-    lead: &'a mut BytesMut,
-    /// A large piece, written from where it is.
-    piece: Bytes,
-    /// What closes it.
-    tail: &'static [u8],
+    outbox: &'a mut Outbox,
+    /// Was the end of the body queued?
     is_framed: bool,
-    is_flushed: bool,
+    /// Was all that is queued written?
+    is_written: bool,
     first_write: Option<Instant>,
     failure: Option<io::Error>,
 }
 
 impl<'a> Uplink<'a> {
-    /// Begins with `head`, which announced `length`, and what is at hand of the body.
-    pub(super) fn new(head: &'a mut BytesMut, length: Length, upload: &'a mut Upload) -> Self {
-        let owed = length.exact();
-        let mut uplink = Self {
-            upload,
-            owed,
-            lead: head,
-            piece: Bytes::new(),
-            tail: b"",
-            is_framed: owed == Some(0),
-            is_flushed: false,
-            first_write: None,
-            failure: None,
-        };
+    /// Begins with the head in `outbox`, which announced `length`, and what is at hand of the body.
+    pub(super) fn new(outbox: &'a mut Outbox, length: Length, upload: &'a mut Upload) -> Self {
+        outbox.promise(length);
+        let is_framed = length == Length::Exact(0);
+        let mut uplink = Self { upload, outbox, is_framed, is_written: false, first_write: None, failure: None };
         let at_hand = uplink.upload.at_hand.clone();
         if !at_hand.is_empty() {
             // Promised lengths are kept by what is at hand: they were made of it.
@@ -145,22 +124,23 @@ impl<'a> Uplink<'a> {
         loop {
             if let Err(failure) = ready!(self.poll_write(wire, cx)) {
                 self.failure = Some(failure);
-                self.drop_rest();
+                self.outbox.begin();
+                self.is_framed = true;
             }
-            if self.is_over() {
+            self.is_written = true;
+            if self.is_framed {
                 return Poll::Ready(Ok(()));
             }
-            if let Some(piece) = ready!(self.upload.poll_next(cx)?) {
-                self.frame(piece)?;
-            } else {
-                self.frame_end()?;
+            match ready!(self.upload.poll_next(cx)?) {
+                Some(piece) => self.frame(piece)?,
+                None => self.frame_end()?,
             }
         }
     }
 
     /// Is the request written whole?
     pub(super) fn is_whole(&self) -> bool {
-        self.is_over() && self.failure.is_none()
+        self.is_framed && self.is_written && self.failure.is_none()
     }
 
     /// Why writing failed, if it did.
@@ -178,84 +158,30 @@ impl<'a> Uplink<'a> {
         self.first_write
     }
 
-    fn is_over(&self) -> bool {
-        self.is_framed && self.is_flushed
-    }
-
     fn poll_write<W>(&mut self, wire: &mut W, cx: &mut Context<'_>) -> Poll<io::Result<()>>
     where
         W: AsyncWrite + Unpin,
     {
-        while !(self.lead.is_empty() && self.piece.is_empty() && self.tail.is_empty()) {
-            let slices = [IoSlice::new(self.lead), IoSlice::new(&self.piece), IoSlice::new(self.tail)];
-            let written = if wire.is_write_vectored() && !self.piece.is_empty() {
-                ready!(Pin::new(&mut *wire).poll_write_vectored(cx, &slices))?
-            } else {
-                let first = slices.iter().find(|s| !s.is_empty()).expect("one of them has bytes");
-                ready!(Pin::new(&mut *wire).poll_write(cx, first))?
-            };
-            if written == 0 {
-                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
-            }
-            self.first_write.get_or_insert_with(Instant::now);
-            self.advance(written);
+        if self.is_written {
+            return Poll::Ready(Ok(()));
         }
-        if !self.is_flushed {
-            ready!(Pin::new(wire).poll_flush(cx))?;
-            self.is_flushed = true;
+        let written = self.outbox.poll_write(wire, cx);
+        if self.first_write.is_none() && self.outbox.is_begun() {
+            self.first_write = Some(Instant::now());
         }
-        Poll::Ready(Ok(()))
-    }
-
-    fn advance(&mut self, written: usize) {
-        let of_lead = written.min(self.lead.len());
-        if of_lead == self.lead.len() {
-            // The next request is written where this one was, in memory that is warm.
-            self.lead.clear();
-        } else {
-            self.lead.advance(of_lead);
-        }
-        let of_piece = (written - of_lead).min(self.piece.len());
-        self.piece.advance(of_piece);
-        self.tail = &self.tail[written - of_lead - of_piece..];
-    }
-
-    fn drop_rest(&mut self) {
-        self.lead.clear();
-        self.piece.clear();
-        self.tail = b"";
-        self.is_framed = true;
-        self.is_flushed = true;
+        written
     }
 
     /// Queues a piece, and the end with it if that is known already: they leave together.
     fn frame(&mut self, piece: Bytes) -> Result<(), BodyError> {
-        self.is_flushed = false;
-        if let Some(owed) = &mut self.owed {
-            let left = owed.checked_sub(piece.len() as u64);
-            *owed = left.ok_or_else(|| BodyError::Cut("body is longer than it was announced".into()))?;
-            self.is_framed = *owed == 0;
-        } else {
-            encode::chunk_start(self.lead, piece.len());
-            self.is_framed = self.upload.is_whole();
-            self.tail = if self.is_framed { LAST_CHUNK_END } else { encode::CHUNK_END };
-        }
-        if piece.len() <= COPY_BYTES_MAX {
-            self.lead.extend_from_slice(&piece);
-            self.lead.extend_from_slice(std::mem::take(&mut self.tail));
-        } else {
-            self.piece = piece;
-        }
-        Ok(())
+        self.is_written = false;
+        self.outbox.frame(piece)?;
+        if self.outbox.is_kept() || self.upload.is_whole() { self.frame_end() } else { Ok(()) }
     }
 
     fn frame_end(&mut self) -> Result<(), BodyError> {
-        if self.owed.is_some() {
-            return Err(BodyError::Cut("body is shorter than it was announced".into()));
-        }
-        self.lead.extend_from_slice(encode::LAST_CHUNK);
+        self.is_written = false;
         self.is_framed = true;
-        self.is_flushed = false;
-        Ok(())
+        self.outbox.frame_end()
     }
 }

@@ -19,13 +19,14 @@ use std::fmt;
 use std::future::{Future, poll_fn};
 use std::io;
 use std::marker::PhantomData;
-use std::pin::pin;
-use std::task::Poll;
+use std::mem::MaybeUninit;
+use std::pin::{Pin, pin};
+use std::task::{Poll, ready};
 use std::time::Instant;
 
 use bytes::Bytes;
 use http::StatusCode;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncWriteExt as _, ReadBuf};
 
 use crate::document::{DocumentError, Documents};
 use crate::{BodyError, Call, Fault, Head, Kind, Limits, ReplySink, Reuse, Stdin, Stdout, Verdict};
@@ -35,7 +36,8 @@ pub(crate) mod pipes;
 #[cfg(test)]
 mod tests;
 
-/// How much is read at once.
+/// How much is read at once. The room for it is on the stack and only while it is used: a container
+/// that idles costs no buffer.
 const READ_BYTES: usize = 16 << 10;
 
 /// How often we read what is there without waiting: 1 MiB, all that a pipe can hold unless root made
@@ -66,21 +68,13 @@ pub(crate) struct Shell<D> {
     stdin: Box<dyn Stdin>,
     stdout: Box<dyn Stdout>,
     documents: Documents,
-    buffer: Box<[u8]>,
     limits: Limits,
     dialect: PhantomData<fn() -> D>,
 }
 
 impl<D: Dialect> Shell<D> {
     pub(crate) fn new(stdin: Box<dyn Stdin>, stdout: Box<dyn Stdout>, limits: Limits) -> Self {
-        Self {
-            stdin,
-            stdout,
-            documents: Documents::new(limits.document_bytes_max),
-            buffer: vec![0; READ_BYTES].into_boxed_slice(),
-            limits,
-            dialect: PhantomData,
-        }
+        Self { stdin, stdout, documents: Documents::new(limits.document_bytes_max), limits, dialect: PhantomData }
     }
 
     /// See [`ContainerIo::look`](crate::ContainerIo::look).
@@ -92,9 +86,9 @@ impl<D: Dialect> Shell<D> {
             if !self.stdout.has_news() {
                 return Reuse::Keep;
             }
-            match self.stdout.read_now(&mut self.buffer) {
+            match self.feed_now() {
                 Ok(0) => return Reuse::Retire,
-                Ok(n) => self.documents.feed(&self.buffer[..n]),
+                Ok(_) => {}
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => return Reuse::Keep,
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
                 Err(_) => return Reuse::Retire,
@@ -153,7 +147,7 @@ impl<D: Dialect> Shell<D> {
     /// Writes the request and reads one document, at the same time. Also says whether all of the
     /// request was written.
     async fn exchange(&mut self, request: &[u8], sink: &ReplySink) -> (Result<Bytes, Fault>, bool) {
-        let Self { stdin, stdout, documents, buffer, .. } = self;
+        let Self { stdin, stdout, documents, .. } = self;
         let mut written = false;
         let write = async {
             stdin.write_all(request).await?;
@@ -167,9 +161,9 @@ impl<D: Dialect> Shell<D> {
                 if let Some(document) = documents.next().map_err(document_fault::<D>)? {
                     return Ok(document);
                 }
-                match stdout.read(buffer).await {
+                match feed(documents, &mut **stdout).await {
                     Ok(0) => return Err(invalid_response(D::NAME, "function closed its output")),
-                    Ok(n) => documents.feed(&buffer[..n]),
+                    Ok(_) => {}
                     Err(e) => return Err(invalid_response(D::NAME, "its output cannot be read").caused_by(e)),
                 }
             }
@@ -192,14 +186,22 @@ impl<D: Dialect> Shell<D> {
                 Ok(Some(document)) => return Some(Ok(document)),
                 Err(e) => return Some(Err(document_fault::<D>(e))),
             }
-            match self.stdout.read_now(&mut self.buffer) {
+            match self.feed_now() {
                 Ok(0) => return None,
-                Ok(n) => self.documents.feed(&self.buffer[..n]),
+                Ok(_) => {}
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
                 Err(_) => return None,
             }
         }
         None
+    }
+
+    /// Takes what is there now, straight from the kernel; says how much that was.
+    fn feed_now(&mut self) -> io::Result<usize> {
+        let mut room = [0; READ_BYTES];
+        let n = self.stdout.read_now(&mut room)?;
+        self.documents.feed(&room[..n]);
+        Ok(n)
     }
 
     /// The answer, if it is within its bound and as its status allows.
@@ -213,6 +215,19 @@ impl<D: Dialect> Shell<D> {
         let bodiless = matches!(head.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
         Ok((head, if bodiless { Bytes::new() } else { body }))
     }
+}
+
+/// Waits for what the function says next and takes it; says how much that was. Cancel safe.
+async fn feed(documents: &mut Documents, stdout: &mut (dyn Stdout + 'static)) -> io::Result<usize> {
+    let mut stdout = Pin::new(stdout);
+    poll_fn(move |cx| {
+        let mut room = [MaybeUninit::uninit(); READ_BYTES];
+        let mut read = ReadBuf::uninit(&mut room);
+        ready!(stdout.as_mut().poll_read(cx, &mut read))?;
+        documents.feed(read.filled());
+        Poll::Ready(Ok(read.filled().len()))
+    })
+    .await
 }
 
 /// Runs `read` to its end, and `write` meanwhile. Ends early with `write`'s error.

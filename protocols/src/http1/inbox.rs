@@ -16,7 +16,7 @@ const READ_BYTES: usize = 4 << 10;
 
 /// Room for a read while a large answer streams: what is known to come, or doubled whenever a read fills
 /// it, up to here.
-const READ_BYTES_MAX: usize = 256 << 10;
+const READ_BYTES_MAX: usize = 128 << 10;
 
 /// Less room than this is not worth a system call.
 const READ_BYTES_MIN: usize = 1 << 10;

@@ -18,6 +18,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
+use hotfn::iofs::Root;
 use rustix::fs::inotify;
 use serde_json::json;
 
@@ -31,7 +32,7 @@ fn main() -> Result<()> {
         bail!("try `first-bytes target/release/echo 100`");
     };
     let count: u32 = count.parse().with_context(|| format!("how often is a number, not {count:?}"))?;
-    let folder = std::env::temp_dir().join(format!("first-bytes-{}", std::process::id()));
+    let folder = Root::usual().join(format!("first-bytes-{}", std::process::id()));
     let mut took = (0..count).map(|_| once(&program, &folder)).collect::<Result<Vec<_>>>()?;
     took.sort_unstable();
     let us = |share: f64| took.get((share * took.len() as f64) as usize).map(|took| took.as_nanos() as f64 / 1e3);

@@ -24,7 +24,7 @@ use http::header::{CONTENT_LENGTH, CONTENT_TYPE, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 
 use crate::headers::Reading;
-use crate::http1::{Lines, encode};
+use crate::http1::{Lines, NAME_BYTES_MAX, encode};
 use crate::names::{
     FN_CALL_ID, FN_DEADLINE, FN_FDK_RUNTIME, FN_FDK_VERSION, FN_HTTP_H, FN_HTTP_METHOD, FN_HTTP_REQUEST_URL,
     FN_HTTP_STATUS, FN_INTENT, INTENT_GATEWAY,
@@ -75,8 +75,8 @@ pub fn decode_call(lines: Lines) -> Arrival {
     arrival
 }
 
-/// Headers of a plain call that are not the caller's.
-const PLATFORMS: &[&str] = &["content-length", "fn-call-id", "fn-deadline", "host"];
+/// Headers of a plain call that are not the caller's, on either side of it.
+pub(crate) const PLATFORMS: &[&str] = &["content-length", "fn-call-id", "fn-deadline", "host"];
 
 /// Function: appends the headers of an answer, which is sent with status 200 whatever `status` is.
 ///
@@ -85,20 +85,18 @@ const PLATFORMS: &[&str] = &["content-length", "fn-call-id", "fn-deadline", "hos
 /// the handler wrapped itself stays as it is, a `Fn-Http-Status` included.
 pub fn encode_answer(status: StatusCode, headers: &HeaderMap, intent: Intent, out: &mut BytesMut) {
     let stays = [CONTENT_TYPE, FN_FDK_RUNTIME, FN_FDK_VERSION, FN_HTTP_STATUS];
+    // A name too long to be prefixed is too long for the agent as well.
     for (name, value) in hop::passing(headers).filter(|(name, _)| !is_platforms(name)) {
         if intent == Intent::Invoke || stays.contains(name) || is_prefixed(name) {
             encode::header(out, name, value);
         } else if name.as_str().len() <= NAME_BYTES_MAX - FN_HTTP_H.len() {
-            encode::prefixed_header(out, "Fn-Http-H-", name, value);
+            encode::field(out, "Fn-Http-H-", name.as_str().as_bytes(), value.as_bytes());
         }
     }
     if intent == Intent::Gateway && !headers.contains_key(FN_HTTP_STATUS) {
         encode::line(out, "Fn-Http-Status", status.as_str());
     }
 }
-
-/// Most bytes of a header's name. One that is too long to be prefixed is too long for the agent.
-const NAME_BYTES_MAX: usize = (64 << 10) - 1;
 
 /// Agent: the caller's status and headers, from the headers of a gateway call's good answer.
 ///

@@ -49,11 +49,11 @@ impl Headers {
     pub fn fields(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
         let (mut lines, mut map) = match self.unread() {
             Some((lines, reading)) => (Some(reading.fields(lines)), None),
-            None => (None, Some(HeaderMap::iter(self))),
+            None => (None, Some(fields(self))),
         };
         std::iter::from_fn(move || match (&mut lines, &mut map) {
             (Some(lines), _) => lines.next(),
-            (None, Some(map)) => map.next().map(|(name, value)| (name.as_str().as_bytes(), value.as_bytes())),
+            (None, Some(map)) => map.next(),
             (None, None) => None,
         })
     }
@@ -97,8 +97,7 @@ impl Reading {
             Self::Unprefixed => (None, &[]),
         };
         move |name, value| {
-            let is_ours = ours.iter().any(|ours| name.eq_ignore_ascii_case(ours.as_bytes()));
-            !is_ours && passing.as_ref().is_none_or(|passing| passing.lets(name, value))
+            !hop::is_among(name, ours) && passing.as_ref().is_none_or(|passing| passing.lets(name, value))
         }
     }
 
@@ -113,6 +112,11 @@ impl Reading {
             Self::Unprefixed => gateway::unprefixed(&lines.to_map()),
         }
     }
+}
+
+/// Names and values of a map.
+pub(crate) fn fields(map: &HeaderMap) -> impl Iterator<Item = (&[u8], &[u8])> {
+    map.iter().map(|(name, value)| (name.as_str().as_bytes(), value.as_bytes()))
 }
 
 impl Deref for Headers {

@@ -8,6 +8,7 @@ use http::header::{CONNECTION, TE};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::Headers;
+use crate::headers::fields;
 
 /// The names that never pass; `Te` does with one value.
 ///
@@ -46,16 +47,23 @@ where
         if name.eq_ignore_ascii_case(b"te") {
             return value.eq_ignore_ascii_case(b"trailers");
         }
-        let is_claimed = || {
-            self.claims.as_ref().is_some_and(|fields| {
-                let connection = fields().filter(|(name, _)| is_connection(name));
-                connection
-                    .flat_map(|(_, value)| value.split(|b| *b == b','))
-                    .any(|token| token.trim_ascii().eq_ignore_ascii_case(name))
-            })
-        };
-        !NAMES.iter().any(|own| name.eq_ignore_ascii_case(own.as_bytes())) && !is_claimed()
+        !is_among(name, &NAMES) && !self.claims(name)
     }
+
+    /// Does a `Connection` header name it?
+    fn claims(&self, name: &[u8]) -> bool {
+        self.claims.as_ref().is_some_and(|fields| {
+            let connection = fields().filter(|(name, _)| is_connection(name));
+            connection
+                .flat_map(|(_, value)| value.split(|b| *b == b','))
+                .any(|token| token.trim_ascii().eq_ignore_ascii_case(name))
+        })
+    }
+}
+
+/// Is a name, in any case, one of these in lower case?
+pub(crate) fn is_among(name: &[u8], names: &[&str]) -> bool {
+    names.iter().any(|other| name.eq_ignore_ascii_case(other.as_bytes()))
 }
 
 fn is_connection(name: &[u8]) -> bool {
@@ -70,14 +78,8 @@ pub fn passing_fields(headers: &Headers) -> impl Iterator<Item = (&[u8], &[u8])>
 
 /// The headers that pass, in their order.
 pub fn passing(headers: &HeaderMap) -> impl Iterator<Item = (&HeaderName, &HeaderValue)> {
-    let names_some = headers.contains_key(CONNECTION);
-    headers.iter().filter(move |(name, value)| {
-        if *name == TE {
-            return value.as_bytes().eq_ignore_ascii_case(b"trailers");
-        }
-        let stays = NAMES.contains(&name.as_str()) || names_some && is_named(headers, name);
-        !stays
-    })
+    let passing = Passing::new(|| fields(headers));
+    headers.iter().filter(move |(name, value)| passing.lets(name.as_str().as_bytes(), value.as_bytes()))
 }
 
 /// Removes the headers that do not pass.
@@ -87,7 +89,9 @@ pub fn strip(headers: &mut HeaderMap) {
         return;
     }
     if headers.contains_key(CONNECTION) {
-        let named: Vec<HeaderName> = headers.keys().filter(|n| **n != TE && is_named(headers, n)).cloned().collect();
+        let passing = Passing::new(|| fields(headers));
+        let is_named = |name: &&HeaderName| **name != TE && passing.claims(name.as_str().as_bytes());
+        let named: Vec<HeaderName> = headers.keys().filter(is_named).cloned().collect();
         for name in named {
             headers.remove(name);
         }
@@ -96,15 +100,6 @@ pub fn strip(headers: &mut HeaderMap) {
     for name in NAMES.into_iter().filter(|name| !(te_passes && *name == TE)) {
         headers.remove(name);
     }
-}
-
-/// Does a `Connection` header name it?
-fn is_named(headers: &HeaderMap, name: &HeaderName) -> bool {
-    headers
-        .get_all(CONNECTION)
-        .iter()
-        .flat_map(|value| value.as_bytes().split(|b| *b == b','))
-        .any(|token| token.trim_ascii().eq_ignore_ascii_case(name.as_str().as_bytes()))
 }
 
 #[cfg(test)]

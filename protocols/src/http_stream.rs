@@ -28,8 +28,7 @@ use http::{Method, StatusCode};
 
 use crate::http1::{Broken, Exchange, Inbox, Length, Outbox, ResponseDecoder, ResponseHead, Upload, encode};
 use crate::{
-    Call, ContainerIo, Dial, Fault, Head, Headers, Intent, Kind, Limits, ReplySink, Reuse, Stream, Verdict, gateway,
-    hop,
+    Call, ContainerIo, Dial, Fault, Head, Intent, Kind, Limits, ReplySink, Reuse, Stream, Verdict, gateway, hop,
 };
 
 /// The name of this format.
@@ -176,8 +175,8 @@ fn encode_head(call: &Call, length: Length, out: &mut BytesMut) {
     match call.intent {
         Intent::Gateway => gateway::encode_call(call, out),
         Intent::Invoke => {
-            let is_ours = |name: &[u8]| OURS.iter().any(|ours| name.eq_ignore_ascii_case(ours.as_bytes()));
-            for (name, value) in hop::passing_fields(&call.headers).filter(|(name, _)| !is_ours(name)) {
+            let passing = hop::passing_fields(&call.headers);
+            for (name, value) in passing.filter(|(name, _)| !hop::is_among(name, gateway::PLATFORMS)) {
                 encode::field(out, "", name, value);
             }
         }
@@ -190,14 +189,11 @@ fn encode_head(call: &Call, length: Length, out: &mut BytesMut) {
     encode::head_end(out);
 }
 
-/// Headers of a request that no caller sets.
-const OURS: [&str; 4] = ["content-length", "fn-call-id", "fn-deadline", "host"];
-
 /// What an answer's status makes of it: the first table of section 1.8 of the contract.
 fn callers_head(head: ResponseHead, intent: Intent) -> Result<Head, Verdict> {
     let ResponseHead { status, lines, .. } = head;
     let fault = match (status, intent) {
-        (StatusCode::OK, Intent::Gateway) => match gateway::decode_answer(&Headers::of(lines)) {
+        (StatusCode::OK, Intent::Gateway) => match gateway::decode_answer(&lines.to_map()) {
             Ok(callers) => return Ok(callers),
             Err(fault) => fault,
         },

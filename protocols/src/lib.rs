@@ -48,6 +48,7 @@ mod sink;
 pub mod sniff;
 mod stdio;
 mod text;
+mod waiter;
 
 pub use body::{Body, BodyError};
 pub use call::{Arrival, Call, Intent};

@@ -6,12 +6,13 @@
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 use std::time::Instant;
 
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 
+use crate::waiter::Waiter;
 use crate::{Body, BodyError, Head};
 
 /// The answer's reader is gone: the caller left.
@@ -33,8 +34,8 @@ struct Shared {
     end: Option<End>,
     reached: Option<Instant>,
     reader_gone: bool,
-    reader: Option<Waker>,
-    writer: Option<Waker>,
+    reader: Waiter,
+    writer: Waiter,
 }
 
 enum End {
@@ -71,7 +72,7 @@ impl ReplySink {
         debug_assert!(shared.head.is_none() && shared.piece.is_none(), "one head an answer, and first");
         self.left = length;
         shared.head = Some((head, length));
-        wake(&mut shared.reader);
+        shared.reader.wake();
     }
 
     /// Gives the whole answer at once, instead of head, pieces and end. Never waits, and a caller who
@@ -83,7 +84,7 @@ impl ReplySink {
         shared.head = Some((head, Some(body.len() as u64)));
         shared.piece = Some(body).filter(|body| !body.is_empty() && !shared.reader_gone);
         shared.end = Some(End::Whole);
-        wake(&mut shared.reader);
+        shared.reader.wake();
     }
 
     /// Gives a piece of the body; waits while the one before it is not taken. Cancel safe: the
@@ -106,11 +107,11 @@ impl ReplySink {
                 return Poll::Ready(Err(CallerLeft));
             }
             if shared.piece.is_some() {
-                register(&mut shared.writer, cx);
+                shared.writer.register(cx);
                 return Poll::Pending;
             }
             shared.piece = piece.take();
-            wake(&mut shared.reader);
+            shared.reader.wake();
             Poll::Ready(Ok(()))
         })
         .await
@@ -123,7 +124,7 @@ impl ReplySink {
             if shared.reader_gone {
                 return Poll::Ready(());
             }
-            register(&mut shared.writer, cx);
+            shared.writer.register(cx);
             Poll::Pending
         })
         .await;
@@ -144,7 +145,7 @@ impl ReplySink {
             self.is_over = true;
             let mut shared = lock(&self.shared);
             shared.end = Some(end);
-            wake(&mut shared.reader);
+            shared.reader.wake();
         }
     }
 }
@@ -187,7 +188,7 @@ impl ReplySource {
         if shared.head.is_some() || shared.end.is_some() {
             return Poll::Ready(shared.head.is_some());
         }
-        register(&mut shared.reader, cx);
+        shared.reader.register(cx);
         Poll::Pending
     }
 
@@ -223,7 +224,7 @@ impl Drop for ReplySource {
         let mut shared = lock(&self.shared);
         shared.reader_gone = true;
         shared.piece = None;
-        wake(&mut shared.writer);
+        shared.writer.wake();
     }
 }
 
@@ -249,7 +250,7 @@ impl http_body::Body for Streaming {
         let mut shared = lock(&self.source.shared);
         let piece = shared.piece.take();
         if let Some(piece) = piece {
-            wake(&mut shared.writer);
+            shared.writer.wake();
             drop(shared);
             if let Some(left) = &mut self.left {
                 *left = left.saturating_sub(piece.len() as u64);
@@ -266,7 +267,7 @@ impl http_body::Body for Streaming {
                 Poll::Ready(Some(Err(why)))
             }
             None => {
-                register(&mut shared.reader, cx);
+                shared.reader.register(cx);
                 Poll::Pending
             }
         }
@@ -279,18 +280,5 @@ impl http_body::Body for Streaming {
 
     fn size_hint(&self) -> SizeHint {
         self.left.map_or_else(SizeHint::default, SizeHint::with_exact)
-    }
-}
-
-fn wake(waker: &mut Option<Waker>) {
-    if let Some(waker) = waker.take() {
-        waker.wake();
-    }
-}
-
-fn register(slot: &mut Option<Waker>, cx: &Context<'_>) {
-    match slot {
-        Some(waker) => waker.clone_from(cx.waker()),
-        None => *slot = Some(cx.waker().clone()),
     }
 }

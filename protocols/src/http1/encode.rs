@@ -63,25 +63,7 @@ pub fn status_line(out: &mut BytesMut, status: StatusCode) {
 
 /// Appends a header, its name with capitals: `Content-Type: text/plain`.
 pub fn header(out: &mut BytesMut, name: &HeaderName, value: &HeaderValue) {
-    prefixed_header(out, "", name, value);
-}
-
-/// As [`header`], with `prefix` before the name, as it is.
-pub fn prefixed_header(out: &mut BytesMut, prefix: &str, name: &HeaderName, value: &HeaderValue) {
-    out.reserve(prefix.len() + name.as_str().len() + value.len() + 4);
-    out.extend_from_slice(prefix.as_bytes());
-    let start = out.len();
-    out.extend_from_slice(name.as_str().as_bytes());
-    let mut word_begins = true;
-    for byte in &mut out[start..] {
-        if word_begins {
-            byte.make_ascii_uppercase();
-        }
-        word_begins = *byte == b'-';
-    }
-    out.extend_from_slice(b": ");
-    out.extend_from_slice(value.as_bytes());
-    out.extend_from_slice(b"\r\n");
+    field(out, "", name.as_str().as_bytes(), value.as_bytes());
 }
 
 /// Appends a header as it came, with `prefix` before its name, as it is. The name is written with

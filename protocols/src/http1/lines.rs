@@ -11,7 +11,7 @@ use super::Invalid;
 use crate::Text;
 
 /// Longest name of a header that a map can hold.
-const NAME_BYTES_MAX: usize = (64 << 10) - 1;
+pub(crate) const NAME_BYTES_MAX: usize = (64 << 10) - 1;
 
 /// The header lines of one head, in their order, each checked to be one.
 ///

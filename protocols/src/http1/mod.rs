@@ -47,6 +47,7 @@ pub(crate) use self::exchange::{Broken, Exchange};
 pub use self::framing::Length;
 pub(crate) use self::inbox::Inbox;
 pub use self::lines::Lines;
+pub(crate) use self::lines::NAME_BYTES_MAX;
 pub(crate) use self::outbox::Outbox;
 pub use self::request::{RequestDecoder, RequestHead};
 pub use self::response::{ResponseDecoder, ResponseHead};

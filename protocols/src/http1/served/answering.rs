@@ -6,7 +6,6 @@ use std::io;
 use std::task::{Context, Poll, ready};
 
 use bytes::BytesMut;
-use http::header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Version};
 use tokio::io::{AsyncRead, AsyncWrite};
 
@@ -64,33 +63,27 @@ where
     /// Adds a header as it came from elsewhere, its name spelled as it was, with the exceptions of
     /// [`Answering::headers`].
     pub fn field(&mut self, name: &[u8], value: &[u8]) {
-        let is = |other: &[u8]| name.eq_ignore_ascii_case(other);
-        if is(b"content-length") {
-            if !self.takes_length() {
-                return;
-            }
-        } else if is(b"transfer-encoding") || is(b"connection") {
-            return;
+        if self.lets(name) {
+            encode::line(self.served.outbox.head(), name, value);
         }
-        encode::line(self.served.outbox.head(), name, value);
     }
 
     /// Adds a header, with the exceptions of [`Answering::headers`].
     pub fn header(&mut self, name: &HeaderName, value: &HeaderValue) {
-        if *name == CONTENT_LENGTH {
-            if !self.takes_length() {
-                return;
-            }
-        } else if *name == TRANSFER_ENCODING || *name == CONNECTION {
-            return;
+        if self.lets(name.as_str().as_bytes()) {
+            encode::header(self.served.outbox.head(), name, value);
         }
-        encode::header(self.served.outbox.head(), name, value);
     }
 
-    /// Does a `Content-Length` speak for itself? The first one does.
-    fn takes_length(&mut self) -> bool {
-        let speaks = self.served.asked.head_alone || self.status == StatusCode::NOT_MODIFIED;
-        speaks && !std::mem::replace(&mut self.has_length, true)
+    /// Is a header of this name not ours to say? Of the lengths that speak for themselves the first
+    /// one does.
+    fn lets(&mut self, name: &[u8]) -> bool {
+        let is = |other: &[u8]| name.eq_ignore_ascii_case(other);
+        if is(b"content-length") {
+            let speaks = self.served.asked.head_alone || self.status == StatusCode::NOT_MODIFIED;
+            return speaks && !std::mem::replace(&mut self.has_length, true);
+        }
+        !is(b"transfer-encoding") && !is(b"connection")
     }
 
     /// Adds a header of the caller's own, its name as it is. Both must be fit for a header, and say

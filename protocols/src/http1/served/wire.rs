@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::io;
 use std::pin::Pin;
-use std::task::{Context, Poll, Waker, ready};
+use std::task::{Context, Poll, ready};
 
 use bytes::{Bytes, BytesMut};
 use http::Version;
@@ -13,6 +13,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use super::Refused;
 use crate::BodyError;
 use crate::http1::{Event, Inbox, Invalid, Length, Limits, Lines, Part, RequestDecoder, RequestHead, encode};
+use crate::waiter::Waiter;
 
 /// Most bytes of a body nobody wants that are read away, so that the connection can be used again.
 const LEFT_BYTES_MAX: u64 = 256 << 10;
@@ -41,9 +42,9 @@ pub(super) struct Wire<S> {
     /// How much was read away since this side said its last; `None` before.
     ending: Option<u64>,
     /// Who waits for bytes of a body.
-    reader: Option<Waker>,
+    reader: Waiter,
     /// Who waits for the end of that reader.
-    waiting: Option<Waker>,
+    waiting: Waiter,
 }
 
 /// What the next byte belongs to.
@@ -64,7 +65,7 @@ impl<S> Wire<S> {
     pub(super) fn hang_up(&mut self) {
         self.stream = None;
         self.over();
-        wake(&mut self.reader);
+        self.reader.wake();
     }
 
     /// The body's holder is gone.
@@ -78,13 +79,13 @@ impl<S> Wire<S> {
                 true => 0,
                 false => LEFT_BYTES_MAX,
             });
-            wake(&mut self.waiting);
+            self.waiting.wake();
         }
     }
 
     fn over(&mut self) {
         self.reading = Reading::Over;
-        wake(&mut self.waiting);
+        self.waiting.wake();
     }
 }
 
@@ -101,8 +102,8 @@ where
             is_endless,
             interim: b"",
             ending: None,
-            reader: None,
-            waiting: None,
+            reader: Waiter::default(),
+            waiting: Waiter::default(),
         }
     }
 
@@ -209,7 +210,7 @@ where
             Poll::Pending => Poll::Pending,
         };
         if polled.is_pending() {
-            keep(&mut self.reader, cx);
+            self.reader.register(cx);
         }
         polled
     }
@@ -220,7 +221,7 @@ where
             match self.reading {
                 Reading::Head => return Poll::Ready(true),
                 Reading::Held => {
-                    keep(&mut self.waiting, cx);
+                    self.waiting.register(cx);
                     return Poll::Pending;
                 }
                 Reading::Left(0) | Reading::Over => return Poll::Ready(false),
@@ -270,7 +271,7 @@ where
             Some(bytes) => bytes,
             None => {
                 self.over();
-                wake(&mut self.reader);
+                self.reader.wake();
                 if let Some(stream) = &mut self.stream
                     && ready!(Pin::new(stream).poll_shutdown(cx)).is_err()
                 {
@@ -297,7 +298,7 @@ where
                 Ok(Some(_)) => {
                     self.reading = Reading::Head;
                     self.inbox.shrink();
-                    wake(&mut self.waiting);
+                    self.waiting.wake();
                     return Poll::Ready(None);
                 }
                 Ok(None) => {}
@@ -337,18 +338,4 @@ where
 
 fn cut(why: impl Into<Box<dyn Error + Send + Sync>>) -> BodyError {
     BodyError::Cut(why.into())
-}
-
-/// Remembers whom to wake.
-fn keep(slot: &mut Option<Waker>, cx: &Context<'_>) {
-    match slot {
-        Some(waker) => waker.clone_from(cx.waker()),
-        None => *slot = Some(cx.waker().clone()),
-    }
-}
-
-fn wake(slot: &mut Option<Waker>) {
-    if let Some(waker) = slot.take() {
-        waker.wake();
-    }
 }

@@ -1,11 +1,7 @@
 //! A reply becomes an answer.
 
-use std::future::poll_fn;
-use std::pin::Pin;
-
 use bytes::Bytes;
 use http::{HeaderValue, Method, StatusCode, header};
-use http_body::Body as _;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
@@ -116,18 +112,9 @@ async fn sniff(mut body: Body) -> Result<(Option<&'static str>, Body), BodyError
         let kind = (!bytes.is_empty()).then(|| sniff::content_type(bytes));
         return Ok((kind, body));
     }
-    loop {
-        match poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await.transpose()? {
-            None => return Ok((None, body)),
-            Some(frame) => match frame.data_ref() {
-                Some(data) if !data.is_empty() => {
-                    let kind = sniff::content_type(data);
-                    return Ok((Some(kind), Body::stream(Resumed { first: Some(Ok(frame)), rest: body })));
-                }
-                _ => {}
-            },
-        }
-    }
+    let Some(first) = body.next().await.transpose()? else { return Ok((None, body)) };
+    let kind = sniff::content_type(&first);
+    Ok((Some(kind), Body::stream(Resumed { first: Some(first), rest: body })))
 }
 
 /// An answer that failed while it could still become an error.

@@ -1,28 +1,26 @@
-//! A body of which one frame was taken already.
+//! A body of which one piece was taken already.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use http_body::{Body, Frame, SizeHint};
+use http_body::{Frame, SizeHint};
+
+use hotfn_protocols::{Body, BodyError};
 
 /// Gives `first` back before what comes after it.
-pub(super) struct Resumed<B: Body<Data = Bytes>> {
-    pub(super) first: Option<Result<Frame<Bytes>, B::Error>>,
-    pub(super) rest: B,
+pub(super) struct Resumed {
+    pub(super) first: Option<Bytes>,
+    pub(super) rest: Body,
 }
 
-impl<B> Body for Resumed<B>
-where
-    B: Body<Data = Bytes> + Unpin,
-    B::Error: Unpin,
-{
+impl http_body::Body for Resumed {
     type Data = Bytes;
-    type Error = B::Error;
+    type Error = BodyError;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         match self.first.take() {
-            Some(first) => Poll::Ready(Some(first)),
+            Some(first) => Poll::Ready(Some(Ok(Frame::data(first)))),
             None => Pin::new(&mut self.rest).poll_frame(cx),
         }
     }
@@ -32,8 +30,7 @@ where
     }
 
     fn size_hint(&self) -> SizeHint {
-        let first = self.first.as_ref().and_then(|f| f.as_ref().ok()).and_then(Frame::data_ref).map_or(0, Bytes::len);
-        let first = first as u64;
+        let first = self.first.as_ref().map_or(0, Bytes::len) as u64;
         let rest = self.rest.size_hint();
         let mut whole = SizeHint::new();
         if let Some(upper) = rest.upper() {

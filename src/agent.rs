@@ -12,17 +12,18 @@ use hotfn_protocols::{
 use tokio::sync::oneshot;
 
 use crate::config::Config;
-use crate::container::Driver;
 use crate::container::process::ProcessDriver;
+use crate::container::{Driver, View};
 use crate::dispatch::{Ended, dispatch};
 use crate::ends::End;
 use crate::host::{Host, HostError};
 use crate::hot::Hot;
-use crate::iofs::{IofsError, Root};
+use crate::iofs::{Access, IofsError, Root};
 use crate::keeper::{Deployed, Keeper};
 use crate::launch::Report;
 use crate::pool::{Event, Need, Ticket, Todo};
 use crate::slot::{Slot, Unfit};
+use crate::tag::Tag;
 use crate::watch::{Watch, WatchError};
 use crate::{Function, Invoke, descriptors, meter};
 
@@ -58,6 +59,15 @@ pub enum StartError {
         /// What is the matter with it.
         #[source]
         source: IofsError,
+    },
+    /// The place of what outlives an agent cannot be used.
+    #[error("cannot use {path:?} for the agent's state; choose another state directory")]
+    State {
+        /// The place.
+        path: PathBuf,
+        /// The system's answer.
+        #[source]
+        source: std::io::Error,
     },
     /// The supervisor of processes could not start.
     #[error("cannot start the supervisor of processes")]
@@ -281,11 +291,11 @@ impl Builder {
     }
 
     /// Sweeps what earlier agents left behind under the same root, then starts. Blocks while what
-    /// they left is being ended. Needs a tokio runtime with time and I/O, whose tasks the agent's
+    /// they left is being ended; containers that outlived theirs are removed while it already works. Needs a tokio runtime with time and I/O, whose tasks the agent's
     /// containers then are.
     ///
     /// # Errors
-    /// When the iofs root cannot be used, the host's resources cannot be told, or the kernel gives
+    /// When the iofs root or the state directory cannot be used, the host's resources cannot be told, or the kernel gives
     /// no inotify instance.
     pub fn start(self) -> Result<Agent, StartError> {
         let config = self.config;
@@ -297,15 +307,29 @@ impl Builder {
             }
         };
         descriptors::make_room();
-        let root = Root::open(&config.iofs_root)
-            .map_err(|source| StartError::Iofs { path: config.iofs_root.clone(), source })?;
-        let watch = Watch::new()?;
         let driver = match self.driver {
             Some(driver) => driver,
             None => Arc::new(ProcessDriver::new().map_err(StartError::Supervisor)?),
         };
+        let access = match driver.view() {
+            View::Host => Access::Owner,
+            View::Image { .. } => Access::Everyone,
+        };
+        let root = Root::open(&config.iofs_root)
+            .map_err(|source| StartError::Iofs { path: config.iofs_root.clone(), source })?
+            .access(access);
+        let watch = Watch::new()?;
+        let state = |source| StartError::State { path: config.state_dir.clone(), source };
+        let (tag, dead) = match driver.view() {
+            View::Host => (None, Vec::new()),
+            View::Image { .. } => {
+                let tag = Tag::claim(&config.state_dir, driver.name()).map_err(state)?;
+                (Some(tag), Tag::dead(&config.state_dir, driver.name()).map_err(state)?)
+            }
+        };
         let runtime = tokio::runtime::Handle::current();
-        let keeper = Arc::new(Keeper::new(config, driver, root, watch, room, runtime.clone()));
+        let keeper = Arc::new(Keeper::new(config, driver, tag, root, watch, room, runtime.clone()));
+        keeper.bury(dead);
         let ticking = Arc::new(Ticking(runtime.spawn(keeper.ticking()).abort_handle()));
         Ok(Agent { keeper, _ticking: ticking })
     }

@@ -12,8 +12,14 @@ use crate::iofs::Root;
 pub struct Config {
     /// Where container directories are made. Default: [`Root::usual`], in memory as a rule.
     pub iofs_root: PathBuf,
+    /// What is to outlive this agent: its name, by which the next one finds what it left, and a
+    /// driver's images. Made when a driver needs it. Default: `/var/lib/hotfn` for root, else
+    /// `hotfn` in `XDG_STATE_HOME` or `~/.local/state`.
+    pub state_dir: PathBuf,
     /// The bounds on what functions are sent and may answer.
     pub limits: Limits,
+    /// How long fetching an image may take. Default 10 min.
+    pub pull_timeout: Duration,
     /// How long a container's socket may take to appear, from when it was started. Default 5 s.
     pub start_timeout: Duration,
     /// How long a container idles before it is frozen; `None`: never. Default 50 ms.
@@ -37,7 +43,9 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             iofs_root: Root::usual(),
+            state_dir: crate::tag::usual_state(),
             limits: Limits::default(),
+            pull_timeout: Duration::from_secs(600),
             start_timeout: Duration::from_secs(5),
             freeze_idle: Some(Duration::from_millis(50)),
             freeze_timeout: Duration::from_secs(5),

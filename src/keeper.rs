@@ -20,6 +20,7 @@ use crate::iofs::Root;
 use crate::launch::{Launch, Report};
 use crate::pool::{self, Action, Closing, Event, Pool, Refusal, Todo};
 use crate::slot::Slot;
+use crate::tag::Tag;
 use crate::ticker::Ticker;
 use crate::watch::Watch;
 use crate::{Function, function};
@@ -48,6 +49,10 @@ impl Deployed {
 pub(crate) struct Keeper {
     pub(crate) config: Config,
     pub(crate) driver: Arc<dyn Driver>,
+    /// What this agent's containers are labelled with.
+    pub(crate) node: String,
+    /// Says that we live, to who would remove what carries our label.
+    _tag: Option<Tag>,
     pub(crate) root: Root,
     pub(crate) watch: Watch,
     pub(crate) pool: Pool<Waiter, Arc<Hot>>,
@@ -67,6 +72,7 @@ impl Keeper {
     pub(crate) fn new(
         config: Config,
         driver: Arc<dyn Driver>,
+        tag: Option<Tag>,
         root: Root,
         watch: Watch,
         room: pool::Need,
@@ -76,6 +82,8 @@ impl Keeper {
         Self {
             config,
             driver,
+            node: tag.as_ref().map_or_else(String::new, |tag| tag.name().to_owned()),
+            _tag: tag,
             root,
             watch,
             pool,
@@ -86,6 +94,25 @@ impl Keeper {
             ticker: Arc::default(),
             draining: AtomicBool::new(false),
             force: CancellationToken::new(),
+        }
+    }
+
+    /// Removes what dead agents' containers left. What cannot be removed is left to the next agent.
+    pub(crate) fn bury(self: &Arc<Self>, dead: Vec<Tag>) {
+        for tag in dead {
+            let driver = self.driver.clone();
+            self.tasks.spawn_on(
+                async move {
+                    match driver.sweep(tag.name()).await {
+                        Ok(containers) => {
+                            tracing::info!(node = tag.name(), containers, "swept what a dead agent left");
+                            tag.forget();
+                        }
+                        Err(e) => tracing::warn!(node = tag.name(), error = %e, "what a dead agent left stays"),
+                    }
+                },
+                &self.runtime,
+            );
         }
     }
 

@@ -8,10 +8,10 @@ use hotfn_protocols::{CallId as ContainerName, Fault, Kind, names};
 use tokio::sync::oneshot;
 
 use crate::Function;
-use crate::container::{Container, DriverError, Spec};
+use crate::container::{Container, DriverError, PullFailure, Spec, View};
 use crate::ends::{Ends, MakeEnd};
 use crate::hot::Hot;
-use crate::iofs::Iofs;
+use crate::iofs::{Iofs, LISTENER};
 use crate::keeper::{Keeper, Line};
 use crate::log::Log;
 use crate::pool::{ContainerId, Event};
@@ -89,6 +89,16 @@ impl Launch {
             tracing::error!(container_id = %name, fn_id = %self.function.id, error = %Chain(&*error), "{what}");
             Fault::new(Kind::Internal).because(what).caused_by(error)
         };
+        let driver = &self.keeper.driver;
+        let refused = |e| driver_fault(e, &internal);
+        let wait = self.keeper.config.pull_timeout;
+        match tokio::time::timeout(wait, driver.prepare(&self.function.image)).await {
+            Ok(prepared) => prepared.map_err(refused)?,
+            Err(_) => {
+                let reason = format!("image {:?} was not here within {wait:?}", self.function.image);
+                return Err(Fault::new(Kind::PullTimeout).because(reason));
+            }
+        }
         let iofs = self.keeper.root.container(name);
         let iofs =
             made.iofs.insert(Arc::new(iofs.map_err(|e| internal("cannot make a container directory", e.into()))?));
@@ -99,15 +109,19 @@ impl Launch {
         }
         let spec = Spec {
             id: name.to_owned(),
+            node: self.keeper.node.clone(),
+            function: self.function.id.to_string(),
             image: self.function.image.clone(),
             dir: self.function.dir.clone(),
             env: self.environment(iofs),
             iofs: Some(iofs.path().to_owned()),
             pipes: !format.has_socket(),
             memory_mb: self.function.memory_mb,
+            cpu_milli: self.function.cpu_milli,
             connections_max: if format.has_socket() { self.function.concurrency } else { 0 },
         };
-        let container = self.keeper.driver.start(spec, log.sink()).await.map_err(|e| driver_fault(e, &internal))?;
+        let created = driver.create(spec).await.map_err(refused)?;
+        let container = created.start(log.sink()).await.map_err(refused)?;
         let container = made.container.insert(container);
         let Some(armed) = &mut made.armed else { return Ok(()) };
 
@@ -202,9 +216,12 @@ impl Launch {
         let function = &self.function;
         let mut env = Vec::with_capacity(16 + function.config.len() + self.env.len());
         let mut set = |name: &str, value: String| env.push((name.to_owned(), value));
-        for name in INHERITED {
-            if let Ok(value) = std::env::var(name) {
-                set(name, value);
+        let view = self.keeper.driver.view();
+        if view == View::Host {
+            for name in INHERITED {
+                if let Ok(value) = std::env::var(name) {
+                    set(name, value);
+                }
             }
         }
         for (name, value) in &function.config {
@@ -212,7 +229,11 @@ impl Launch {
         }
         set(names::ENV_FORMAT, function.format.to_string());
         if function.format.has_socket() {
-            set(names::ENV_LISTENER, iofs.listener());
+            let listener = match view {
+                View::Host => iofs.listener(),
+                View::Image { iofs } => format!("unix:{iofs}/{LISTENER}"),
+            };
+            set(names::ENV_LISTENER, listener);
         } else {
             set("FN_PATH", "/invoke".to_owned());
         }
@@ -252,7 +273,17 @@ type Internal<'a> = dyn Fn(&'static str, Box<dyn std::error::Error + Send + Sync
 fn driver_fault(error: DriverError, internal: &Internal<'_>) -> Fault {
     match error {
         DriverError::Image { .. } => Fault::new(Kind::InitFailed).because(error.to_string()).caused_by(error),
-        DriverError::Os { .. } => internal("the driver cannot start a container", error.into()),
+        DriverError::Pull { failure, .. } => {
+            let fault = match failure {
+                PullFailure::Broken => Fault::new(Kind::PullFailed),
+                PullFailure::Refused(status) => Fault::new(Kind::PullFailed).refused_with(status),
+                PullFailure::TimedOut => Fault::new(Kind::PullTimeout),
+            };
+            fault.because(error.to_string()).caused_by(error)
+        }
+        DriverError::Engine { .. } | DriverError::Os { .. } => {
+            internal("the driver cannot start a container", error.into())
+        }
     }
 }
 

@@ -46,6 +46,7 @@ pub mod log;
 pub mod meter;
 pub mod pool;
 mod slot;
+mod tag;
 #[cfg(test)]
 mod testing;
 mod ticker;

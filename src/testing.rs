@@ -17,7 +17,7 @@ use tokio::sync::watch;
 
 use hotfn_protocols::{Ends, Exit};
 
-use crate::container::{Container, Doing, Driver, DriverError, LogLine, Spec, Stdio};
+use crate::container::{Container, Created, Doing, Driver, DriverError, LogLine, Spec, Stdio, View};
 use crate::iofs::LISTENER;
 
 /// What a scripted container does, by the name in its image: `echo`, `hang`, `sleep`, `exit`,
@@ -64,9 +64,21 @@ impl Life {
 }
 
 impl Driver for Scripted {
-    fn start(&self, spec: Spec, log: LogLine) -> Doing<'_, Result<Box<dyn Container>, DriverError>> {
+    fn name(&self) -> &'static str {
+        "scripted"
+    }
+
+    fn view(&self) -> View {
+        View::Host
+    }
+
+    fn prepare<'a>(&'a self, _image: &'a str) -> Doing<'a, Result<(), DriverError>> {
+        Box::pin(async { Ok(()) })
+    }
+
+    fn create(&self, spec: Spec) -> Doing<'_, Result<Box<dyn Created>, DriverError>> {
         let life = Arc::new(Life {
-            spec: spec.clone(),
+            spec,
             frozen: AtomicBool::new(false),
             in_flight: AtomicU32::new(0),
             served: AtomicU32::new(0),
@@ -75,12 +87,27 @@ impl Driver for Scripted {
             exit: watch::Sender::new(None),
         });
         self.started.lock().unwrap().push(life.clone());
-        let directory = spec.iofs.clone().unwrap();
-        match spec.image.as_str() {
+        Box::pin(async { Ok(Box::new(Script(life)) as Box<dyn Created>) })
+    }
+
+    fn sweep<'a>(&'a self, _node: &'a str) -> Doing<'a, Result<usize, DriverError>> {
+        Box::pin(async { Ok(0) })
+    }
+}
+
+/// A container that was not started yet.
+#[derive(Debug)]
+struct Script(Arc<Life>);
+
+impl Created for Script {
+    fn start(self: Box<Self>, log: LogLine) -> Doing<'static, Result<Box<dyn Container>, DriverError>> {
+        let life = self.0;
+        let directory = life.spec.iofs.clone().unwrap();
+        match life.spec.image.as_str() {
             "missing" => {
                 life.die(Exit::Code(127));
-                let why = "is not there".to_owned();
-                return Box::pin(async { Err(DriverError::Image { image: spec.image, why }) });
+                let (image, why) = (life.spec.image.clone(), "is not there".to_owned());
+                return Box::pin(async { Err(DriverError::Image { image, why }) });
             }
             "exit" => {
                 log(Stdio::Err, b"no reason to live");
@@ -91,6 +118,11 @@ impl Driver for Scripted {
             _ => serve(&life, &directory),
         }
         Box::pin(async { Ok(Box::new(Hosted(life)) as Box<dyn Container>) })
+    }
+
+    fn discard(self: Box<Self>) -> Doing<'static, ()> {
+        self.0.die(Exit::Code(0));
+        Box::pin(async {})
     }
 }
 

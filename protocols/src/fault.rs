@@ -107,6 +107,10 @@ kinds! {
     OutOfMemory = "out_of_memory", Function, "function ran out of memory";
     /// Something of ours broke.
     Internal = "internal", Platform, "internal server error";
+    /// The function's image could not be fetched.
+    PullFailed = "pull_failed", Function, "Failed to pull image";
+    /// Fetching the function's image took too long.
+    PullTimeout = "pull_timeout", Function, "Timed out pulling image";
     /// The connection to the function was lost before or within its answer.
     Receiving = "receiving_response", Function, "error receiving function response";
     /// The request is larger than the bound.
@@ -131,6 +135,7 @@ struct Inner {
     kind: Kind,
     reason: Option<String>,
     retry: Retry,
+    refusal: Option<u16>,
     source: Option<Box<dyn Error + Send + Sync>>,
     timing: Timing,
 }
@@ -141,10 +146,15 @@ impl Fault {
     pub fn new(kind: Kind) -> Self {
         let retry = match kind {
             Kind::Busy | Kind::Draining => Retry::After(RETRY_AFTER),
-            Kind::InitFailed | Kind::InitTimeout | Kind::Internal | Kind::Receiving => Retry::Now,
+            Kind::InitFailed
+            | Kind::InitTimeout
+            | Kind::Internal
+            | Kind::PullFailed
+            | Kind::PullTimeout
+            | Kind::Receiving => Retry::Now,
             _ => Retry::Never,
         };
-        Self(Box::new(Inner { kind, reason: None, retry, source: None, timing: Timing::default() }))
+        Self(Box::new(Inner { kind, reason: None, retry, refusal: None, source: None, timing: Timing::default() }))
     }
 
     /// Adds what exactly happened: one sentence that names the thing and its value, fit for the
@@ -163,6 +173,17 @@ impl Fault {
             Some(reason) => format!("{reason}; {more}"),
             None => more,
         });
+        self
+    }
+
+    /// Adds the HTTP status with which somebody else, such as a registry, refused what was needed.
+    /// If it is one of the 400s, the same request will be refused again.
+    #[must_use]
+    pub fn refused_with(mut self, status: u16) -> Self {
+        self.0.refusal = Some(status);
+        if (400..500).contains(&status) {
+            self.0.retry = Retry::Never;
+        }
         self
     }
 
@@ -190,6 +211,12 @@ impl Fault {
     #[must_use]
     pub fn blame(&self) -> Blame {
         self.0.kind.blame()
+    }
+
+    /// The HTTP status with which somebody else refused what was needed.
+    #[must_use]
+    pub fn refusal(&self) -> Option<u16> {
+        self.0.refusal
     }
 
     /// May the call be made again?

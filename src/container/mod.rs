@@ -1,7 +1,10 @@
 //! How a container is made: the driver's side of the agent.
 //!
-//! A driver starts containers and gives their ends; it knows no format. [`process`] runs a function
-//! as a child process.
+//! A driver gets images ready, makes containers of them, starts these and gives their ends; it knows
+//! no format. [`process`] runs a function as a child process.
+//!
+//! Making and starting are two steps, because the first is the slow one and can be done ahead. What
+//! was made and not started has no process and costs no memory of the function's.
 
 use std::fmt;
 use std::future::Future;
@@ -11,7 +14,12 @@ use std::sync::Arc;
 
 use hotfn_protocols::{Ends, Exit};
 
+mod lines;
+mod pipes;
 pub mod process;
+pub mod sandbox;
+
+pub use lines::LINE_BYTES_MAX;
 
 /// A boxed future: drivers are an open set, held as objects.
 pub type Doing<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -21,7 +29,12 @@ pub type Doing<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 pub struct Spec {
     /// The container's name, unique on this node.
     pub id: String,
-    /// The function's image, whole: `process:PATH ARG…`.
+    /// The name of the agent it belongs to: what is labelled with it is removed by
+    /// [`Driver::sweep`] once that agent is dead.
+    pub node: String,
+    /// The function's id.
+    pub function: String,
+    /// The function's image, whole: `process:PATH ARG…`, or what the driver knows by that name.
     pub image: String,
     /// Where it starts, for drivers that share our file system.
     pub dir: Option<PathBuf>,
@@ -33,6 +46,8 @@ pub struct Spec {
     pub pipes: bool,
     /// Its memory, in MB, for drivers that can hold it to that.
     pub memory_mb: u64,
+    /// Its share of the CPUs, in thousandths of one, for drivers that can hold it to that; 0: no bound.
+    pub cpu_milli: u64,
     /// Most connections to its socket at once, for drivers that limit open files.
     pub connections_max: u32,
 }
@@ -58,11 +73,50 @@ pub enum Stdio {
     Out,
 }
 
-/// Starts containers.
+/// What of this host a driver's containers see.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum View {
+    /// All of it, as the agent does: the iofs directory under its own path, and the basics of the
+    /// agent's environment.
+    Host,
+    /// The files and the environment of their image, and the iofs directory at this path.
+    Image {
+        /// Absolute.
+        iofs: &'static str,
+    },
+}
+
+/// Makes containers.
+///
+/// Whatever a driver's futures have made when they are dropped is removed, in the background where
+/// that takes time: callers leave when they like.
 pub trait Driver: Send + Sync + fmt::Debug {
-    /// Starts one. Its lines of log go to `log` as they come, for as long as it lives, and make it
+    /// The driver's name: `process`, `docker`, `oci`.
+    fn name(&self) -> &'static str;
+
+    /// What of this host its containers see.
+    fn view(&self) -> View;
+
+    /// Sees to it that an image is here: finds it, or fetches it, once for all who ask at a time.
+    fn prepare<'a>(&'a self, image: &'a str) -> Doing<'a, Result<(), DriverError>>;
+
+    /// Makes a container of an image that was [prepared](Self::prepare), without starting it.
+    fn create(&self, spec: Spec) -> Doing<'_, Result<Box<dyn Created>, DriverError>>;
+
+    /// Ends and removes all that carries the label of `node`, an agent that is dead, and nobody
+    /// else's; answers how many containers that were. Nothing, for a driver whose containers
+    /// cannot outlive their agent.
+    fn sweep<'a>(&'a self, node: &'a str) -> Doing<'a, Result<usize, DriverError>>;
+}
+
+/// A container that was made and not started yet. Dropping it removes it.
+pub trait Created: Send + Sync + fmt::Debug {
+    /// Starts it. Its lines of log go to `log` as they come, for as long as it lives, and make it
     /// wait only once they are [dropped](Heard::Dropped).
-    fn start(&self, spec: Spec, log: LogLine) -> Doing<'_, Result<Box<dyn Container>, DriverError>>;
+    fn start(self: Box<Self>, log: LogLine) -> Doing<'static, Result<Box<dyn Container>, DriverError>>;
+
+    /// Removes it. When this resolves nothing is left of it.
+    fn discard(self: Box<Self>) -> Doing<'static, ()>;
 }
 
 /// A container that was started.
@@ -80,13 +134,22 @@ pub trait Container: Send + Sync + fmt::Debug {
     fn thaw(&self) -> Doing<'_, Result<(), DriverError>>;
 
     /// Ends it: asks first (TERM), waits for `grace`, then insists (KILL). When this resolves
-    /// nothing of it runs any more. A frozen one is woken to hear the question.
+    /// nothing of it runs any more and nothing is left of it. A frozen one is woken to hear the
+    /// question.
     fn end(&self, grace: std::time::Duration) -> Doing<'_, ()>;
 }
 
 /// Why a driver could not do its part.
 #[derive(Debug, thiserror::Error)]
 pub enum DriverError {
+    /// The engine or the runtime that a driver works through said no, or says nothing.
+    #[error("{what}: {why}")]
+    Engine {
+        /// What was asked of it.
+        what: String,
+        /// Its answer.
+        why: String,
+    },
     /// The image is not one that this driver can start.
     #[error("image {image:?} {why}")]
     Image {
@@ -94,6 +157,16 @@ pub enum DriverError {
         image: String,
         /// What is the matter with it.
         why: String,
+    },
+    /// The image could not be fetched.
+    #[error("image {image:?}: {why}")]
+    Pull {
+        /// The image.
+        image: String,
+        /// Who refused, and why.
+        why: String,
+        /// What kind of failure that is.
+        failure: PullFailure,
     },
     /// The operating system refused.
     #[error("{what}")]
@@ -104,4 +177,15 @@ pub enum DriverError {
         #[source]
         source: std::io::Error,
     },
+}
+
+/// How fetching an image failed.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum PullFailure {
+    /// The registry could not be reached, or broke off.
+    Broken,
+    /// The registry said no, with this status: 4xx is the caller's or the image's fault.
+    Refused(u16),
+    /// It took longer than it may.
+    TimedOut,
 }

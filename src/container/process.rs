@@ -14,7 +14,7 @@
 //! * A function that leaves its group is found by the label in its environment, which it could wipe.
 //!
 //! What the process prints, where it is not the format's, is read line by line as it comes, and a
-//! line that is longer than [`LINE_BYTES_MAX`] is cut: nothing that reaches the log makes it wait.
+//! line that is longer than [`LINE_BYTES_MAX`](super::LINE_BYTES_MAX) is cut: nothing that reaches the log makes it wait.
 
 use std::ffi::OsString;
 use std::io;
@@ -26,17 +26,13 @@ use hotfn_exec::{Child, Job, Resource, Signal, SpawnError, Supervisor, program};
 use hotfn_protocols::{Ends, Exit, Exiting};
 use tokio::task::JoinHandle;
 
-use super::{Container, Doing, Driver, DriverError, LogLine, Spec, Stdio};
+use super::{Container, Created, Doing, Driver, DriverError, LogLine, Spec, Stdio, View, lines, pipes};
 use crate::iofs::LABEL;
 
 mod image;
-mod lines;
-mod pipes;
 mod strays;
 #[cfg(test)]
 mod tests;
-
-pub use lines::LINE_BYTES_MAX;
 
 use strays::Strays;
 
@@ -117,32 +113,6 @@ impl ProcessDriver {
         Self { rlimits, ..self }
     }
 
-    async fn spawn(&self, spec: Spec, log: LogLine) -> Result<Process, DriverError> {
-        let label = spec.iofs.as_deref().map_or_else(|| spec.id.clone().into(), |iofs| iofs.as_os_str().to_owned());
-        let job = self.job(&spec, &label)?;
-        let mut spawned = self.supervisor.spawn(job).await.map_err(|e| refused(&spec.image, e))?;
-
-        let unusable = |e| os("use the pipes of a new process", e);
-        let child = spawned.child.clone();
-        let mut logs = Vec::with_capacity(2);
-        if let Some(stderr) = spawned.stderr.take() {
-            logs.push(lines::follow(stderr, Stdio::Err, log.clone()).map_err(unusable)?);
-        }
-        let pipes = match (spec.pipes, spawned.stdin.take(), spawned.stdout.take()) {
-            (true, Some(stdin), Some(stdout)) => Some(Ends::Pipes {
-                stdin: pipes::writer(stdin).map_err(unusable)?,
-                stdout: pipes::reader(stdout).map_err(unusable)?,
-                exit: Exiting(Box::pin(exit(&child))),
-            }),
-            (_, _, Some(stdout)) => {
-                logs.push(lines::follow(stdout, Stdio::Out, log).map_err(unusable)?);
-                None
-            }
-            _ => None,
-        };
-        Ok(Process { child, pipes: Mutex::new(pipes), logs: Mutex::new(logs), strays: self.strays.clone(), label })
-    }
-
     fn job(&self, spec: &Spec, label: &OsString) -> Result<Job, DriverError> {
         let words =
             spec.image.strip_prefix(SCHEME).ok_or_else(|| image(&spec.image, "does not begin with process:"))?;
@@ -172,8 +142,78 @@ impl ProcessDriver {
 }
 
 impl Driver for ProcessDriver {
-    fn start(&self, spec: Spec, log: LogLine) -> Doing<'_, Result<Box<dyn Container>, DriverError>> {
-        Box::pin(async move { Ok(Box::new(self.spawn(spec, log).await?) as Box<dyn Container>) })
+    fn name(&self) -> &'static str {
+        "process"
+    }
+
+    fn view(&self) -> View {
+        View::Host
+    }
+
+    /// A program is there or not, which its start finds out.
+    fn prepare<'a>(&'a self, _image: &'a str) -> Doing<'a, Result<(), DriverError>> {
+        Box::pin(async { Ok(()) })
+    }
+
+    fn create(&self, spec: Spec) -> Doing<'_, Result<Box<dyn Created>, DriverError>> {
+        let label = spec.iofs.as_deref().map_or_else(|| spec.id.clone().into(), |iofs| iofs.as_os_str().to_owned());
+        let created = self.job(&spec, &label).map(|job| {
+            let (supervisor, strays) = (self.supervisor.clone(), self.strays.clone());
+            Box::new(Ready { supervisor, strays, job, label, image: spec.image, pipes: spec.pipes }) as Box<dyn Created>
+        });
+        Box::pin(async { created })
+    }
+
+    /// Processes die with their agent; what got away is found by its iofs directory.
+    fn sweep<'a>(&'a self, _node: &'a str) -> Doing<'a, Result<usize, DriverError>> {
+        Box::pin(async { Ok(0) })
+    }
+}
+
+/// A process that could be started: of all that a container is, only its description.
+#[derive(Debug)]
+struct Ready {
+    supervisor: Supervisor,
+    strays: Strays,
+    job: Job,
+    label: OsString,
+    image: String,
+    pipes: bool,
+}
+
+impl Ready {
+    async fn spawn(self, log: LogLine) -> Result<Process, DriverError> {
+        let mut spawned = self.supervisor.spawn(self.job).await.map_err(|e| refused(&self.image, e))?;
+
+        let unusable = |e| os("use the pipes of a new process", e);
+        let child = spawned.child.clone();
+        let mut logs = Vec::with_capacity(2);
+        if let Some(stderr) = spawned.stderr.take() {
+            logs.push(lines::follow(stderr, Stdio::Err, log.clone()).map_err(unusable)?);
+        }
+        let pipes = match (self.pipes, spawned.stdin.take(), spawned.stdout.take()) {
+            (true, Some(stdin), Some(stdout)) => Some(Ends::Pipes {
+                stdin: pipes::writer(stdin).map_err(unusable)?,
+                stdout: pipes::reader(stdout).map_err(unusable)?,
+                exit: Exiting(Box::pin(exit(&child))),
+            }),
+            (_, _, Some(stdout)) => {
+                logs.push(lines::follow(stdout, Stdio::Out, log).map_err(unusable)?);
+                None
+            }
+            _ => None,
+        };
+        Ok(Process { child, pipes: Mutex::new(pipes), logs: Mutex::new(logs), strays: self.strays, label: self.label })
+    }
+}
+
+impl Created for Ready {
+    fn start(self: Box<Self>, log: LogLine) -> Doing<'static, Result<Box<dyn Container>, DriverError>> {
+        Box::pin(async move { Ok(Box::new(self.spawn(log).await?) as Box<dyn Container>) })
+    }
+
+    fn discard(self: Box<Self>) -> Doing<'static, ()> {
+        Box::pin(async {})
     }
 }
 

@@ -13,7 +13,7 @@ fn status(kind: Kind) -> StatusCode {
         Kind::BeyondNode | Kind::CallCut => StatusCode::BAD_REQUEST,
         Kind::Busy | Kind::Draining => StatusCode::SERVICE_UNAVAILABLE,
         Kind::CallUnsupported => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-        Kind::InitTimeout | Kind::TimedOut => StatusCode::GATEWAY_TIMEOUT,
+        Kind::InitTimeout | Kind::PullTimeout | Kind::TimedOut => StatusCode::GATEWAY_TIMEOUT,
         Kind::RequestTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         Kind::UnknownFunction => StatusCode::NOT_FOUND,
         // What is left differs only in whose doing it was, and so will kinds that are yet to come.
@@ -23,6 +23,12 @@ fn status(kind: Kind) -> StatusCode {
             Blame::Platform => StatusCode::INTERNAL_SERVER_ERROR,
         },
     }
+}
+
+/// The same, but what a registry refuses with one of the 400s is passed on as it is.
+fn status_of(fault: &Fault) -> StatusCode {
+    let passed_on = fault.refusal().and_then(|code| StatusCode::from_u16(code).ok());
+    passed_on.filter(StatusCode::is_client_error).unwrap_or_else(|| status(fault.kind()))
 }
 
 /// What the caller reads. The cause behind the fault is for the log.
@@ -48,7 +54,7 @@ pub(super) fn answer(fault: &Fault, call: CallId) -> Answer {
     };
     let mut text = serde_json::to_string(&told).expect("strings are always JSON");
     text.push('\n');
-    let mut answer = answer::json(status(fault.kind()), text);
+    let mut answer = answer::json(status_of(fault), text);
     answer.timing = fault.timing();
     answer.headers.insert(names::FN_BLAME, HeaderValue::from_static(told.blame));
     if let Retry::After(wait) = fault.retry() {
@@ -75,15 +81,24 @@ mod tests {
             | "invalid_response_frame"
             | "invalid_response"
             | "out_of_memory"
+            | "pull_failed"
             | "receiving_response"
             | "response_too_large"
             | "response_headers_too_large" => 502,
             "busy" | "draining" => 503,
-            "init_timeout" | "timed_out" => 504,
+            "init_timeout" | "pull_timeout" | "timed_out" => 504,
             other => panic!("{other} needs a row here and in docs/errors"),
         };
         for &kind in Kind::ALL {
             assert_eq!(status(kind).as_u16(), expected(kind), "{kind:?}");
+        }
+    }
+
+    #[test]
+    fn only_a_registrys_400s_are_passed_on() {
+        for (refusal, told) in [(404, 404), (429, 429), (500, 502), (302, 502), (99, 502)] {
+            let fault = Fault::new(Kind::PullFailed).refused_with(refusal);
+            assert_eq!(answer(&fault, CallId::new()).status, told, "{refusal}");
         }
     }
 

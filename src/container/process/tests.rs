@@ -9,7 +9,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::mpsc;
 
 use super::*;
-use crate::container::Heard;
+use crate::container::{Heard, LINE_BYTES_MAX};
 
 /// Far more than anything here takes.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -21,12 +21,15 @@ fn spec(image: &str) -> Spec {
     Spec {
         // Its label, by which processes of others would be found too.
         id: ulid::Ulid::generate().to_string(),
+        node: "test".to_owned(),
+        function: "test".to_owned(),
         image: image.to_owned(),
         dir: None,
         env: vec![("PATH".to_owned(), std::env::var("PATH").unwrap())],
         iofs: None,
         pipes: false,
         memory_mb: 128,
+        cpu_milli: 0,
         connections_max: 1,
     }
 }
@@ -44,9 +47,13 @@ fn log() -> (LogLine, Lines) {
     (log, lines)
 }
 
+async fn run(spec: Spec, log: LogLine) -> Result<Box<dyn Container>, DriverError> {
+    ProcessDriver::new().unwrap().create(spec).await?.start(log).await
+}
+
 async fn start(spec: Spec) -> (Box<dyn Container>, Lines) {
     let (log, lines) = log();
-    (ProcessDriver::new().unwrap().start(spec, log).await.unwrap(), lines)
+    (run(spec, log).await.unwrap(), lines)
 }
 
 async fn soon<T>(what: impl Future<Output = T>) -> T {
@@ -58,7 +65,7 @@ async fn line(lines: &mut Lines) -> (Stdio, String) {
 }
 
 async fn refusal(spec: Spec) -> DriverError {
-    ProcessDriver::new().unwrap().start(spec, log().0).await.unwrap_err()
+    run(spec, log().0).await.unwrap_err()
 }
 
 fn state(pid: &str) -> Option<String> {
@@ -179,7 +186,7 @@ async fn a_flood_of_either_stream_blocks_neither_the_process_nor_the_other_strea
 async fn a_flood_that_nobody_keeps_waits_and_comes_to_its_end() {
     let log: LogLine = Arc::new(|_, _| Heard::Dropped);
     let began = std::time::Instant::now();
-    let container = ProcessDriver::new().unwrap().start(script("yes remark | head -c 2000000"), log).await.unwrap();
+    let container = run(script("yes remark | head -c 2000000"), log).await.unwrap();
     assert_eq!(soon(container.exit()).await, Exit::Code(0));
     // Thirty turns of 64 KiB, of which the last may still be in the pipe, and a rest after each.
     assert!(began.elapsed() >= Duration::from_millis(50), "{:?}", began.elapsed());

@@ -127,12 +127,12 @@ impl Agent {
                 let deadline = hold(call, deployed.function().timeout, now);
                 let env = default::env(call);
                 let end = Box::pin(self.start_cold(&mut slot, call.id, env, deadline)).await?;
-                timing.launch = slot.hot().map(|hot| hot.launch_took);
+                timing.launch = slot.hot().map(|hot| hot.phases.total());
                 return Ok((slot, end, Instant::now()));
             };
             let timeout = hot.function.timeout;
             if hot.ready_at > arrived {
-                timing.launch = Some(hot.launch_took);
+                timing.launch = Some(hot.phases.total());
             }
             let end = slot.open().await;
             if slot.was_frozen() {

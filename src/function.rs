@@ -23,7 +23,7 @@ pub struct Function {
     pub app_id: String,
     /// The app's name: `FN_APP_NAME`.
     pub app_name: String,
-    /// What a driver starts: `process:PATH ARG…` for the process driver.
+    /// What a driver starts: `process:PATH ARG…` for the process driver, an image for the others.
     pub image: String,
     /// Where a process starts. Default: the agent's own working directory.
     pub dir: Option<PathBuf>,
@@ -41,6 +41,9 @@ pub struct Function {
     pub concurrency: u32,
     /// Containers kept even when idle. Default 0.
     pub min_warm: u32,
+    /// Containers made ahead and not started, for the next launches: they cost no memory and no CPU
+    /// but what the engine keeps of them. Default 0.
+    pub stock: u32,
     /// Most containers at once. Default: as the node's memory allows.
     pub max_containers: Option<u32>,
     /// Calls after which a container is replaced. Default: never.
@@ -74,6 +77,7 @@ impl Function {
             idle_timeout: Duration::from_secs(30),
             concurrency: 1,
             min_warm: 0,
+            stock: 0,
             max_containers: None,
             max_calls_per_container: None,
             max_age: None,

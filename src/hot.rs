@@ -11,6 +11,7 @@ use crate::Function;
 use crate::container::Container;
 use crate::ends::Ends;
 use crate::log::Log;
+use crate::phases::Phases;
 
 /// A container that is up.
 pub(crate) struct Hot {
@@ -19,9 +20,9 @@ pub(crate) struct Hot {
     /// The function as it was when this container was started.
     pub(crate) function: Arc<Function>,
     pub(crate) log: Arc<Log>,
-    /// When it could take its first call, and how long that took.
+    /// When it could take its first call, and what that took.
     pub(crate) ready_at: Instant,
-    pub(crate) launch_took: Duration,
+    pub(crate) phases: Phases,
     pub(crate) ends: Ends,
     container: Box<dyn Container>,
     used: AtomicBool,
@@ -38,15 +39,14 @@ impl Hot {
         log: Arc<Log>,
         container: Box<dyn Container>,
         ends: Ends,
-        started: Instant,
+        phases: Phases,
     ) -> Self {
-        let ready_at = Instant::now();
         Self {
             name,
             function,
             log,
-            ready_at,
-            launch_took: ready_at - started,
+            ready_at: Instant::now(),
+            phases,
             ends,
             container,
             used: AtomicBool::new(false),

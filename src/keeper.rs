@@ -18,8 +18,11 @@ use crate::container::Driver;
 use crate::hot::Hot;
 use crate::iofs::Root;
 use crate::launch::{Launch, Report};
+use crate::made::Made;
+use crate::phases::Phases;
 use crate::pool::{self, Action, Closing, Event, Pool, Refusal, Todo};
 use crate::slot::Slot;
+use crate::stock::Stock;
 use crate::tag::Tag;
 use crate::ticker::Ticker;
 use crate::watch::Watch;
@@ -59,6 +62,7 @@ pub(crate) struct Keeper {
     /// Every container's life, every answer that is still streaming: drained when they are done.
     pub(crate) tasks: TaskTracker,
     pub(crate) runtime: Handle,
+    stock: Stock,
     functions: RwLock<HashMap<FunctionId, Arc<Deployed>>>,
     /// The same by line, for launches and ticks.
     lines: RwLock<HashMap<pool::LineId, Arc<Deployed>>>,
@@ -89,6 +93,7 @@ impl Keeper {
             pool,
             tasks: TaskTracker::new(),
             runtime,
+            stock: Stock::default(),
             functions: RwLock::default(),
             lines: RwLock::default(),
             ticker: Arc::default(),
@@ -125,12 +130,16 @@ impl Keeper {
             let mut functions = self.functions.write().expect("no code panics while it holds this lock");
             if let Some(deployed) = functions.get(&function.id) {
                 let line = deployed.line.clone();
-                *deployed.function.write().expect("no code panics while it holds this lock") = Arc::new(function);
+                let function = Arc::new(function);
+                *deployed.function.write().expect("no code panics while it holds this lock") = function.clone();
+                self.restock(&line, Some(&function));
                 self.pool.on(&line, Event::Replaced(rules), now, &mut todo);
             } else {
                 let id = function.id.clone();
                 let line = self.pool.open(rules, now, &mut todo);
-                let deployed = Arc::new(Deployed { line: line.clone(), function: RwLock::new(Arc::new(function)) });
+                let function = Arc::new(function);
+                self.restock(&line, Some(&function));
+                let deployed = Arc::new(Deployed { line: line.clone(), function: RwLock::new(function) });
                 functions.insert(id, deployed.clone());
                 self.lines.write().expect("no code panics while it holds this lock").insert(line.id(), deployed);
             }
@@ -163,6 +172,7 @@ impl Keeper {
             // Bounded by the grace a container has, and KILL.
             self.tasks.wait().await;
         }
+        self.driver.settled().await;
     }
 
     pub(crate) fn is_draining(&self) -> bool {
@@ -229,6 +239,51 @@ impl Keeper {
         self.tasks.spawn_on(launch.live(report), &self.runtime);
     }
 
+    /// A container that was made ahead, if there is one of this function as it is now. Another is made
+    /// in its place.
+    pub(crate) fn from_stock(self: &Arc<Self>, line: &Line, function: &Arc<Function>) -> Option<Made> {
+        let made = self.stock.take(line.id(), function);
+        self.fill(line.id());
+        made
+    }
+
+    /// What is made ahead is from now on `function`'s, or nobody's.
+    fn restock(self: &Arc<Self>, line: &Line, function: Option<&Arc<Function>>) {
+        for old in self.stock.replace(line.id(), function) {
+            self.tasks.spawn_on(old.discard(), &self.runtime);
+        }
+        self.fill(line.id());
+    }
+
+    /// Makes as many ahead as are missing, one after another. One that cannot be made is left to the
+    /// next launch, which tells its caller.
+    fn fill(self: &Arc<Self>, line: pool::LineId) {
+        let Some(mut function) = self.stock.missing(line) else { return };
+        let keeper = self.clone();
+        self.tasks.spawn_on(
+            async move {
+                loop {
+                    let made = Made::make(&keeper, function.clone(), &[], &mut Phases::default()).await;
+                    let made = made.inspect_err(|fault| {
+                        tracing::warn!(fn_id = %function.id, "a container cannot be made ahead: {fault}");
+                    });
+                    let failed = made.is_err();
+                    if let Some(unwanted) = keeper.stock.put(line, &function, made.ok()) {
+                        unwanted.discard().await;
+                    }
+                    if failed {
+                        return;
+                    }
+                    match keeper.stock.missing(line) {
+                        Some(next) => function = next,
+                        None => return,
+                    }
+                }
+            },
+            &self.runtime,
+        );
+    }
+
     /// Ticks lines when they are due, for as long as somebody else holds the keeper.
     pub(crate) fn ticking(self: &Arc<Self>) -> impl Future<Output = ()> + use<> {
         let (ticker, keeper) = (self.ticker.clone(), Arc::downgrade(self));
@@ -251,6 +306,7 @@ impl Keeper {
         let mut todo = Todo::new();
         self.pool.close(line, why, Instant::now(), &mut todo);
         self.act(todo);
+        self.restock(line, None);
         self.lines.write().expect("no code panics while it holds this lock").remove(&line.id());
     }
 }

@@ -2,20 +2,20 @@
 //! the end, in reverse order.
 
 use std::sync::Arc;
-use std::time::Instant;
 
-use hotfn_protocols::{CallId as ContainerName, Fault, Kind, names};
+use hotfn_protocols::{Fault, Kind};
 use tokio::sync::oneshot;
 
-use crate::Function;
-use crate::container::{Container, DriverError, PullFailure, Spec, View};
+use crate::container::Container;
 use crate::ends::{Ends, MakeEnd};
 use crate::hot::Hot;
-use crate::iofs::{Iofs, LISTENER};
+use crate::iofs::Iofs;
 use crate::keeper::{Keeper, Line};
 use crate::log::Log;
+use crate::made::{Failed, Made};
+use crate::phases::{Lap, Phases};
 use crate::pool::{ContainerId, Event};
-use crate::watch::Armed;
+use crate::{Function, meter};
 
 /// What is needed to start one container and to keep it.
 pub(crate) struct Launch {
@@ -35,124 +35,113 @@ pub(crate) enum Report {
     Pool,
 }
 
-/// What a start has made so far, to be taken down in reverse.
-#[derive(Default)]
-struct Made {
-    iofs: Option<Arc<Iofs>>,
-    armed: Option<Armed>,
-    container: Option<Box<dyn Container>>,
+/// A container that was started, and what it lies in.
+struct Up {
+    name: String,
+    log: Arc<Log>,
+    iofs: Arc<Iofs>,
+    container: Box<dyn Container>,
+}
+
+impl Up {
+    fn quoted(&self, reason: String) -> String {
+        let name = &self.name;
+        match self.log.last_words() {
+            Some(words) => format!("{reason} (container {name}); its last words: {words}"),
+            None => format!("{reason} (container {name})"),
+        }
+    }
 }
 
 impl Launch {
     /// The whole life, from the first directory to the last.
     pub(crate) async fn live(self, mut report: Report) {
-        let began = Instant::now();
-        let name = ContainerName::new().to_string();
-        let log = Log::new(self.function.clone(), name.clone(), self.keeper.config.log_bytes_max);
-        let mut made = Made::default();
-
-        let started = {
-            let start = self.start(&name, &log, &mut made);
+        let mut phases = Phases::default();
+        let mut up = None;
+        let risen = {
+            let rise = self.rise(&mut phases, &mut up);
             tokio::select! {
-                started = start => Some(started),
+                risen = rise => Some(risen),
                 () = left(&mut report) => None,
                 () = self.keeper.force.cancelled() => None,
             }
         };
-        let grace = self.keeper.config.end_grace;
-        match started {
-            Some(Ok(())) => match self.ends(&made) {
-                Ok(ends) => {
-                    let container = made.container.take().expect("a start that succeeds made a container");
-                    drop(made.armed.take());
-                    let hot = Hot::new(name, self.function.clone(), log, container, ends, began);
-                    self.keep(Arc::new(hot), report).await;
+        let ends = risen.map(|risen| risen.and_then(|()| self.ends(up.as_ref())));
+        let iofs = up.as_ref().map(|up| up.iofs.clone());
+        match (ends, up) {
+            (Some(Ok(ends)), Some(up)) => {
+                let hot = Hot::new(up.name, self.function.clone(), up.log, up.container, ends, phases);
+                self.keep(Arc::new(hot), report).await;
+            }
+            (ends, up) => {
+                match ends {
+                    Some(Err(fault)) => self.failed(fault, &phases, report),
+                    _ => tracing::debug!(fn_id = %self.function.id, "its call left while its container started"),
                 }
-                Err(fault) => self.failed(fault, report),
-            },
-            Some(Err(fault)) => self.failed(fault, report),
-            None => tracing::debug!(container_id = %name, "its call left while it started"),
+                if let Some(up) = up {
+                    up.container.end(self.keeper.config.end_grace).await;
+                }
+            }
         }
-        if let Some(container) = made.container {
-            container.end(grace).await;
-        }
-        drop(made.armed);
-        if let Some(iofs) = made.iofs {
+        if let Some(iofs) = iofs {
             iofs.close().await;
         }
         self.keeper.tell(&self.line, Event::Gone(self.id));
     }
 
-    async fn start(&self, name: &str, log: &Arc<Log>, made: &mut Made) -> Result<(), Fault> {
-        let format = self.function.format;
-        let internal = |what: &'static str, error: Box<dyn std::error::Error + Send + Sync>| {
-            tracing::error!(container_id = %name, fn_id = %self.function.id, error = %Chain(&*error), "{what}");
-            Fault::new(Kind::Internal).because(what).caused_by(error)
-        };
-        let driver = &self.keeper.driver;
-        let refused = |e| driver_fault(e, &internal);
-        let wait = self.keeper.config.pull_timeout;
-        match tokio::time::timeout(wait, driver.prepare(&self.function.image)).await {
-            Ok(prepared) => prepared.map_err(refused)?,
-            Err(_) => {
-                let reason = format!("image {:?} was not here within {wait:?}", self.function.image);
-                return Err(Fault::new(Kind::PullTimeout).because(reason));
+    /// Makes a container, or takes one that was made ahead, starts it and waits for its socket. Once
+    /// it runs it is in `up`, whatever comes after.
+    async fn rise(&self, phases: &mut Phases, up: &mut Option<Up>) -> Result<(), Fault> {
+        if self.env.is_empty()
+            && let Some(made) = self.keeper.from_stock(&self.line, &self.function)
+        {
+            match self.start(made, phases, up).await {
+                Err(fault) if fault.kind() == Kind::Internal => {
+                    tracing::debug!(fn_id = %self.function.id, "a container from stock does not start: {fault}");
+                }
+                started => return started,
             }
         }
-        let iofs = self.keeper.root.container(name);
-        let iofs =
-            made.iofs.insert(Arc::new(iofs.map_err(|e| internal("cannot make a container directory", e.into()))?));
-        if format.has_socket() {
-            // Before the container starts: a socket may appear at any moment after.
-            let armed = self.keeper.watch.arm(iofs);
-            made.armed = Some(armed.map_err(|e| internal("cannot watch a container directory", e.into()))?);
-        }
-        let spec = Spec {
-            id: name.to_owned(),
-            node: self.keeper.node.clone(),
-            function: self.function.id.to_string(),
-            image: self.function.image.clone(),
-            dir: self.function.dir.clone(),
-            env: self.environment(iofs),
-            iofs: Some(iofs.path().to_owned()),
-            pipes: !format.has_socket(),
-            memory_mb: self.function.memory_mb,
-            cpu_milli: self.function.cpu_milli,
-            connections_max: if format.has_socket() { self.function.concurrency } else { 0 },
-        };
-        let created = driver.create(spec).await.map_err(refused)?;
-        let container = created.start(log.sink()).await.map_err(refused)?;
-        let container = made.container.insert(container);
-        let Some(armed) = &mut made.armed else { return Ok(()) };
+        let made = Made::make(&self.keeper, self.function.clone(), &self.env, phases).await?;
+        self.start(made, phases, up).await
+    }
+
+    async fn start(&self, made: Made, phases: &mut Phases, up: &mut Option<Up>) -> Result<(), Fault> {
+        let Made { name, log, armed, created, iofs } = made;
+        let mut lap = Lap::start();
+        let started = created.start(log.sink()).await;
+        lap.note(&mut phases.start);
+        let failed = Failed { name: &name, function: &self.function };
+        let container = started.map_err(|e| failed.by_driver(e))?;
+        let up = up.insert(Up { name, log, iofs, container });
+        let Some(armed) = armed else { return Ok(()) };
 
         let wait = self.keeper.config.start_timeout;
-        let ended = container.exit();
+        let ended = up.container.exit();
         let outcome = tokio::time::timeout(wait, async {
             tokio::select! {
                 biased;
-                found = armed.socket(iofs) => found.map_err(|invalid| invalid.to_string()),
+                found = armed.socket(&up.iofs) => found.map_err(|invalid| invalid.to_string()),
                 exit = ended => Err(format!("container ended with {exit} before its socket appeared")),
             }
         })
         .await;
-        let quoting = |reason: String| match log.last_words() {
-            Some(words) => format!("{reason} (container {name}); its last words: {words}"),
-            None => format!("{reason} (container {name})"),
-        };
+        lap.note(&mut phases.socket);
         match outcome {
             Ok(Ok(())) => Ok(()),
-            Ok(Err(reason)) => Err(Fault::new(Kind::InitFailed).because(quoting(reason))),
+            Ok(Err(reason)) => Err(Fault::new(Kind::InitFailed).because(up.quoted(reason))),
             Err(_) => {
                 let reason = format!("socket did not appear within {wait:?}");
-                Err(Fault::new(Kind::InitTimeout).because(quoting(reason)))
+                Err(Fault::new(Kind::InitTimeout).because(up.quoted(reason)))
             }
         }
     }
 
     /// The container's ends in the function's format.
-    fn ends(&self, made: &Made) -> Result<Ends, Fault> {
+    fn ends(&self, up: Option<&Up>) -> Result<Ends, Fault> {
         let (format, limits) = (self.function.format, self.keeper.config.limits.clone());
-        let iofs = made.iofs.clone().expect("a start that succeeds made a directory");
+        let up = up.expect("a rise that succeeds leaves a container that is up");
+        let iofs = up.iofs.clone();
         if format.has_socket() {
             let make: MakeEnd = Box::new(move || {
                 let dial = iofs.dial();
@@ -162,17 +151,13 @@ impl Launch {
             });
             return Ok(Ends::many(make, self.function.concurrency));
         }
-        let pipes = made.container.as_ref().and_then(|c| c.pipes());
-        let end = pipes.and_then(|ends| format.end(ends, limits).ok());
+        let end = up.container.pipes().and_then(|ends| format.end(ends, limits).ok());
         end.map(Ends::one).ok_or_else(|| Fault::new(Kind::Internal).because("the driver gave no pipes"))
     }
 
     /// The container is up: say so, and stay until it ends or is to end.
     async fn keep(&self, hot: Arc<Hot>, report: Report) {
-        tracing::info!(
-            container_id = %hot.name, fn_id = %hot.function.id, image = %hot.function.image,
-            took_ms = hot.launch_took.as_millis() as u64, "container is up"
-        );
+        meter::launched(&hot.name, &hot.function, &hot.phases);
         let exit = hot.container().exit();
         match report {
             Report::Pool => self.keeper.tell(&self.line, Event::Ready(self.id, hot.clone())),
@@ -200,8 +185,8 @@ impl Launch {
         );
     }
 
-    fn failed(&self, fault: Fault, report: Report) {
-        tracing::warn!(fn_id = %self.function.id, image = %self.function.image, "container did not come up: {fault}");
+    fn failed(&self, fault: Fault, phases: &Phases, report: Report) {
+        meter::not_launched(&self.function, &fault, phases);
         match report {
             Report::Pool => self.keeper.tell(&self.line, Event::Failed(self.id, fault)),
             Report::Call(call) => {
@@ -209,55 +194,6 @@ impl Launch {
             }
         }
     }
-
-    /// What the container is told, later over earlier: the basics, the function's config, the
-    /// platform's own names. No user overrides the last.
-    fn environment(&self, iofs: &Iofs) -> Vec<(String, String)> {
-        let function = &self.function;
-        let mut env = Vec::with_capacity(16 + function.config.len() + self.env.len());
-        let mut set = |name: &str, value: String| env.push((name.to_owned(), value));
-        let view = self.keeper.driver.view();
-        if view == View::Host {
-            for name in INHERITED {
-                if let Ok(value) = std::env::var(name) {
-                    set(name, value);
-                }
-            }
-        }
-        for (name, value) in &function.config {
-            set(name, value.clone());
-        }
-        set(names::ENV_FORMAT, function.format.to_string());
-        if function.format.has_socket() {
-            let listener = match view {
-                View::Host => iofs.listener(),
-                View::Image { iofs } => format!("unix:{iofs}/{LISTENER}"),
-            };
-            set(names::ENV_LISTENER, listener);
-        } else {
-            set("FN_PATH", "/invoke".to_owned());
-        }
-        set("FN_APP_ID", function.app_id.clone());
-        set("FN_APP_NAME", function.app_name.clone());
-        set("FN_FN_ID", function.id.to_string());
-        set("FN_FN_NAME", function.name.clone());
-        set("FN_MEMORY", function.memory_mb.to_string());
-        if function.cpu_milli > 0 {
-            set("FN_CPUS", format!("{}m", function.cpu_milli));
-        }
-        set("FN_TYPE", "sync".to_owned());
-        set("FN_SHUTDOWN_MS", shutdown_ms(self.keeper.config.end_grace).to_string());
-        env.extend(self.env.iter().cloned());
-        env
-    }
-}
-
-/// What a function sees of the agent's own environment.
-const INHERITED: [&str; 5] = ["HOME", "HOSTNAME", "LANG", "PATH", "TZ"];
-
-/// Half of the grace is the function's own to shut down in; the rest is for its way out.
-fn shutdown_ms(grace: std::time::Duration) -> u128 {
-    (grace / 2).as_millis()
 }
 
 /// Resolves when the cold call that this container is for has left.
@@ -265,39 +201,5 @@ async fn left(report: &mut Report) {
     match report {
         Report::Call(call) => call.closed().await,
         Report::Pool => std::future::pending().await,
-    }
-}
-
-type Internal<'a> = dyn Fn(&'static str, Box<dyn std::error::Error + Send + Sync>) -> Fault + 'a;
-
-fn driver_fault(error: DriverError, internal: &Internal<'_>) -> Fault {
-    match error {
-        DriverError::Image { .. } => Fault::new(Kind::InitFailed).because(error.to_string()).caused_by(error),
-        DriverError::Pull { failure, .. } => {
-            let fault = match failure {
-                PullFailure::Broken => Fault::new(Kind::PullFailed),
-                PullFailure::Refused(status) => Fault::new(Kind::PullFailed).refused_with(status),
-                PullFailure::TimedOut => Fault::new(Kind::PullTimeout),
-            };
-            fault.because(error.to_string()).caused_by(error)
-        }
-        DriverError::Engine { .. } | DriverError::Os { .. } => {
-            internal("the driver cannot start a container", error.into())
-        }
-    }
-}
-
-/// An error with all its causes, on one line.
-struct Chain<'a>(&'a (dyn std::error::Error + 'a));
-
-impl std::fmt::Display for Chain<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}", self.0)?;
-        let mut cause = self.0.source();
-        while let Some(error) = cause {
-            write!(f, ": {error}")?;
-            cause = error.source();
-        }
-        Ok(())
     }
 }

@@ -7,8 +7,9 @@
 //! 2. [`Agent`] implements it for the [`Function`]s that were deployed to it, as [`Config`] says.
 //! 3. [`pool`] decides which container serves the call, or that one must be started; `keeper` does
 //!    what it decides, and `slot` is the right to one call in one container.
-//! 4. `launch` is one container's life: its directory ([`iofs`]), the [`watch`] on it, the start
-//!    through a [`container::Driver`], the wait for its socket, and the end in reverse order.
+//! 4. `launch` is one container's life: it is `made`, with its directory ([`iofs`]) and the [`watch`]
+//!    on it, by a [`container::Driver`], or was made ahead and comes from `stock`; it is started, its
+//!    socket awaited, and ended in reverse order.
 //! 5. `dispatch` is one call's: one slot, one of the container's `ends`, one deadline.
 //!
 //! The way back is a return value. Nothing deeper calls up.
@@ -43,9 +44,12 @@ pub mod iofs;
 mod keeper;
 mod launch;
 pub mod log;
+mod made;
 pub mod meter;
+mod phases;
 pub mod pool;
 mod slot;
+mod stock;
 mod tag;
 #[cfg(test)]
 mod testing;
@@ -56,3 +60,4 @@ pub use agent::{Agent, Builder, StartError};
 pub use config::Config;
 pub use function::Function;
 pub use invoke::Invoke;
+pub use phases::Phases;

@@ -24,7 +24,7 @@ use crate::iofs::LISTENER;
 /// `mute`, `broken`.
 #[derive(Debug, Default)]
 pub(crate) struct Scripted {
-    /// Every container ever started, in order.
+    /// Every container ever made, in order.
     pub(crate) started: Mutex<Vec<Arc<Life>>>,
 }
 
@@ -32,6 +32,8 @@ pub(crate) struct Scripted {
 #[derive(Debug)]
 pub(crate) struct Life {
     pub(crate) spec: Spec,
+    /// Was it ever started?
+    pub(crate) started: AtomicBool,
     pub(crate) frozen: AtomicBool,
     pub(crate) in_flight: AtomicU32,
     pub(crate) served: AtomicU32,
@@ -51,6 +53,11 @@ impl Scripted {
 impl Life {
     pub(crate) fn is_over(&self) -> bool {
         self.exit.borrow().is_some()
+    }
+
+    /// Is it made, and nobody has started or removed it?
+    pub(crate) fn waits_to_be_started(&self) -> bool {
+        !self.started.load(Ordering::Relaxed) && !self.is_over()
     }
 
     /// Ends by itself, if it has not ended yet.
@@ -79,6 +86,7 @@ impl Driver for Scripted {
     fn create(&self, spec: Spec) -> Doing<'_, Result<Box<dyn Created>, DriverError>> {
         let life = Arc::new(Life {
             spec,
+            started: AtomicBool::new(false),
             frozen: AtomicBool::new(false),
             in_flight: AtomicU32::new(0),
             served: AtomicU32::new(0),
@@ -101,7 +109,8 @@ struct Script(Arc<Life>);
 
 impl Created for Script {
     fn start(self: Box<Self>, log: LogLine) -> Doing<'static, Result<Box<dyn Container>, DriverError>> {
-        let life = self.0;
+        let life = self.0.clone();
+        life.started.store(true, Ordering::Relaxed);
         let directory = life.spec.iofs.clone().unwrap();
         match life.spec.image.as_str() {
             "missing" => {
@@ -121,8 +130,15 @@ impl Created for Script {
     }
 
     fn discard(self: Box<Self>) -> Doing<'static, ()> {
-        self.0.die(Exit::Code(0));
         Box::pin(async {})
+    }
+}
+
+impl Drop for Script {
+    fn drop(&mut self) {
+        if !self.0.started.load(Ordering::Relaxed) {
+            self.0.die(Exit::Code(0));
+        }
     }
 }
 

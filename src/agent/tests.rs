@@ -418,3 +418,38 @@ async fn warm_containers_are_there_before_the_first_call() {
     assert_eq!(house.driver.lives().len(), 3);
     house.drain().await;
 }
+
+#[tokio::test]
+async fn a_launch_takes_a_container_made_ahead_and_another_is_made_in_its_place() {
+    let house = House::new();
+    let stock = |house: &House| house.driver.lives().iter().filter(|life| life.waits_to_be_started()).count();
+    house.deploy("echo", |f| f.stock = 2);
+    house.until("two are in stock", |h| stock(h) == 2).await;
+    assert_eq!(house.call("echo", "x").await.unwrap(), "x");
+    let first = house.driver.lives()[..2].iter().filter(|life| life.started.load(Ordering::Relaxed)).count();
+    assert_eq!(first, 1, "one of those made ahead");
+    house.until("two are in stock again", |h| stock(h) == 2).await;
+    assert_eq!(house.driver.lives().len(), 3);
+
+    house.deploy("echo", |f| {
+        f.stock = 1;
+        f.config.insert("VERSION".into(), "2".into());
+    });
+    let is_new = |life: &Life| life.spec.env.contains(&("VERSION".into(), "2".into()));
+    house
+        .until("only the new version is in stock", |h| {
+            stock(h) == 1 && h.driver.lives().iter().all(|life| is_new(life) || !life.waits_to_be_started())
+        })
+        .await;
+    house.drain().await;
+}
+
+#[tokio::test]
+async fn the_phases_of_a_launch_add_up() {
+    let house = House::new();
+    house.deploy("echo", |_| {});
+    let reply = house.agent.invoke(Call::new("echo", "x")).await.unwrap();
+    let launch = reply.timing.steps().find(|(name, _)| *name == "launch").unwrap().1;
+    assert!(launch > Duration::ZERO && launch <= reply.timing.queue.unwrap(), "{:?}", reply.timing);
+    house.drain().await;
+}

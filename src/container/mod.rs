@@ -107,6 +107,12 @@ pub trait Driver: Send + Sync + fmt::Debug {
     /// else's; answers how many containers that were. Nothing, for a driver whose containers
     /// cannot outlive their agent.
     fn sweep<'a>(&'a self, node: &'a str) -> Doing<'a, Result<usize, DriverError>>;
+
+    /// Resolves once nothing is being removed in the background any more. Default: at once, for
+    /// drivers that remove nothing there.
+    fn settled(&self) -> Doing<'_, ()> {
+        Box::pin(async {})
+    }
 }
 
 /// A container that was made and not started yet. Dropping it removes it.

@@ -9,7 +9,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use super::Settings;
+use super::{Containers, Settings};
 
 /// How long a container idles before it is frozen, in ms; negative: never.
 pub const FREEZE_IDLE: &str = "FN_FREEZE_IDLE_MSECS";
@@ -29,6 +29,36 @@ pub const MEMORY_BYTES: &str = "FN_MAX_TOTAL_MEMORY_BYTES";
 pub const REFUSE_WHEN_FULL: &str = "FN_ENABLE_NB_RESOURCE_TRACKER";
 /// Where container directories are made.
 pub const IOFS: &str = "FN_IOFS_PATH";
+/// The iofs root as Docker's engine sees it.
+pub const IOFS_DOCKER: &str = "FN_IOFS_DOCKER_PATH";
+/// How long fetching an image may take, in ms.
+pub const PULL_TIMEOUT: &str = "FN_HOT_PULL_TIMEOUT_MSECS";
+/// Most bytes of images to keep; 0: no bound.
+pub const IMAGES_BYTES_MAX: &str = "FN_IMAGE_CLEAN_MAX_SIZE";
+/// Images that are kept whatever they take, with white space between.
+pub const IMAGES_EXEMPT: &str = "FN_IMAGE_CLEAN_EXEMPT_TAGS";
+/// Take images that declare a volume.
+pub const VOLUMES: &str = "FN_IMAGE_ENABLE_VOLUME";
+/// An archive of images that is loaded when the node starts.
+pub const LOAD: &str = "FN_DOCKER_LOAD_FILE";
+/// Docker's networks to join, with white space between; the least used is taken.
+pub const NETWORKS: &str = "FN_DOCKER_NETWORKS";
+/// A root file system that can be written to.
+pub const WRITABLE: &str = "FN_DISABLE_READONLY_ROOTFS";
+/// The image's own user, and capabilities.
+pub const PRIVILEGED: &str = "FN_DISABLE_UNPRIVILEGED_CONTAINERS";
+/// Files in `/tmp`; 0: no bound.
+pub const TMP_INODES: &str = "FN_MAX_TMPFS_INODES";
+/// Processes of a container at once.
+pub const PIDS: &str = "FN_MAX_PIDS";
+/// Descriptors of a container open at once.
+pub const OPEN_FILES: &str = "FN_MAX_OPEN_FILES";
+/// Memory of a container locked against swapping, in bytes.
+pub const LOCKED_BYTES: &str = "FN_MAX_LOCKED_MEMORY";
+/// Signals of a container queued.
+pub const PENDING_SIGNALS: &str = "FN_MAX_PENDING_SIGNALS";
+/// Bytes in a container's message queues.
+pub const MESSAGE_QUEUE_BYTES: &str = "FN_MAX_MESSAGE_QUEUE";
 /// The port to listen on, at every address, as Fn does.
 pub const PORT: &str = "FN_PORT";
 /// Most bytes of a request's body; 0: no bound.
@@ -71,7 +101,29 @@ pub fn settings(lookup: &dyn Fn(&str) -> Option<String>) -> Result<Settings, Mal
         response_bytes_max: env.read(RESPONSE_BYTES_MAX, BYTES)?,
         response_head_bytes_max: env.read(RESPONSE_HEAD_BYTES_MAX, BYTES)?,
         log_bytes_max: env.read(LOG_BYTES_MAX, BYTES)?,
+        containers: containers(&env)?,
         ..Settings::default()
+    })
+}
+
+fn containers(env: &Env<'_>) -> Result<Containers, Malformed> {
+    Ok(Containers {
+        pull_timeout_ms: env.read(PULL_TIMEOUT, MILLISECONDS)?,
+        images_bytes_max: env.read(IMAGES_BYTES_MAX, BYTES)?,
+        images_exempt: env.words(IMAGES_EXEMPT)?,
+        load: env.read(LOAD, "a path")?,
+        unprivileged: env.truth(PRIVILEGED)?.map(|is_on| !is_on),
+        read_only: env.truth(WRITABLE)?.map(|is_on| !is_on),
+        tmp_inodes: env.read(TMP_INODES, COUNT)?,
+        pids: env.read(PIDS, COUNT)?,
+        open_files: env.read(OPEN_FILES, COUNT)?,
+        locked_bytes: env.read(LOCKED_BYTES, BYTES)?,
+        pending_signals: env.read(PENDING_SIGNALS, COUNT)?,
+        message_queue_bytes: env.read(MESSAGE_QUEUE_BYTES, BYTES)?,
+        volumes: env.truth(VOLUMES)?,
+        networks: env.words(NETWORKS)?,
+        docker_iofs: env.read(IOFS_DOCKER, "a path")?,
+        ..Containers::default()
     })
 }
 
@@ -82,6 +134,7 @@ pub fn process(name: &str) -> Option<String> {
 }
 
 const BYTES: &str = "a whole number of bytes";
+const COUNT: &str = "a whole number";
 const MILLISECONDS: &str = "a whole number of milliseconds";
 
 struct Env<'a> {
@@ -104,6 +157,14 @@ impl Env<'_> {
 
     fn read<T: FromStr>(&self, name: &str, expected: &'static str) -> Result<Option<T>, Malformed> {
         self.map(name, expected, |value| value.parse().ok())
+    }
+
+    /// Words with white space between, or commas, which Fn's documentation mentions.
+    fn words(&self, name: &str) -> Result<Option<Vec<String>>, Malformed> {
+        self.map(name, "a list of words", |value| {
+            let words = value.split(|c: char| c.is_whitespace() || c == ',').filter(|word| !word.is_empty());
+            Some(words.map(str::to_owned).collect())
+        })
     }
 
     /// The usual spellings.
@@ -162,6 +223,9 @@ mod tests {
             (REFUSE_WHEN_FULL, "True"),
             (REQUEST_HEAD_TIMEOUT, "1500ms"),
             (REQUEST_BYTES_MAX, ""),
+            (PIDS, "9"),
+            (WRITABLE, "1"),
+            (NETWORKS, "one two, three"),
         ])
         .unwrap();
         let expected = Settings {
@@ -170,6 +234,12 @@ mod tests {
             memory_mb: Some(2),
             refuse_when_full: Some(true),
             request_head_timeout: Some(2),
+            containers: Containers {
+                pids: Some(9),
+                read_only: Some(false),
+                networks: Some(["one", "two", "three"].map(str::to_owned).into()),
+                ..Containers::default()
+            },
             ..Settings::default()
         };
         assert_eq!(settings, expected);

@@ -1,4 +1,5 @@
-//! The config file: a `[node]` table and a `[[function]]` table for each function.
+//! The config file: a `[node]` table, a `[containers]` table, and a `[[function]]` table for each
+//! function.
 //!
 //! ```toml
 //! [node]
@@ -32,7 +33,7 @@ use hotfn_protocols::Format;
 
 use super::function as limit;
 use super::place::Place;
-use super::{Deployment, Refused, Settings};
+use super::{Containers, Deployment, Driver, Refused, Settings};
 use crate::front::Trigger;
 
 /// A config file's contents, checked.
@@ -79,7 +80,8 @@ pub fn parse(text: &str, path: &Path) -> Result<Config, Refused> {
         let at = e.span().map_or(0, |span| span.start);
         Refused { file: path.to_owned(), line: place.line(at), key: place.key(at), what: e.message().to_owned() }
     })?;
-    let mut config = Config { settings: settings(file.node, &place)?, functions: Vec::new() };
+    let settings = Settings { containers: containers(file.containers, &place)?, ..settings(file.node, &place)? };
+    let mut config = Config { settings, functions: Vec::new() };
     let mut owners = Owners::default();
     for table in file.function {
         config.functions.push(deployment(table, &place, &mut owners)?);
@@ -92,6 +94,8 @@ pub fn parse(text: &str, path: &Path) -> Result<Config, Refused> {
 struct File {
     #[serde(default)]
     node: NodeTable,
+    #[serde(default)]
+    containers: ContainersTable,
     #[serde(default)]
     function: Vec<Spanned<FunctionTable>>,
 }
@@ -117,6 +121,31 @@ struct NodeTable {
     detached_max: Option<Spanned<i64>>,
     drain_patience: Option<Spanned<i64>>,
     threads: Option<Spanned<i64>>,
+    state: Option<PathBuf>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ContainersTable {
+    driver: Option<Driver>,
+    pull_timeout_ms: Option<Spanned<i64>>,
+    images_bytes_max: Option<Spanned<i64>>,
+    images_exempt: Option<Vec<String>>,
+    load: Option<PathBuf>,
+    unprivileged: Option<bool>,
+    read_only: Option<bool>,
+    tmp: Option<Spanned<i64>>,
+    tmp_inodes: Option<Spanned<i64>>,
+    pids: Option<Spanned<i64>>,
+    open_files: Option<Spanned<i64>>,
+    locked_bytes: Option<Spanned<i64>>,
+    pending_signals: Option<Spanned<i64>>,
+    message_queue_bytes: Option<Spanned<i64>>,
+    volumes: Option<bool>,
+    networks: Option<Vec<String>>,
+    docker_host: Option<String>,
+    docker_iofs: Option<PathBuf>,
+    runtime: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -134,6 +163,7 @@ struct FunctionTable {
     idle_timeout: Option<Spanned<i64>>,
     concurrency: Option<Spanned<i64>>,
     min_warm: Option<Spanned<i64>>,
+    stock: Option<Spanned<i64>>,
     max_containers: Option<Spanned<i64>>,
     max_calls_per_container: Option<Spanned<i64>>,
     max_age: Option<Spanned<i64>>,
@@ -149,8 +179,6 @@ fn settings(node: NodeTable, place: &Place<'_>) -> Result<Settings, Refused> {
     let number = |value, range: RangeInclusive<u64>, unit| place.number(value, range, unit);
     let size = |value, range| Ok(number(value, range, "bytes")?.map(|n| usize::try_from(n).unwrap_or(usize::MAX)));
     let count = |value| Ok(number(value, 1..=1 << 20, "")?.map(|n| usize::try_from(n).unwrap_or(usize::MAX)));
-    const BYTES: RangeInclusive<u64> = 0..=1 << 50;
-    const MS: RangeInclusive<u64> = 1..=3_600_000;
     Ok(Settings {
         listen: node.listen,
         iofs: node.iofs,
@@ -171,8 +199,38 @@ fn settings(node: NodeTable, place: &Place<'_>) -> Result<Settings, Refused> {
         drain_patience: number(node.drain_patience, 0..=3600, "s")?,
         threads: number(node.threads, 1..=1024, "threads")?
             .and_then(|n| usize::try_from(n).ok().and_then(NonZeroUsize::new)),
+        state: node.state.map(|state| place.beside(&state)),
+        containers: Containers::default(),
     })
 }
+
+fn containers(table: ContainersTable, place: &Place<'_>) -> Result<Containers, Refused> {
+    let number = |value, range: RangeInclusive<u64>, unit| place.number(value, range, unit);
+    Ok(Containers {
+        driver: table.driver,
+        pull_timeout_ms: number(table.pull_timeout_ms, MS, "ms")?,
+        images_bytes_max: number(table.images_bytes_max, BYTES, "bytes")?,
+        images_exempt: table.images_exempt,
+        load: table.load.map(|archive| place.beside(&archive)),
+        unprivileged: table.unprivileged,
+        read_only: table.read_only,
+        tmp_mb: number(table.tmp, limit::ANY, "MB")?,
+        tmp_inodes: number(table.tmp_inodes, limit::ANY, "")?,
+        pids: number(table.pids, limit::SOME, "")?,
+        open_files: number(table.open_files, limit::SOME, "")?,
+        locked_bytes: number(table.locked_bytes, BYTES, "bytes")?,
+        pending_signals: number(table.pending_signals, limit::ANY, "")?,
+        message_queue_bytes: number(table.message_queue_bytes, BYTES, "bytes")?,
+        volumes: table.volumes,
+        networks: table.networks,
+        docker_host: table.docker_host,
+        docker_iofs: table.docker_iofs,
+        runtime: table.runtime,
+    })
+}
+
+const BYTES: RangeInclusive<u64> = 0..=1 << 50;
+const MS: RangeInclusive<u64> = 1..=3_600_000;
 
 fn deployment(table: Spanned<FunctionTable>, place: &Place<'_>, owners: &mut Owners) -> Result<Deployment, Refused> {
     let header = table.span().start;
@@ -215,6 +273,7 @@ fn deployment(table: Spanned<FunctionTable>, place: &Place<'_>, owners: &mut Own
     set(&mut f.idle_timeout, place.number(t.idle_timeout, limit::IDLE_TIMEOUT_S, "s")?.map(seconds));
     set(&mut f.concurrency, place.number(t.concurrency, limit::CONCURRENCY, "")?.map(small));
     set(&mut f.min_warm, place.number(t.min_warm, 0..=*limit::CONTAINERS.end(), "")?.map(small));
+    set(&mut f.stock, place.number(t.stock, limit::STOCK, "")?.map(small));
     f.max_containers = place.number(t.max_containers, limit::CONTAINERS, "")?.map(small);
     f.max_calls_per_container = place.number(t.max_calls_per_container, limit::SOME, "")?;
     f.max_age = place.number(t.max_age, limit::SOME, "s")?.map(seconds);
@@ -281,6 +340,12 @@ mod tests {
             listen = "0.0.0.0:9000"
             memory = 512
             freeze_idle_ms = -1
+            state = "state"
+
+            [containers]
+            driver = "oci"
+            pids = 10
+            networks = ["a", "b"]
 
             [[function]]
             app = "shop"
@@ -292,6 +357,7 @@ mod tests {
             timeout = 300
             idle_timeout = 3600
             min_warm = 1
+            stock = 2
             max_containers = 1
             queue_max = 0
             queue_wait_max_ms = 250
@@ -309,6 +375,13 @@ mod tests {
             listen: Some("0.0.0.0:9000".parse().unwrap()),
             memory_mb: Some(512),
             freeze_idle_ms: Some(-1),
+            state: Some("/etc/state".into()),
+            containers: Containers {
+                driver: Some(Driver::Oci),
+                pids: Some(10),
+                networks: Some(vec!["a".to_owned(), "b".to_owned()]),
+                ..Containers::default()
+            },
             ..Settings::default()
         };
         assert_eq!(config.settings, settings);
@@ -322,6 +395,7 @@ mod tests {
             timeout: Duration::from_secs(300),
             idle_timeout: Duration::from_secs(3600),
             min_warm: 1,
+            stock: 2,
             max_containers: Some(1),
             queue_max: Some(0),
             queue_wait_max: Some(Duration::from_millis(250)),
@@ -374,10 +448,10 @@ mod tests {
         check_function("config = { \"A=B\" = \"x\" }", "config", "\"A=B\" cannot be an environment variable");
         check_function("triggers = [\"x\"]", "triggers", "\"x\" must begin with /");
         check(
-            "[[function]]\nname = \"f\"\nimage = \"docker/hello\"",
+            "[[function]]\nname = \"f\"\nimage = \" \"",
             3,
             "image",
-            "\"docker/hello\" is not an image this node can start; write \"process:PATH ARG…\"",
+            "it is empty; name an image, or \"process:PATH ARG…\"",
         );
         check("[[function]]\nimage = \"process:f\"", 1, "[[function]]", "a function needs a name or an id");
         check("[[function]]\nname = \"f\"", 1, "[[function]]", "missing field `image`");

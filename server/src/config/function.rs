@@ -17,6 +17,8 @@ pub const IDLE_TIMEOUT_S: RangeInclusive<u64> = 1..=3600;
 pub const CONCURRENCY: RangeInclusive<u64> = 1..=65_536;
 /// Containers of one function.
 pub const CONTAINERS: RangeInclusive<u64> = 1..=1_000_000;
+/// Containers of one function that are made ahead.
+pub const STOCK: RangeInclusive<u64> = 0..=1024;
 /// Counts and times that nothing else bounds.
 pub const ANY: RangeInclusive<u64> = 0..=u32::MAX as u64;
 /// Like [`ANY`], but not nothing.
@@ -78,14 +80,15 @@ pub fn variable(name: &str, value: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// What a driver is to start. Only processes, so far.
+/// What a driver is to start. Whether the node's driver can, only the node knows:
+/// [`Driver::takes`](super::Driver::takes).
 ///
 /// # Errors
-/// When it names no program of this host.
+/// When it names nothing.
 pub fn image(image: &str) -> Result<(), String> {
-    match image.strip_prefix("process:").map(str::trim) {
-        Some(program) if !program.is_empty() => Ok(()),
-        _ => Err(format!("{image:?} is not an image this node can start; write \"process:PATH ARG…\"")),
+    match image.strip_prefix("process:").unwrap_or(image).trim() {
+        "" => Err("it is empty; name an image, or \"process:PATH ARG…\"".to_owned()),
+        _ => Ok(()),
     }
 }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use hotfn::Agent;
 
+use super::Containers;
 use crate::front;
 use crate::threads::Threads;
 
@@ -51,6 +52,10 @@ pub struct Settings {
     pub drain_patience: Option<u64>,
     /// Threads that serve. Default: one for each two CPUs.
     pub threads: Option<NonZeroUsize>,
+    /// What is to outlive the node. Default: `/var/lib/hotfn` for root, else below the user's home.
+    pub state: Option<PathBuf>,
+    /// How containers are made.
+    pub containers: Containers,
 }
 
 impl Settings {
@@ -76,6 +81,8 @@ impl Settings {
             detached_max: self.detached_max.or(below.detached_max),
             drain_patience: self.drain_patience.or(below.drain_patience),
             threads: self.threads.or(below.threads),
+            state: self.state.or(below.state),
+            containers: self.containers.or(below.containers),
         }
     }
 
@@ -103,6 +110,8 @@ impl Settings {
         let mut builder = Agent::builder();
         let config = &mut builder.config;
         put(&mut config.iofs_root, self.iofs.clone());
+        put(&mut config.state_dir, self.state.clone());
+        put(&mut config.pull_timeout, self.containers.pull_timeout());
         put(&mut config.memory_mb, self.memory_mb.map(bound));
         put(&mut config.cpu_milli, self.cpu_milli.map(bound));
         put(&mut config.refuse_when_full, self.refuse_when_full);

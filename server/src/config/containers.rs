@@ -1,0 +1,189 @@
+//! How a node's containers are made: the `[containers]` table, and Fn's variables for it.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::ValueEnum;
+use hotfn::container::sandbox::Sandbox;
+use serde::Deserialize;
+
+/// What makes a node's containers. A function's image decides nothing but the image.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Driver {
+    /// Plain processes, for functions that are trusted as the node itself is.
+    #[default]
+    Process,
+    /// An engine with Docker's API.
+    Docker,
+    /// An OCI runtime such as runc, without an engine.
+    Oci,
+}
+
+impl Driver {
+    /// Can it start this image?
+    ///
+    /// # Errors
+    /// When it cannot: a sentence about the image that says what would do.
+    pub fn takes(self, image: &str) -> Result<(), String> {
+        let program = image.strip_prefix(PROCESS).map(str::trim);
+        match (self, program) {
+            (Self::Process, Some(program)) if !program.is_empty() => Ok(()),
+            (Self::Process, _) => Err(format!(
+                "{image:?} is not an image this node can start; write \"process:PATH ARG…\", or choose another driver"
+            )),
+            (Self::Docker | Self::Oci, Some(_)) => Err(format!(
+                "{image:?} is a plain process, and this node starts containers with {self}; name an image, \
+                 or choose the driver process"
+            )),
+            (Self::Docker | Self::Oci, None) if image.trim().is_empty() => Err("it is empty; name an image".to_owned()),
+            (Self::Docker | Self::Oci, None) => Ok(()),
+        }
+    }
+}
+
+const PROCESS: &str = "process:";
+
+impl fmt::Display for Driver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Process => "process",
+            Self::Docker => "docker",
+            Self::Oci => "oci",
+        })
+    }
+}
+
+/// How containers are made, as one layer of settings says; `None` leaves a knob to the layers below.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Containers {
+    /// What makes them. Default: processes.
+    pub driver: Option<Driver>,
+    /// How long fetching an image may take, in ms. Default 600,000.
+    pub pull_timeout_ms: Option<u64>,
+    /// Most bytes of images to keep; 0: no bound. Default 0.
+    pub images_bytes_max: Option<u64>,
+    /// Images that are kept whatever they take.
+    pub images_exempt: Option<Vec<String>>,
+    /// An archive of images that is loaded when the node starts.
+    pub load: Option<PathBuf>,
+
+    /// No capabilities, and user 1000. Default true.
+    pub unprivileged: Option<bool>,
+    /// A root file system that cannot be written to. Default true.
+    pub read_only: Option<bool>,
+    /// The size of `/tmp`, in MB; 0: no bound of its own. Default 0.
+    pub tmp_mb: Option<u64>,
+    /// Files in `/tmp`; 0: no bound. Default 0.
+    pub tmp_inodes: Option<u64>,
+    /// Processes at once. Default 50.
+    pub pids: Option<u64>,
+    /// Descriptors open at once. Default 350.
+    pub open_files: Option<u64>,
+    /// Memory locked against swapping, in bytes. Default 65,536.
+    pub locked_bytes: Option<u64>,
+    /// Signals queued. Default 5,000.
+    pub pending_signals: Option<u64>,
+    /// Bytes in message queues. Default 819,200.
+    pub message_queue_bytes: Option<u64>,
+    /// Take images that declare a volume. Default false.
+    pub volumes: Option<bool>,
+
+    /// Networks to join, the least used first; none: the driver's default.
+    pub networks: Option<Vec<String>>,
+    /// Where Docker's API is. Default: `DOCKER_HOST`, else the usual sockets.
+    pub docker_host: Option<String>,
+    /// The iofs root as the engine sees it, if it sees another file system than we do.
+    pub docker_iofs: Option<PathBuf>,
+    /// The OCI runtime, by name or path. Default: the first that works here.
+    pub runtime: Option<String>,
+}
+
+impl Containers {
+    /// This layer, and where it says nothing the one below.
+    #[must_use]
+    pub fn or(self, below: Self) -> Self {
+        Self {
+            driver: self.driver.or(below.driver),
+            pull_timeout_ms: self.pull_timeout_ms.or(below.pull_timeout_ms),
+            images_bytes_max: self.images_bytes_max.or(below.images_bytes_max),
+            images_exempt: self.images_exempt.or(below.images_exempt),
+            load: self.load.or(below.load),
+            unprivileged: self.unprivileged.or(below.unprivileged),
+            read_only: self.read_only.or(below.read_only),
+            tmp_mb: self.tmp_mb.or(below.tmp_mb),
+            tmp_inodes: self.tmp_inodes.or(below.tmp_inodes),
+            pids: self.pids.or(below.pids),
+            open_files: self.open_files.or(below.open_files),
+            locked_bytes: self.locked_bytes.or(below.locked_bytes),
+            pending_signals: self.pending_signals.or(below.pending_signals),
+            message_queue_bytes: self.message_queue_bytes.or(below.message_queue_bytes),
+            volumes: self.volumes.or(below.volumes),
+            networks: self.networks.or(below.networks),
+            docker_host: self.docker_host.or(below.docker_host),
+            docker_iofs: self.docker_iofs.or(below.docker_iofs),
+            runtime: self.runtime.or(below.runtime),
+        }
+    }
+
+    /// What makes containers.
+    #[must_use]
+    pub fn driver(&self) -> Driver {
+        self.driver.unwrap_or_default()
+    }
+
+    /// How long fetching an image may take.
+    #[must_use]
+    pub fn pull_timeout(&self) -> Option<Duration> {
+        self.pull_timeout_ms.map(Duration::from_millis)
+    }
+
+    /// What a container may do.
+    #[must_use]
+    pub fn sandbox(&self) -> Sandbox {
+        let usual = Sandbox::default();
+        let mut rlimits = usual.rlimits;
+        rlimits.open_files = self.open_files.unwrap_or(rlimits.open_files);
+        rlimits.locked_bytes = self.locked_bytes.unwrap_or(rlimits.locked_bytes);
+        rlimits.pending_signals = self.pending_signals.unwrap_or(rlimits.pending_signals);
+        rlimits.message_queue_bytes = self.message_queue_bytes.unwrap_or(rlimits.message_queue_bytes);
+        Sandbox {
+            unprivileged: self.unprivileged.unwrap_or(usual.unprivileged),
+            read_only: self.read_only.unwrap_or(usual.read_only),
+            tmp_mb: self.tmp_mb.unwrap_or(usual.tmp_mb),
+            tmp_inodes: self.tmp_inodes.unwrap_or(usual.tmp_inodes),
+            pids: self.pids.unwrap_or(usual.pids),
+            volumes: self.volumes.unwrap_or(usual.volumes),
+            rlimits,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_driver_takes_its_own_kind_of_image() {
+        for (driver, image, takes) in [
+            (Driver::Process, "process:./f", true),
+            (Driver::Process, "process: ", false),
+            (Driver::Process, "shop/hello:1", false),
+            (Driver::Docker, "shop/hello:1", true),
+            (Driver::Docker, "process:./f", false),
+            (Driver::Oci, "oci:images/hello", true),
+            (Driver::Oci, " ", false),
+        ] {
+            assert_eq!(driver.takes(image).is_ok(), takes, "{driver} {image:?}");
+        }
+    }
+
+    #[test]
+    fn what_nobody_says_is_the_sandboxs_own_default() {
+        assert_eq!(Containers::default().sandbox(), Sandbox::default());
+        let set = Containers { pids: Some(9), open_files: Some(7), unprivileged: Some(false), ..Default::default() };
+        let sandbox = set.sandbox();
+        assert_eq!((sandbox.pids, sandbox.rlimits.open_files, sandbox.unprivileged), (9, 7, false));
+    }
+}

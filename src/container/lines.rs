@@ -1,7 +1,7 @@
 //! A stream of output, line by line.
 //!
 //! What a function prints must not make it wait, and must not keep the thread that reads it from the
-//! calls of others. So one turn takes what a pipe holds at most, and then everybody else has theirs.
+//! calls of others. So one turn takes a bounded piece, and then everybody else has theirs.
 //! Beyond the log's bound there is nothing left to gain from reading: what only comes to be dropped is
 //! read with a rest after each turn, the pipe fills, and a flood costs the one who makes it.
 
@@ -17,9 +17,9 @@ use crate::container::{Heard, LogLine, Stdio};
 
 /// Bytes of one line that reach the log; the rest of the line is dropped. Default 16 KiB.
 pub const LINE_BYTES_MAX: usize = 16 << 10;
-/// Bytes read in one turn: all that a pipe holds, unless somebody made it larger.
-const TURN_BYTES: usize = 64 << 10;
-/// The rest after a turn that was read in vain: a flood comes to some 20 MB/s.
+/// Bytes read in one turn: a tenth of a millisecond's work, if the lines are short.
+const TURN_BYTES: usize = 16 << 10;
+/// The rest after a turn that was read in vain: a flood comes to some 8 MB/s.
 const REST: Duration = Duration::from_millis(2);
 
 /// Hands each line that comes out of `pipe` to `log`, until everybody has closed its other end.

@@ -53,5 +53,5 @@ pub(super) fn at_rate(bench: &Bench<'_>, contender: &Contender, rate: f64) -> Re
         ("seconds", bench.options.seconds.to_string()),
         ("rate", rate.to_string()),
     ]);
-    load::ours(bench.stage, contender, &args)
+    load::on_schedule(bench.stage, contender, &args)
 }

@@ -31,6 +31,7 @@
 //! What it does not know: HTTP statuses, users, storage, other nodes.
 
 mod agent;
+mod cgroup;
 mod config;
 pub mod container;
 mod descriptors;

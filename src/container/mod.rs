@@ -14,6 +14,7 @@ use std::sync::Arc;
 
 use hotfn_protocols::{Ends, Exit};
 
+pub mod cgroup;
 mod lines;
 mod pipes;
 pub mod process;

@@ -38,6 +38,9 @@ mod descriptors;
 mod dispatch;
 mod ends;
 mod function;
+#[cfg(all(feature = "docker", any(test, feature = "fuzzing")))]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod host;
 mod hot;
 mod invoke;

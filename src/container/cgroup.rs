@@ -63,7 +63,7 @@ impl Cgroup {
                 let found = if mount.is_v2() { Freezer::V2(place) } else { Freezer::V1(place) };
                 // Where both are there, the old one is the one that engines use.
                 let better = !mount.is_v2() || freezer.is_none();
-                if better && found.is_here() {
+                if better && found.may_be_written() {
                     freezer = Some(found);
                 }
             }
@@ -76,7 +76,7 @@ impl Cgroup {
         }
         let freezer = freezer.ok_or_else(|| {
             let groups = groups.trim().replace('\n', ", ");
-            let why = format!("process {pid} is in no group of {name:?} that can be frozen, but in {groups:?}");
+            let why = format!("process {pid} is in no group of {name:?} that we could freeze, but in {groups:?}");
             io::Error::new(io::ErrorKind::NotFound, why)
         })?;
         Ok(Self { freezer, oom })
@@ -135,8 +135,12 @@ impl Freezer {
         }
     }
 
-    fn is_here(&self) -> bool {
-        self.file().exists()
+    fn may_be_written(&self) -> bool {
+        self.open().is_ok()
+    }
+
+    fn open(&self) -> io::Result<fs::File> {
+        fs::File::options().write(true).open(self.file())
     }
 
     fn set(&self, state: State) -> io::Result<()> {
@@ -146,7 +150,7 @@ impl Freezer {
             (Self::V2(_), State::Frozen) => "1",
             (Self::V2(_), State::Thawed) => "0",
         };
-        fs::File::options().write(true).open(self.file())?.write_all(word.as_bytes())
+        self.open()?.write_all(word.as_bytes())
     }
 
     /// Do all its processes stand still?

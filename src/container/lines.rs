@@ -18,7 +18,7 @@ use crate::container::{Heard, LogLine, Stdio};
 /// Bytes of one line that reach the log; the rest of the line is dropped. Default 16 KiB.
 pub const LINE_BYTES_MAX: usize = 16 << 10;
 /// Bytes read in one turn: a tenth of a millisecond's work, if the lines are short.
-const TURN_BYTES: usize = 16 << 10;
+pub(super) const TURN_BYTES: usize = 16 << 10;
 /// The rest after a turn that was read in vain: a flood comes to some 8 MB/s.
 const REST: Duration = Duration::from_millis(2);
 
@@ -33,25 +33,30 @@ pub(super) fn follow(pipe: OwnedFd, stdio: Stdio, log: LogLine) -> io::Result<Jo
             let Ok(1..) = pipe.read_buf(&mut turn).await else { break };
             let heard = lines.feed(&turn, |line| log(stdio, line));
             drop(turn);
-            match heard {
-                Heard::Dropped => tokio::time::sleep(REST).await,
-                Heard::Kept => tokio::task::yield_now().await,
-            }
+            rest(heard).await;
         }
         lines.end(|line| log(stdio, line));
     }))
 }
 
+/// What comes between two turns.
+pub(super) async fn rest(heard: Heard) {
+    match heard {
+        Heard::Dropped => tokio::time::sleep(REST).await,
+        Heard::Kept => tokio::task::yield_now().await,
+    }
+}
+
 /// Cuts bytes into lines, each without its line feed and a carriage return before that.
 #[derive(Debug, Default)]
-struct Lines {
+pub(super) struct Lines {
     /// The beginning of a line whose end has not come yet, at most [`LINE_BYTES_MAX`].
     begun: Vec<u8>,
 }
 
 impl Lines {
     /// Says what became of the last line that ended in `bytes`; if none did, of `bytes`.
-    fn feed(&mut self, mut bytes: &[u8], mut line: impl FnMut(&[u8]) -> Heard) -> Heard {
+    pub(super) fn feed(&mut self, mut bytes: &[u8], mut line: impl FnMut(&[u8]) -> Heard) -> Heard {
         let mut heard = None;
         while let Some(at) = memchr::memchr(b'\n', bytes) {
             let (head, rest) = bytes.split_at(at);
@@ -69,7 +74,7 @@ impl Lines {
     }
 
     /// What was begun is a line too.
-    fn end(self, line: impl FnOnce(&[u8]) -> Heard) {
+    pub(super) fn end(self, line: impl FnOnce(&[u8]) -> Heard) {
         if !self.begun.is_empty() {
             line(trimmed(&self.begun));
         }

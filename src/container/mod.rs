@@ -15,6 +15,8 @@ use std::sync::Arc;
 use hotfn_protocols::{Ends, Exit};
 
 pub mod cgroup;
+#[cfg(feature = "docker")]
+pub mod docker;
 mod lines;
 mod pipes;
 pub mod process;

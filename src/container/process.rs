@@ -78,13 +78,17 @@ impl Default for Rlimits {
 }
 
 impl Rlimits {
+    /// Descriptors for one that may have so many connections.
+    pub(super) fn open_files_for(&self, connections_max: u32) -> u64 {
+        self.open_files.max(u64::from(connections_max) + FILES_BESIDE_CONNECTIONS)
+    }
+
     fn list(&self, connections_max: u32) -> Vec<(Resource, u64)> {
-        let open_files = self.open_files.max(u64::from(connections_max) + FILES_BESIDE_CONNECTIONS);
         vec![
             (Resource::Core, self.core_bytes),
             (Resource::Memlock, self.locked_bytes),
             (Resource::Msgqueue, self.message_queue_bytes),
-            (Resource::Nofile, open_files),
+            (Resource::Nofile, self.open_files_for(connections_max)),
             (Resource::Sigpending, self.pending_signals),
         ]
     }

@@ -1,0 +1,352 @@
+//! One container: made, started, frozen, ended.
+//!
+//! That a container has ended shows in its streams' end, which comes at once; only then is the engine
+//! asked how it ended. Nothing else is asked of the engine while a container lives: to freeze it is to
+//! write to its control group, and where that is takes one question, at its first freeze.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use bollard::models::ContainerState;
+use bollard::query_parameters::{KillContainerOptions, RemoveContainerOptions, WaitContainerOptions};
+use futures_util::StreamExt;
+use hotfn_protocols::{Ends, Exit, Exiting};
+use tokio::runtime::Handle;
+use tokio::sync::{OnceCell, watch};
+
+use super::engine::{self, Engine, Stdin};
+use super::networks::Lease;
+use super::seen_through;
+use super::streams::Streams;
+use crate::container::cgroup::Cgroup;
+use crate::container::{Container, Created, Doing, DriverError, LogLine};
+
+/// How long a container that was killed may take to be gone.
+const KILL_PATIENCE: Duration = Duration::from_secs(10);
+/// How often a removal is tried that the engine has failed at,
+const REMOVALS_MAX: u32 = 5;
+/// and the pause after the first; each further one is twice as long.
+const REMOVAL_PAUSE: Duration = Duration::from_millis(100);
+/// How often an engine that does not answer is asked how a container has ended,
+const QUESTIONS_MAX: u32 = 5;
+/// and the pause after the first; each further one is twice as long.
+const QUESTION_PAUSE: Duration = Duration::from_secs(1);
+/// The status of a process that a signal has ended is the signal's number above this.
+const SIGNALLED: i64 = 128;
+/// Signals have smaller numbers.
+const SIGNALS_END: i64 = 65;
+/// The signal that cannot be refused, which is also what a lack of memory ends with.
+const KILL: i32 = 9;
+
+/// A container that the engine has. Dropping it removes it in the background.
+#[derive(Debug)]
+pub(super) struct Held {
+    engine: Arc<Engine>,
+    /// Where the background is.
+    runtime: Handle,
+    /// The engine's own name of it, 64 digits.
+    pub(super) id: String,
+    gone: AtomicBool,
+    _network: Option<Lease>,
+}
+
+impl Held {
+    pub(super) fn new(engine: Arc<Engine>, runtime: Handle, id: String, network: Option<Lease>) -> Self {
+        Self { engine, runtime, id, gone: AtomicBool::new(false), _network: network }
+    }
+
+    async fn remove(&self) {
+        match remove(&self.engine, &self.id).await {
+            Ok(()) => self.gone.store(true, Ordering::Relaxed),
+            Err(error) => tracing::warn!(container = self.id, %error, "a container stays behind"),
+        }
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        if self.gone.load(Ordering::Relaxed) {
+            return;
+        }
+        let (engine, id) = (self.engine.clone(), std::mem::take(&mut self.id));
+        self.runtime.spawn(async move {
+            if let Err(error) = bury(&engine, &id).await {
+                tracing::warn!(container = id, %error, "a container stays behind");
+            }
+        });
+    }
+}
+
+/// A container that was not started yet.
+#[derive(Debug)]
+pub(super) struct Made {
+    pub(super) held: Held,
+    pub(super) image: String,
+    pub(super) pipes: bool,
+}
+
+impl Made {
+    async fn begin(self, log: LogLine) -> Result<Running, DriverError> {
+        let Self { held, image, pipes } = self;
+        let (engine, id) = (&held.engine, &held.id);
+        let failed = |why| DriverError::Engine { what: format!("container {id} of image {image:?}"), why };
+        let stdin = if pipes { Stdin::Open } else { Stdin::Closed };
+        // Before it starts, so that nothing it says is lost.
+        let (wire, begun) = engine.attach(id, stdin).await.map_err(failed)?;
+        engine.api.start_container(id, None).await.map_err(|e| {
+            let why = engine::why(&e);
+            // The runtime's words, when there is no such program in the image or it cannot be run.
+            let unrunnable =
+                ["executable file not found", "exec format error", "exec: "].iter().any(|w| why.contains(w));
+            if unrunnable {
+                DriverError::Image { image: image.clone(), why: format!("does not start: {why}") }
+            } else {
+                failed(why)
+            }
+        })?;
+
+        let (tell, exit) = watch::channel(None);
+        let mut ends = None;
+        let streams = if pipes {
+            let (streams, stdin, answers) = Streams::of_format(wire, begun, log);
+            let exit = Exiting(Box::pin(exited(exit.clone())));
+            ends = Some(Ends::Pipes { stdin: Box::new(stdin), stdout: Box::new(answers), exit });
+            streams
+        } else {
+            Streams::of_log(wire, begun, log)
+        };
+        let (engine, id) = (held.engine.clone(), held.id.clone());
+        tokio::spawn(async move {
+            streams.follow().await;
+            tell.send_replace(Some(outcome(&engine, &id).await));
+        });
+        let freezer = OnceCell::new();
+        Ok(Running { held, exit, pipes: Mutex::new(ends), freezer, frozen: AtomicBool::new(false) })
+    }
+}
+
+impl Created for Made {
+    fn start(self: Box<Self>, log: LogLine) -> Doing<'static, Result<Box<dyn Container>, DriverError>> {
+        Box::pin(seen_through(async move { Ok(Box::new(self.begin(log).await?) as Box<dyn Container>) }))
+    }
+
+    fn discard(self: Box<Self>) -> Doing<'static, ()> {
+        Box::pin(async move { self.held.remove().await })
+    }
+}
+
+/// A container that was started.
+pub(super) struct Running {
+    held: Held,
+    exit: watch::Receiver<Option<Exit>>,
+    pipes: Mutex<Option<Ends>>,
+    freezer: OnceCell<Freezer>,
+    /// It is, or may be.
+    frozen: AtomicBool,
+}
+
+/// By what it is frozen.
+#[derive(Debug)]
+enum Freezer {
+    /// Its control group, which is within reach.
+    Cgroup(Cgroup),
+    /// The engine.
+    Engine,
+}
+
+impl Running {
+    /// Found at the first freeze: a start should not have to ask.
+    async fn freezer(&self) -> Result<&Freezer, DriverError> {
+        let find = || async {
+            let Held { engine, id, .. } = &self.held;
+            if !engine.is_here() {
+                return Ok(Freezer::Engine);
+            }
+            let state = state(engine, id).await.map_err(|e| self.failed("freeze", &e))?;
+            Ok(cgroup(&state, id).map_or(Freezer::Engine, Freezer::Cgroup))
+        };
+        self.freezer.get_or_try_init(find).await
+    }
+
+    async fn wake(&self) -> Result<(), DriverError> {
+        let Some(freezer) = self.freezer.get() else { return Ok(()) };
+        match freezer {
+            Freezer::Cgroup(group) => group.thaw().map_err(|source| self.unfrozen("thaw", source))?,
+            Freezer::Engine => {
+                self.held.engine.api.unpause_container(&self.held.id).await.map_err(|e| self.failed("thaw", &e))?;
+            }
+        }
+        self.frozen.store(false, Ordering::Relaxed);
+        Ok(())
+    }
+
+    async fn signal(&self, signal: &str) {
+        let options = KillContainerOptions { signal: signal.to_owned() };
+        // One that has ended meanwhile hears nothing, which shows in its exit.
+        if let Err(e) = self.held.engine.api.kill_container(&self.held.id, Some(options)).await {
+            tracing::debug!(container = self.held.id, signal, "was not heard: {}", engine::why(&e));
+        }
+    }
+
+    fn failed(&self, verb: &str, e: &bollard::errors::Error) -> DriverError {
+        DriverError::Engine { what: format!("cannot {verb} container {}", self.held.id), why: engine::why(e) }
+    }
+
+    fn unfrozen(&self, verb: &str, source: std::io::Error) -> DriverError {
+        DriverError::Os { what: format!("cannot {verb} container {}", self.held.id), source }
+    }
+}
+
+impl Container for Running {
+    fn pipes(&self) -> Option<Ends> {
+        self.pipes.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    fn exit(&self) -> Doing<'static, Exit> {
+        Box::pin(exited(self.exit.clone()))
+    }
+
+    fn freeze(&self) -> Doing<'_, Result<(), DriverError>> {
+        Box::pin(async {
+            let freezer = self.freezer().await?;
+            self.frozen.store(true, Ordering::Relaxed);
+            match freezer {
+                Freezer::Cgroup(group) => group.freeze().await.map_err(|source| self.unfrozen("freeze", source)),
+                Freezer::Engine => {
+                    self.held.engine.api.pause_container(&self.held.id).await.map_err(|e| self.failed("freeze", &e))
+                }
+            }
+        })
+    }
+
+    fn thaw(&self) -> Doing<'_, Result<(), DriverError>> {
+        Box::pin(self.wake())
+    }
+
+    fn end(&self, grace: Duration) -> Doing<'_, ()> {
+        Box::pin(async move {
+            if self.frozen.load(Ordering::Relaxed)
+                && let Err(error) = self.wake().await
+            {
+                tracing::debug!(%error, "a container that is to end stays frozen");
+            }
+            let ended = || self.exit.borrow().is_some();
+            if !ended() && !grace.is_zero() {
+                self.signal("SIGTERM").await;
+                let _ = tokio::time::timeout(grace, self.exit()).await;
+            }
+            if !ended() {
+                self.signal("SIGKILL").await;
+                let _ = tokio::time::timeout(KILL_PATIENCE, self.exit()).await;
+            }
+            self.held.remove().await;
+        })
+    }
+}
+
+impl std::fmt::Debug for Running {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Running").field("id", &self.held.id).field("exit", &*self.exit.borrow()).finish_non_exhaustive()
+    }
+}
+
+/// Ends and removes a container whatever state it is in. One that was frozen behind the engine's back
+/// has to be woken first, to be able to die.
+pub(super) async fn bury(engine: &Engine, id: &str) -> Result<(), String> {
+    if engine.is_here()
+        && let Ok(state) = state(engine, id).await
+        && let Some(group) = cgroup(&state, id)
+        && let Err(error) = group.thaw()
+    {
+        tracing::debug!(container = id, %error, "a container that is to be removed stays frozen");
+    }
+    remove(engine, id).await
+}
+
+/// Removes a container and its volumes, by force.
+async fn remove(engine: &Engine, id: &str) -> Result<(), String> {
+    let mut pause = REMOVAL_PAUSE;
+    let mut tries = 1;
+    loop {
+        let options = RemoveContainerOptions { force: true, v: true, ..RemoveContainerOptions::default() };
+        match engine.api.remove_container(id, Some(options)).await {
+            Ok(()) => return Ok(()),
+            Err(e) if engine::status(&e) == Some(404) => return Ok(()),
+            // Among them 409: somebody else is at it.
+            Err(e) if tries == REMOVALS_MAX => return Err(engine::why(&e)),
+            Err(_) => tokio::time::sleep(pause).await,
+        }
+        pause *= 2;
+        tries += 1;
+    }
+}
+
+/// How a container ended whose streams have.
+async fn outcome(engine: &Engine, id: &str) -> Exit {
+    let mut pause = QUESTION_PAUSE;
+    for tries in 1..=QUESTIONS_MAX {
+        // Its streams may end a moment before it does, or long before if it closed them.
+        let options = WaitContainerOptions { condition: "not-running".to_owned() };
+        let _ = engine.api.wait_container(id, Some(options)).next().await;
+        match state(engine, id).await {
+            Ok(state) if state.running != Some(true) => return exit(&state),
+            // Somebody has removed it.
+            Err(e) if engine::status(&e) == Some(404) => break,
+            Ok(_) => {}
+            Err(e) => tracing::warn!(container = id, tries, "how did it end? {}", engine::why(&e)),
+        }
+        tokio::time::sleep(pause).await;
+        pause *= 2;
+    }
+    Exit::Signal(KILL)
+}
+
+/// A container's init hands on the signal that ended the function as a status.
+fn exit(state: &ContainerState) -> Exit {
+    let code = state.exit_code.unwrap_or_default();
+    let signal = code - SIGNALLED;
+    match i32::try_from(signal) {
+        // A kill that was not the main process's own end leaves it with another status.
+        Ok(KILL) if state.oom_killed == Some(true) => Exit::OutOfMemory,
+        Ok(signal) if (1..SIGNALS_END).contains(&i64::from(signal)) => Exit::Signal(signal),
+        _ => Exit::Code(i32::try_from(code).unwrap_or(i32::MAX)),
+    }
+}
+
+async fn state(engine: &Engine, id: &str) -> Result<ContainerState, bollard::errors::Error> {
+    Ok(engine.api.inspect_container(id, None).await?.state.unwrap_or_default())
+}
+
+/// The control group of a container that runs, if we may write to it.
+fn cgroup(state: &ContainerState, id: &str) -> Option<Cgroup> {
+    let pid = u32::try_from(state.pid?).ok().filter(|pid| *pid != 0)?;
+    Cgroup::of(pid, id).inspect_err(|error| tracing::debug!(%error, "the engine has to freeze it")).ok()
+}
+
+async fn exited(mut exit: watch::Receiver<Option<Exit>>) -> Exit {
+    let known = exit.wait_for(Option::is_some).await.map(|exit| *exit);
+    // Without an answer the task that follows it was cut off, and with it everything here.
+    known.ok().flatten().unwrap_or(Exit::Signal(KILL))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_status_tells_a_code_a_signal_and_a_want_of_memory() {
+        let check = |code, oom, expected| {
+            let state = ContainerState { exit_code: Some(code), oom_killed: Some(oom), ..ContainerState::default() };
+            assert_eq!(exit(&state), expected, "{code} {oom}");
+        };
+        check(0, false, Exit::Code(0));
+        check(3, false, Exit::Code(3));
+        check(143, false, Exit::Signal(15));
+        check(137, false, Exit::Signal(9));
+        check(137, true, Exit::OutOfMemory);
+        check(1, true, Exit::Code(1));
+        check(128, false, Exit::Code(128));
+        check(255, false, Exit::Code(255));
+    }
+}

@@ -1,0 +1,321 @@
+//! The images an engine has, as far as our functions need them.
+//!
+//! What was seen once is remembered: a tag that moves is not looked at again, and a start asks nothing.
+//! An image that is not there is fetched by the engine, in a task of its own: whoever needs it
+//! meanwhile waits for the same task, and it goes on when they have left.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::os::unix::fs::MetadataExt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use bollard::query_parameters::{CreateImageOptions, ImportImageOptions};
+use futures_util::StreamExt;
+use tokio::sync::watch;
+
+use super::engine::{self, Engine};
+use super::name::{self, Source};
+use super::{auth, load, store};
+use crate::container::{DriverError, PullFailure};
+
+/// How often a pull is tried that was broken off,
+const PULLS_MAX: u32 = 3;
+/// and the pause after the first; each further one is four times as long.
+const PULL_PAUSE: Duration = Duration::from_millis(500);
+
+/// The images of an engine.
+#[derive(Debug)]
+pub(super) struct Images {
+    engine: Arc<Engine>,
+    rules: Rules,
+    known: Mutex<HashMap<String, Known>>,
+    pub(super) fetched: store::Fetched,
+}
+
+/// What is taken, and by whom.
+#[derive(Debug)]
+pub(super) struct Rules {
+    /// Images that declare volumes too?
+    pub(super) volumes: bool,
+    /// Credentials for registries, as JSON; `None`: the user's file.
+    pub(super) auth: Option<String>,
+}
+
+#[derive(Debug)]
+enum Known {
+    /// Somebody fetches it.
+    Coming(watch::Receiver<Option<Outcome>>),
+    Here(Arc<Image>),
+}
+
+type Outcome = Result<Arc<Image>, Refusal>;
+
+/// An image that the engine has.
+#[derive(Debug)]
+pub(super) struct Image {
+    /// What the engine knows it by.
+    pub(super) name: String,
+    /// The file it was loaded from.
+    file: Option<Print>,
+}
+
+/// Tells whether a file is still the one it was.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+struct Print {
+    device: u64,
+    number: u64,
+    bytes: u64,
+    changed: (i64, i64),
+}
+
+impl Print {
+    fn of(path: &str) -> std::io::Result<Self> {
+        let file = std::fs::metadata(path)?;
+        let changed = (file.ctime(), file.ctime_nsec());
+        Ok(Self { device: file.dev(), number: file.ino(), bytes: file.len(), changed })
+    }
+}
+
+/// Why an image is not here, to be told to all who wait for it.
+#[derive(Clone, Debug)]
+enum Refusal {
+    Engine(String),
+    Image(String),
+    Pull(String, PullFailure),
+}
+
+impl Refusal {
+    fn into_error(self, image: &str) -> DriverError {
+        let image = image.to_owned();
+        match self {
+            Self::Engine(why) => DriverError::Engine { what: format!("image {image:?}"), why },
+            Self::Image(why) => DriverError::Image { image, why },
+            Self::Pull(why, failure) => DriverError::Pull { image, why, failure },
+        }
+    }
+}
+
+impl Images {
+    pub(super) fn new(engine: Arc<Engine>, rules: Rules, fetched: store::Fetched) -> Self {
+        Self { engine, rules, known: Mutex::default(), fetched }
+    }
+
+    /// The image, once it is here.
+    pub(super) async fn get(self: &Arc<Self>, image: &str) -> Result<Arc<Image>, DriverError> {
+        let mut coming = {
+            let mut known = self.known();
+            match known.get(image) {
+                Some(Known::Here(here)) if here.is_current(image) => return Ok(here.clone()),
+                Some(Known::Coming(coming)) => coming.clone(),
+                _ => {
+                    let (tell, coming) = watch::channel(None);
+                    known.insert(image.to_owned(), Known::Coming(coming.clone()));
+                    let (images, image) = (self.clone(), image.to_owned());
+                    tokio::spawn(async move {
+                        let outcome = images.fetch(&image).await.map(Arc::new);
+                        images.settle(&image, outcome.as_ref().ok());
+                        tell.send_replace(Some(outcome));
+                        for gone in images.fetched.clean(&images.engine).await {
+                            images.forget(&gone);
+                        }
+                    });
+                    coming
+                }
+            }
+        };
+        let outcome = match coming.wait_for(Option::is_some).await {
+            Ok(outcome) => outcome.clone().expect("it was waited for"),
+            Err(_) => {
+                self.forget(image);
+                Err(Refusal::Engine("its fetching was cut off".to_owned()))
+            }
+        };
+        outcome.map_err(|refusal| refusal.into_error(image))
+    }
+
+    /// The engine does not have it any more.
+    pub(super) fn forget(&self, image: &str) {
+        self.known().remove(image);
+    }
+
+    fn settle(&self, image: &str, here: Option<&Arc<Image>>) {
+        match here {
+            Some(here) => self.known().insert(image.to_owned(), Known::Here(here.clone())),
+            None => self.known().remove(image),
+        };
+    }
+
+    async fn fetch(&self, image: &str) -> Result<Image, Refusal> {
+        match Source::of(image).map_err(|why| Refusal::Image(why.to_owned()))? {
+            Source::Archive(path) => self.load(path).await,
+            Source::Store(name) => {
+                if !self.inspect(name).await? {
+                    self.pull(name).await?;
+                    if !self.inspect(name).await? {
+                        let why = "it was fetched, and has gone again".to_owned();
+                        return Err(Refusal::Pull(why, PullFailure::Broken));
+                    }
+                }
+                Ok(Image { name: name.to_owned(), file: None })
+            }
+        }
+    }
+
+    /// Does the engine have it? Then it is looked at too.
+    async fn inspect(&self, name: &str) -> Result<bool, Refusal> {
+        let image = match self.engine.api.inspect_image(name).await {
+            Ok(image) => image,
+            Err(e) if engine::status(&e) == Some(404) => return Ok(false),
+            Err(e) if engine::status(&e) == Some(400) => {
+                return Err(Refusal::Image(format!("is refused: {}", engine::why(&e))));
+            }
+            Err(e) => return Err(Refusal::Engine(engine::why(&e))),
+        };
+        self.fetched.seen(name, image.size.unwrap_or_default());
+        let volumes = image.config.and_then(|config| config.volumes).unwrap_or_default();
+        match volumes.first() {
+            Some(volume) if !self.rules.volumes => Err(Refusal::Image(format!(
+                "declares the volume {volume:?}, which would be writable and outlive its container; \
+                 volumes are taken when FN_IMAGE_ENABLE_VOLUME says so"
+            ))),
+            _ => Ok(true),
+        }
+    }
+
+    async fn pull(&self, name: &str) -> Result<(), Refusal> {
+        let (mut pause, mut tries) = (PULL_PAUSE, 1);
+        loop {
+            match self.pull_once(name).await {
+                Err(Refusal::Pull(why, PullFailure::Broken)) if tries < PULLS_MAX => {
+                    tracing::warn!(image = name, tries, "image could not be fetched, trying again in {pause:?}: {why}");
+                    tokio::time::sleep(pause).await;
+                }
+                pulled => return pulled,
+            }
+            pause *= 4;
+            tries += 1;
+        }
+    }
+
+    async fn pull_once(&self, name: &str) -> Result<(), Refusal> {
+        let (repository, pick) = name::split(name);
+        let registry = name::registry(name);
+        let credentials = auth::credentials(self.rules.auth.as_deref(), registry);
+        let options = CreateImageOptions {
+            from_image: Some(repository.to_owned()),
+            tag: Some(pick.to_owned()),
+            ..CreateImageOptions::default()
+        };
+        tracing::info!(image = name, registry, "image is not here, it is fetched");
+        let mut events = self.engine.api.create_image(Some(options), None, credentials);
+        while let Some(event) = events.next().await {
+            let event = event.map_err(|e| {
+                let why = engine::why(&e);
+                let failure = failure(engine::status(&e), &why);
+                Refusal::Pull(format!("registry {registry:?}: {why}"), failure)
+            })?;
+            if let (Some(layer), Some(status)) = (event.id, event.status) {
+                tracing::debug!(image = name, layer, status, "image is fetched");
+            }
+        }
+        self.fetched.add(name);
+        tracing::info!(image = name, registry, "image is here");
+        Ok(())
+    }
+
+    async fn load(&self, path: &str) -> Result<Image, Refusal> {
+        let unreadable = |e: std::io::Error| Refusal::Image(format!("cannot be read: {e}"));
+        let print = Print::of(path).map_err(unreadable)?;
+        let file = File::open(path).map_err(unreadable)?;
+        let mut names = self.import(file).await?;
+        let name = match (names.pop(), names.is_empty()) {
+            (Some(name), true) => name,
+            (None, _) => return Err(Refusal::Image("has no image in it".to_owned())),
+            _ => return Err(Refusal::Image("has several images in it, and which is meant is not said".to_owned())),
+        };
+        match self.inspect(&name).await? {
+            true => Ok(Image { name, file: Some(print) }),
+            false => Err(Refusal::Engine(format!("it was loaded as {name:?}, and has gone again"))),
+        }
+    }
+
+    /// Loads all images of a file that nobody asks for by its name (`FN_DOCKER_LOAD_FILE`).
+    pub(super) async fn preload(&self, path: &std::path::Path) -> Result<(), DriverError> {
+        let shown = path.display().to_string();
+        let file =
+            File::open(path).map_err(|source| DriverError::Os { what: format!("cannot open {path:?}"), source })?;
+        let names = self.import(file).await.map_err(|refusal| refusal.into_error(&shown))?;
+        tracing::info!(file = shown, images = ?names, "images are loaded");
+        Ok(())
+    }
+
+    /// The names of the images that were in `file`.
+    async fn import(&self, file: File) -> Result<Vec<String>, Refusal> {
+        let mut events = self.engine.api.import_image_stream(ImportImageOptions::default(), load::chunks(file), None);
+        let mut names = Vec::new();
+        while let Some(event) = events.next().await {
+            let event = event.map_err(|e| Refusal::Image(format!("cannot be loaded: {}", engine::why(&e))))?;
+            names.extend(event.stream.as_deref().and_then(load::loaded).map(str::to_owned));
+        }
+        Ok(names)
+    }
+
+    fn known(&self) -> MutexGuard<'_, HashMap<String, Known>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Image {
+    /// Is it still what `image` stands for? A file may have another in it by now.
+    fn is_current(&self, image: &str) -> bool {
+        match (self.file, Source::of(image)) {
+            (Some(print), Ok(Source::Archive(path))) => Print::of(path).is_ok_and(|now| now == print),
+            _ => true,
+        }
+    }
+}
+
+/// What a registry meant. The engine hands on its words, with a status of its own, or in the middle
+/// of an answer that began well.
+fn failure(status: Option<u16>, why: &str) -> PullFailure {
+    let says = |words: &[&str]| words.iter().any(|word| why.contains(word));
+    if says(&["toomanyrequests", "too many requests"]) {
+        return PullFailure::Refused(429);
+    }
+    if says(&["unauthorized", "no basic auth credentials", "authentication required"]) {
+        return PullFailure::Refused(401);
+    }
+    if says(&["not found", "manifest unknown", "does not exist", "name unknown"]) {
+        return PullFailure::Refused(404);
+    }
+    if says(&["access denied", "denied:", "forbidden"]) {
+        return PullFailure::Refused(403);
+    }
+    match status {
+        Some(status @ 400..500) => PullFailure::Refused(status),
+        _ => PullFailure::Broken,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_registrys_no_is_told_from_its_silence() {
+        let check = |status, why, expected| assert_eq!(failure(status, why), expected, "{why}");
+        check(Some(500), "Get http://r/v2/x: unauthorized: authentication required", PullFailure::Refused(401));
+        check(Some(500), "Head http://r/v2/x: no basic auth credentials", PullFailure::Refused(401));
+        check(Some(404), "manifest for r/x:1 not found: manifest unknown", PullFailure::Refused(404));
+        check(
+            Some(404),
+            "pull access denied for x, repository does not exist or may require 'docker login'",
+            PullFailure::Refused(404),
+        );
+        check(Some(403), "denied: requested access to the resource is denied", PullFailure::Refused(403));
+        check(None, "toomanyrequests: You have reached your pull rate limit", PullFailure::Refused(429));
+        check(Some(500), "dial tcp 127.0.0.1:1: connect: connection refused", PullFailure::Broken);
+        check(None, "unexpected EOF", PullFailure::Broken);
+    }
+}

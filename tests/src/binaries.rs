@@ -9,6 +9,8 @@ use rustix::fs::{FlockOperation, flock};
 
 /// The folder with the programs, when somebody else has built them: `cargo xtask test` has.
 const ENV_BIN_DIR: &str = "HOTFN_BIN_DIR";
+/// The examples that stories put into images.
+const STATIC: [&str; 2] = ["echo", "faulty"];
 
 /// The program `name` of this workspace: `hotfn`, or one of the examples.
 ///
@@ -19,6 +21,18 @@ pub fn program(name: &str) -> PathBuf {
     static FOLDER: OnceLock<PathBuf> = OnceLock::new();
     let path = FOLDER.get_or_init(folder).join(name);
     assert!(path.is_file(), "no program at {}; build it with `cargo build --workspace --bins`", path.display());
+    path
+}
+
+/// The example `name` linked statically, to be put into an image from scratch.
+///
+/// # Panics
+/// When it is not there and cannot be built.
+#[must_use]
+pub fn static_program(name: &str) -> PathBuf {
+    static FOLDER: OnceLock<PathBuf> = OnceLock::new();
+    let path = FOLDER.get_or_init(static_folder).join(name);
+    assert!(path.is_file(), "no static program at {}", path.display());
     path
 }
 
@@ -62,8 +76,20 @@ fn folder() -> PathBuf {
         return folder.into();
     }
     let folder = profile_folder();
-    build(&folder);
+    build(&folder, &mut cargo_build(&folder));
     folder
+}
+
+/// Below the other programs' own, since nothing of theirs can be shared.
+fn static_folder() -> PathBuf {
+    let folder = target().join("static");
+    fs::create_dir_all(&folder).expect("the target folder is writable");
+    let triple = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.args(["build", "--quiet", "--release", "--target", &triple, "--target-dir"]).arg(&folder);
+    cargo.args(STATIC.iter().flat_map(|name| ["--package", name])).current_dir(root());
+    build(&folder, cargo.env("RUSTFLAGS", "-Ctarget-feature=+crt-static"));
+    folder.join(triple).join("release")
 }
 
 /// Where this very test program was built: `target/<profile>/deps/stories-…`.
@@ -73,11 +99,18 @@ fn profile_folder() -> PathBuf {
     folder.to_owned()
 }
 
-/// Builds the programs, once for all the test processes of one run.
-///
-/// The build is asked for everything the tests were built of, so that both share what they are
-/// linked from.
-fn build(folder: &Path) {
+/// Asked for everything the tests were built of, so that both share what they are linked from.
+fn cargo_build(folder: &Path) -> Command {
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.args(["build", "--quiet", "--workspace", "--all-targets"]).current_dir(root());
+    if folder.ends_with("release") {
+        cargo.arg("--release");
+    }
+    cargo
+}
+
+/// Builds programs into `folder`, once for all the test processes of one run.
+fn build(folder: &Path, cargo: &mut Command) {
     let mark = folder.join(".stories-built");
     let lock = File::create(folder.join(".stories-lock")).expect("the target folder is writable");
     flock(&lock, FlockOperation::LockExclusive).expect("a file of ours can be locked");
@@ -85,11 +118,6 @@ fn build(folder: &Path) {
     let run = std::env::var("NEXTEST_RUN_ID").ok();
     if run.is_some() && fs::read_to_string(&mark).ok() == run {
         return;
-    }
-    let mut cargo = Command::new(env!("CARGO"));
-    cargo.args(["build", "--quiet", "--workspace", "--all-targets"]).current_dir(root());
-    if folder.ends_with("release") {
-        cargo.arg("--release");
     }
     let status = cargo.status().expect("cargo starts");
     assert!(status.success(), "{cargo:?} ended with {status}");

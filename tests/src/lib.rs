@@ -5,6 +5,7 @@
 //! insides of a room. In the order a story needs them:
 //!
 //! - [`binaries`] finds the programs, and builds them if nobody has;
+//! - [`images`] makes container images of them;
 //! - [`peers`] finds what others wrote: Python, Node and their function kits;
 //! - [`skipped`] says aloud what a machine cannot tell;
 //! - [`program`] runs a program to its end;
@@ -17,6 +18,7 @@
 
 pub mod binaries;
 pub mod client;
+pub mod images;
 pub mod node;
 pub mod peers;
 pub mod processes;

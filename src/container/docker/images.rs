@@ -201,14 +201,15 @@ impl Images {
     async fn pull_once(&self, name: &str) -> Result<(), Refusal> {
         let (repository, pick) = name::split(name);
         let registry = name::registry(name);
-        let credentials = auth::credentials(self.rules.auth.as_deref(), registry);
+        let (given, server) = (self.rules.auth.clone(), registry.to_owned());
+        let credentials = tokio::task::spawn_blocking(move || auth::credentials(given.as_deref(), &server)).await;
         let options = CreateImageOptions {
             from_image: Some(repository.to_owned()),
             tag: Some(pick.to_owned()),
             ..CreateImageOptions::default()
         };
         tracing::info!(image = name, registry, "image is not here, it is fetched");
-        let mut events = self.engine.api.create_image(Some(options), None, credentials);
+        let mut events = self.engine.api.create_image(Some(options), None, credentials.ok().flatten());
         while let Some(event) = events.next().await {
             let event = event.map_err(|e| {
                 let why = engine::why(&e);

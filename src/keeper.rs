@@ -4,7 +4,7 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, RwLock};
+use std::sync::{Arc, Mutex, RwLock};
 use std::time::{Duration, Instant};
 
 use hotfn_protocols::{Fault, FunctionId, Kind};
@@ -54,8 +54,8 @@ pub(crate) struct Keeper {
     pub(crate) driver: Arc<dyn Driver>,
     /// What this agent's containers are labelled with.
     pub(crate) node: String,
-    /// Says that we live, to who would remove what carries our label.
-    _tag: Option<Tag>,
+    /// Says that we live, to who would remove what carries our label; until nothing does any more.
+    tag: Mutex<Option<Tag>>,
     pub(crate) root: Root,
     pub(crate) watch: Watch,
     pub(crate) pool: Pool<Waiter, Arc<Hot>>,
@@ -87,7 +87,7 @@ impl Keeper {
             config,
             driver,
             node: tag.as_ref().map_or_else(String::new, |tag| tag.name().to_owned()),
-            _tag: tag,
+            tag: Mutex::new(tag),
             root,
             watch,
             pool,
@@ -173,6 +173,9 @@ impl Keeper {
             self.tasks.wait().await;
         }
         self.driver.settled().await;
+        if let Some(tag) = self.tag.lock().expect("no code panics while it holds this lock").take() {
+            tag.forget();
+        }
     }
 
     pub(crate) fn is_draining(&self) -> bool {

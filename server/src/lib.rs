@@ -6,6 +6,7 @@
 //! * [`config`]: what a node serves and within which bounds: file, environment, flags.
 //! * [`project`] and [`build`]: a folder with a function's source, and how it becomes something
 //!   that can be started.
+//! * [`drivers`]: from what the config says to what makes containers.
 //! * [`threads`]: what connections are served on.
 //! * [`node`]: all of them together, from the first connection to the last.
 //! * [`cli`]: the subcommands of the binary `hotfn`, a file each.
@@ -15,6 +16,7 @@
 pub mod build;
 pub mod cli;
 pub mod config;
+pub mod drivers;
 pub mod front;
 mod log;
 pub mod node;

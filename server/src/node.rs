@@ -12,6 +12,7 @@ use hotfn::Agent;
 use hotfn_protocols::FunctionId;
 
 use crate::config::{Deployment, Settings};
+use crate::drivers::{self, DriverRefused};
 use crate::front::Front;
 use crate::front::listen::Server;
 use crate::threads::Threads;
@@ -33,6 +34,9 @@ pub enum StartError {
     /// The agent could not start.
     #[error(transparent)]
     Agent(#[from] hotfn::StartError),
+    /// There is no driver, or it does not take a function's image.
+    #[error(transparent)]
+    Driver(#[from] DriverRefused),
     /// The address cannot be listened on.
     #[error("cannot listen on {addr}")]
     Listen {
@@ -51,12 +55,16 @@ impl Node {
     /// and is not refused.
     ///
     /// # Errors
-    /// When the address is taken or not ours, or the agent cannot start.
+    /// When the address is taken or not ours, a function's image is not for the driver, or driver or
+    /// agent cannot start.
     pub async fn start(settings: &Settings, functions: Vec<Deployment>) -> Result<Self, StartError> {
         let addr = settings.listen();
         let refused = |source| StartError::Listen { addr, source };
         let listener = TcpListener::bind(addr).await.map_err(refused)?;
-        let agent = settings.agent().start()?;
+        for deployment in &functions {
+            drivers::check(settings, deployment)?;
+        }
+        let agent = settings.agent().driver(drivers::start(settings).await?).start()?;
         let front = Front::new(Arc::new(agent.clone()), settings.front());
         for deployment in functions {
             deploy(&agent, &front, deployment);

@@ -8,6 +8,7 @@ use std::time::Instant;
 use hotfn_protocols::FunctionId;
 
 use super::Usage;
+use super::driver::DriverArgs;
 use super::serve::start;
 use super::signals::Signals;
 use crate::build::build;
@@ -28,6 +29,8 @@ pub(super) struct Args {
     /// The app the function belongs to: /t/APP/… for its triggers
     #[arg(long, default_value = "dev", value_parser = app)]
     app: String,
+    #[command(flatten)]
+    driver: DriverArgs,
 }
 
 fn app(name: &str) -> Result<String, String> {
@@ -36,7 +39,7 @@ fn app(name: &str) -> Result<String, String> {
 
 pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let project = Project::open(&args.dir).map_err(Usage::of)?;
-    let mut settings = env::settings(&env::process).map_err(Usage::of)?;
+    let mut settings = args.driver.over(env::settings(&env::process).map_err(Usage::of)?);
     // Plain processes for trusted code: nobody else on the network is asked in.
     let port = args.port.or_else(|| settings.listen.map(|listen| listen.port()));
     settings.listen = port.map(|port| SocketAddr::from((Ipv4Addr::LOCALHOST, port)));

@@ -4,6 +4,7 @@
 //! for wrong usage, config that cannot be followed included.
 
 mod dev;
+mod driver;
 mod input;
 mod invoke;
 mod run;

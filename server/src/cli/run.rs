@@ -1,29 +1,33 @@
 //! `hotfn run`: one function, one call.
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use hotfn::{Agent, Function, Invoke as _};
 use hotfn_protocols::{Call, Fault, Format};
 
+use super::driver::DriverArgs;
 use super::input::{Input, Variable};
 use super::signals::Signals;
 use super::{Usage, show};
 use crate::build::{self, build};
-use crate::config::{Settings, env};
+use crate::config::{Driver, Settings, env};
+use crate::drivers;
 use crate::project::Project;
 
 #[derive(clap::Args, Debug)]
 #[command(
-    override_usage = "hotfn run [OPTIONS] DIR\n       hotfn run [OPTIONS] -- CMD [ARG]...",
+    override_usage = "hotfn run [OPTIONS] DIR\n       hotfn run [OPTIONS] -- CMD [ARG]...\n       \
+        hotfn run --driver docker|oci [OPTIONS] IMAGE",
     after_help = "Examples:\n  hotfn run examples/hello -d '{\"name\":\"Ada\"}'\n  \
-        hotfn run --format default -d hi -- cat"
+        hotfn run --format default -d hi -- cat\n  \
+        hotfn run --driver docker shop/hello:1 -d '{\"name\":\"Ada\"}'"
 )]
 pub(super) struct Args {
-    /// A folder that holds a function; it is built first
-    #[arg(value_name = "DIR", required_unless_present = "command", conflicts_with = "command")]
-    dir: Option<PathBuf>,
+    /// A folder that holds a function, which is built first; with a driver of containers, an image
+    #[arg(value_name = "DIR|IMAGE", required_unless_present = "command", conflicts_with = "command")]
+    what: Option<String>,
     /// A program that is a function
     #[arg(value_name = "CMD", last = true)]
     command: Vec<String>,
@@ -37,20 +41,22 @@ pub(super) struct Args {
     #[arg(short, long = "env", value_name = "K=V")]
     env: Vec<Variable>,
     #[command(flatten)]
+    driver: DriverArgs,
+    #[command(flatten)]
     input: Input,
 }
 
 pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
-    let settings: Settings = env::settings(&env::process).map_err(Usage::of)?;
+    let settings: Settings = args.driver.over(env::settings(&env::process).map_err(Usage::of)?);
     let mut signals = Signals::new()?;
     let function = tokio::select! {
-        function = function(&args) => function?,
+        function = function(&args, settings.containers.driver()) => function?,
         () = signals.next() => return Ok(INTERRUPTED.into()),
     };
     let mut call = Call::new(function.id.clone(), args.input.body().await?);
     call.headers = args.input.headers().into();
 
-    let agent = settings.agent().start()?;
+    let agent = settings.agent().driver(drivers::start(&settings).await?).start()?;
     agent.deploy(function);
     let outcome = tokio::select! {
         outcome = one_call(&agent, call, args.input.include) => outcome,
@@ -67,15 +73,17 @@ const INTERRUPTED: u8 = 130;
 /// bounds: TERM, a grace, KILL.
 const DRAIN_PATIENCE: Duration = Duration::from_secs(10);
 
-async fn function(args: &Args) -> anyhow::Result<Function> {
-    let mut function = match &args.dir {
-        Some(dir) => {
-            let project = Project::open(dir).map_err(Usage::of)?;
+async fn function(args: &Args, driver: Driver) -> anyhow::Result<Function> {
+    let mut function = match (&args.what, driver) {
+        (Some(dir), Driver::Process) => {
+            let project = Project::open(Path::new(dir)).map_err(Usage::of)?;
             let command = build(&project).await?;
             project.deployment("run", &command).function
         }
-        None => Function::new("run", build::image(&args.command)),
+        (Some(image), Driver::Docker | Driver::Oci) => Function::new("run", image),
+        (None, _) => Function::new("run", build::image(&args.command)),
     };
+    driver.takes(&function.image).map_err(|what| Usage::of(anyhow::anyhow!("image {what}")))?;
     function.format = args.format.unwrap_or(function.format);
     function.timeout = args.timeout.map_or(function.timeout, Duration::from_secs);
     for Variable(name, value) in &args.env {

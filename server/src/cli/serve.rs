@@ -6,8 +6,10 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use super::Usage;
+use super::driver::DriverArgs;
 use super::signals::Signals;
 use crate::config::{self, Settings, env};
+use crate::drivers::DriverRefused;
 use crate::node::{Node, StartError};
 
 #[derive(clap::Args, Debug)]
@@ -23,12 +25,15 @@ pub(super) struct Args {
     /// Threads that serve, each with its own connections [default: half the CPUs]
     #[arg(long, value_name = "N")]
     threads: Option<NonZeroUsize>,
+    #[command(flatten)]
+    driver: DriverArgs,
 }
 
 pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let file = config::load(&args.config).map_err(Usage::of)?;
     let flags = Settings { listen: args.listen, threads: args.threads, ..Settings::default() };
-    let settings = flags.or(env::settings(&env::process).map_err(Usage::of)?).or(file.settings);
+    let below = env::settings(&env::process).map_err(Usage::of)?.or(file.settings);
+    let settings = flags.or(args.driver.over(below));
     let mut signals = Signals::new()?;
     let functions = file.functions.len();
     let node = start(&settings, file.functions, "--listen").await?;
@@ -45,6 +50,7 @@ pub(super) async fn start(settings: &Settings, functions: Vec<config::Deployment
         StartError::Listen { addr, source } => {
             anyhow::Error::from(source).context(format!("cannot listen on {addr}; choose another address with {flag}"))
         }
+        StartError::Driver(refused @ DriverRefused::Image { .. }) => Usage::of(refused),
         other => other.into(),
     })
 }

@@ -96,6 +96,10 @@ pub struct Containers {
     pub docker_host: Option<String>,
     /// The iofs root as the engine sees it, if it sees another file system than we do.
     pub docker_iofs: Option<PathBuf>,
+    /// The value of Fn's label on Docker's containers. Default: none.
+    pub docker_label: Option<String>,
+    /// Credentials for registries, as JSON. Default: those in the user's `.docker/config.json`.
+    pub docker_auth: Option<String>,
     /// The OCI runtime, by name or path. Default: the first that works here.
     pub runtime: Option<String>,
 }
@@ -123,6 +127,8 @@ impl Containers {
             networks: self.networks.or(below.networks),
             docker_host: self.docker_host.or(below.docker_host),
             docker_iofs: self.docker_iofs.or(below.docker_iofs),
+            docker_label: self.docker_label.or(below.docker_label),
+            docker_auth: self.docker_auth.or(below.docker_auth),
             runtime: self.runtime.or(below.runtime),
         }
     }

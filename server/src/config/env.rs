@@ -41,6 +41,10 @@ pub const IMAGES_EXEMPT: &str = "FN_IMAGE_CLEAN_EXEMPT_TAGS";
 pub const VOLUMES: &str = "FN_IMAGE_ENABLE_VOLUME";
 /// An archive of images that is loaded when the node starts.
 pub const LOAD: &str = "FN_DOCKER_LOAD_FILE";
+/// The value of Fn's label on Docker's containers.
+pub const LABEL: &str = "FN_CONTAINER_LABEL_TAG";
+/// Credentials for registries, as JSON.
+pub const DOCKER_AUTH: &str = "FN_DOCKER_AUTH";
 /// Docker's networks to join, with white space between; the least used is taken.
 pub const NETWORKS: &str = "FN_DOCKER_NETWORKS";
 /// A root file system that can be written to.
@@ -123,6 +127,8 @@ fn containers(env: &Env<'_>) -> Result<Containers, Malformed> {
         volumes: env.truth(VOLUMES)?,
         networks: env.words(NETWORKS)?,
         docker_iofs: env.read(IOFS_DOCKER, "a path")?,
+        docker_label: env.read(LABEL, "a label")?,
+        docker_auth: env.read(DOCKER_AUTH, "credentials")?,
         ..Containers::default()
     })
 }

@@ -145,6 +145,7 @@ struct ContainersTable {
     networks: Option<Vec<String>>,
     docker_host: Option<String>,
     docker_iofs: Option<PathBuf>,
+    docker_label: Option<String>,
     runtime: Option<String>,
 }
 
@@ -225,6 +226,9 @@ fn containers(table: ContainersTable, place: &Place<'_>) -> Result<Containers, R
         networks: table.networks,
         docker_host: table.docker_host,
         docker_iofs: table.docker_iofs,
+        docker_label: table.docker_label,
+        // A secret, which has no place in a file that others may read: the environment has it.
+        docker_auth: None,
         runtime: table.runtime,
     })
 }

@@ -1,0 +1,79 @@
+//! From what the config says to what makes containers.
+
+use std::error::Error;
+use std::sync::Arc;
+
+use hotfn::container;
+use hotfn::container::docker::{Docker, DockerDriver, Keep, Seen};
+use hotfn::container::process::ProcessDriver;
+
+use crate::config::{Deployment, Driver, Settings};
+
+/// Why a node has no driver, or a function none that takes it.
+#[derive(Debug, thiserror::Error)]
+pub enum DriverRefused {
+    /// A function's image is not for it.
+    #[error("function {function:?}: image {what}")]
+    Image {
+        /// The function's id.
+        function: String,
+        /// The image, and what would do.
+        what: String,
+    },
+    /// It cannot start.
+    #[error("cannot start containers with the driver {driver}")]
+    Start {
+        /// Which.
+        driver: Driver,
+        /// Why not.
+        source: Box<dyn Error + Send + Sync>,
+    },
+}
+
+/// The driver that `settings` choose.
+///
+/// # Errors
+/// When it cannot start here.
+pub async fn start(settings: &Settings) -> Result<Arc<dyn container::Driver>, DriverRefused> {
+    let driver = settings.containers.driver();
+    let refused = |source| DriverRefused::Start { driver, source };
+    Ok(match driver {
+        Driver::Process => {
+            let processes = ProcessDriver::new().map_err(|e| refused(e.into()))?;
+            Arc::new(processes.rlimits(settings.containers.sandbox().rlimits))
+        }
+        Driver::Docker => {
+            let engine = DockerDriver::connect(docker(settings)).await;
+            Arc::new(engine.map_err(|e| refused(e.into()))?)
+        }
+        Driver::Oci => return Err(refused("it is not part of this build".into())),
+    })
+}
+
+/// Can the driver that `settings` choose start this function?
+///
+/// # Errors
+/// When it cannot.
+pub fn check(settings: &Settings, deployment: &Deployment) -> Result<(), DriverRefused> {
+    let function = &deployment.function;
+    let taken = settings.containers.driver().takes(&function.image);
+    taken.map_err(|what| DriverRefused::Image { function: function.id.to_string(), what })
+}
+
+fn docker(settings: &Settings) -> Docker {
+    let containers = &settings.containers;
+    let there = containers.docker_iofs.clone();
+    Docker {
+        host: containers.docker_host.clone(),
+        networks: containers.networks.clone().unwrap_or_default(),
+        iofs_seen: there.map(|there| Seen { here: settings.agent().config.iofs_root, there }),
+        label_tag: containers.docker_label.clone(),
+        auth: containers.docker_auth.clone(),
+        load_file: containers.load.clone(),
+        keep: Keep {
+            bytes_max: containers.images_bytes_max.unwrap_or_default(),
+            exempt: containers.images_exempt.clone().unwrap_or_default(),
+        },
+        sandbox: containers.sandbox(),
+    }
+}

@@ -39,7 +39,7 @@ fn through_the_node(bench: &mut Bench<'_>, hotfn: &Contender, from: u32) -> Resu
 
 fn by_hand(bench: &mut Bench<'_>) -> Result<()> {
     let mut command = bench.stage.command(bench.stage.built("first-bytes"));
-    command.arg(bench.stage.built("echo")).arg(CALLS.to_string()).stdin(Stdio::null());
+    command.args(["--count", &CALLS.to_string(), "--"]).arg(bench.stage.built("echo")).stdin(Stdio::null());
     let out = command.output().context("cannot start first-bytes")?;
     let found: Value = serde_json::from_slice(&out.stdout)
         .with_context(|| format!("first-bytes found nothing: {}", String::from_utf8_lossy(&out.stderr)))?;

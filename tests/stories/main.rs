@@ -4,6 +4,7 @@
 //! Rust is said aloud where it is missing; `cargo xtask test` brings it.
 
 mod cli;
+mod containers;
 mod crash;
 mod dev;
 mod drain;

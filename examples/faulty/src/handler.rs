@@ -5,8 +5,8 @@ use std::time::Duration;
 use futures_util::stream;
 use hotfn_fdk::{BoxError, Context, Reply};
 
-use crate::deeds;
 use crate::script::{Step, steps};
+use crate::{attempts, deeds};
 
 pub(crate) async fn misbehave(ctx: Context, script: String) -> Result<Reply, BoxError> {
     let mut reply = Reply::new("ok");
@@ -33,6 +33,7 @@ async fn step(ctx: &Context, step: Step<'_>, mut reply: Reply) -> Result<Reply, 
         "pid" => reply = Reply::new(std::process::id().to_string()),
         "reply" => reply = Reply::new(step.rest.to_owned()),
         "status" => reply = reply.status(u16::try_from(step.number()?)?),
+        "try" => reply = Reply::new(attempts::outcome(step.rest)),
         word if !deeds::done(step)? => return Err(format!("{word:?} is no fault of a handler").into()),
         _ => {}
     }

@@ -27,6 +27,20 @@
 //! | `leak MB` | so much memory is touched and kept |
 //! | `child` | a process is started that sleeps for an hour, and is left alone |
 //! | `break` | the answer streams `x` and breaks off |
+//! | `try WHAT` | the answer: `done`, or why it could not be done ([`attempts`]) |
+//!
+//! What it can be told to try is what a sandbox should refuse:
+//!
+//! | WHAT | |
+//! |---|---|
+//! | `connect ADDRESS` | a TCP connection |
+//! | `fill PATH MB` | a file of that size |
+//! | `fork N` | so many processes at once |
+//! | `mount` | a file system on `/tmp` |
+//! | `open N` | so many files open at once |
+//! | `raw` | a raw socket |
+//! | `root` | to become user 0 |
+//! | `write PATH` | to write a byte to a file, or to make it |
 //!
 //! # On the raw wire
 //!
@@ -75,6 +89,7 @@
 //! | `deaf` | nobody listens behind the name |
 //! | `stubborn` | all is well, but SIGTERM is ignored |
 
+mod attempts;
 mod deeds;
 mod handler;
 mod raw;

@@ -12,12 +12,11 @@ use bollard::models::ContainerState;
 use bollard::query_parameters::{KillContainerOptions, RemoveContainerOptions, WaitContainerOptions};
 use futures_util::StreamExt;
 use hotfn_protocols::{Ends, Exit, Exiting};
-use tokio::runtime::Handle;
 use tokio::sync::{OnceCell, watch};
 
+use super::background::Background;
 use super::engine::{self, Engine, Stdin};
 use super::networks::Lease;
-use super::seen_through;
 use super::streams::Streams;
 use crate::container::cgroup::Cgroup;
 use crate::container::{Container, Created, Doing, DriverError, LogLine};
@@ -43,8 +42,7 @@ const KILL: i32 = 9;
 #[derive(Debug)]
 pub(super) struct Held {
     engine: Arc<Engine>,
-    /// Where the background is.
-    runtime: Handle,
+    background: Background,
     /// The engine's own name of it, 64 digits.
     pub(super) id: String,
     gone: AtomicBool,
@@ -52,8 +50,8 @@ pub(super) struct Held {
 }
 
 impl Held {
-    pub(super) fn new(engine: Arc<Engine>, runtime: Handle, id: String, network: Option<Lease>) -> Self {
-        Self { engine, runtime, id, gone: AtomicBool::new(false), _network: network }
+    pub(super) fn new(engine: Arc<Engine>, background: Background, id: String, network: Option<Lease>) -> Self {
+        Self { engine, background, id, gone: AtomicBool::new(false), _network: network }
     }
 
     async fn remove(&self) {
@@ -70,7 +68,7 @@ impl Drop for Held {
             return;
         }
         let (engine, id) = (self.engine.clone(), std::mem::take(&mut self.id));
-        self.runtime.spawn(async move {
+        self.background.spawn(async move {
             if let Err(error) = bury(&engine, &id).await {
                 tracing::warn!(container = id, %error, "a container stays behind");
             }
@@ -128,7 +126,8 @@ impl Made {
 
 impl Created for Made {
     fn start(self: Box<Self>, log: LogLine) -> Doing<'static, Result<Box<dyn Container>, DriverError>> {
-        Box::pin(seen_through(async move { Ok(Box::new(self.begin(log).await?) as Box<dyn Container>) }))
+        let background = self.held.background.clone();
+        Box::pin(background.see_through(async move { Ok(Box::new(self.begin(log).await?) as Box<dyn Container>) }))
     }
 
     fn discard(self: Box<Self>) -> Doing<'static, ()> {

@@ -98,7 +98,7 @@ impl Engine {
         let client = Arc::new(builder.build(Dialler(address.clone())));
         let transport = move |request: BollardRequest| {
             let client = client.clone();
-            async move { client.request(request).await.map_err(Error::from) }
+            async move { client.request(versioned(request, version)).await.map_err(Error::from) }
         };
         let words = ClientVersion { major_version: version.major, minor_version: version.minor };
         let patience = REQUEST_PATIENCE.as_secs();
@@ -221,6 +221,18 @@ impl About {
         }
         Ok(theirs.min(API_KNOWN.max(oldest)))
     }
+}
+
+/// The request to one version of the interface, which the path is to begin with: `bollard` leaves that
+/// away, and means the engine's newest.
+fn versioned(mut request: BollardRequest, version: Api) -> BollardRequest {
+    let mut parts = request.uri().clone().into_parts();
+    let path = parts.path_and_query.as_ref().map_or("/", |path| path.as_str());
+    parts.path_and_query = format!("/v{version}{path}").parse().ok();
+    if let Ok(uri) = http::Uri::from_parts(parts) {
+        *request.uri_mut() = uri;
+    }
+    request
 }
 
 fn parse(host: &str) -> Result<Address, DriverError> {

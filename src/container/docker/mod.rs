@@ -13,7 +13,8 @@
 //! * `images` sees to it that an image is there (`name`, `auth`, `load`), and `store` that what was
 //!   fetched does not grow without end.
 //! * `body` is what an engine is told of a container: the sandbox, property by property.
-//! * `container` is one container's life; [`frames`] and `streams` are what it prints.
+//! * `container` is one container's life, with a `background` for what nobody waits for; `networks` is
+//!   which network it is in; [`frames`] and `streams` are what it prints.
 //!
 //! Whatever an engine keeps for us outlives us if we are killed. So every container carries the label
 //! [`LABEL_NODE`], by which the next agent finds what is left of a dead one.
@@ -26,12 +27,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use bollard::query_parameters::{CreateContainerOptions, ListContainersOptions};
-use tokio::runtime::Handle;
 
 use super::sandbox::{IOFS, Sandbox};
 use super::{Created, Doing, Driver, DriverError, Spec, View};
 
 mod auth;
+mod background;
 mod body;
 mod container;
 mod engine;
@@ -49,6 +50,7 @@ pub use body::Seen;
 pub use engine::ENV_HOST;
 pub use store::Keep;
 
+use background::Background;
 use body::Terms;
 use container::{Held, Made};
 use engine::Engine;
@@ -99,7 +101,7 @@ struct Shop {
     images: Arc<Images>,
     networks: Arc<Networks>,
     terms: Terms,
-    runtime: Handle,
+    background: Background,
 }
 
 impl DockerDriver {
@@ -124,7 +126,7 @@ impl DockerDriver {
             label_tag: docker.label_tag,
             selinux: engine.selinux,
         };
-        Ok(Self { shop: Arc::new(Shop { engine, images, networks, terms, runtime: Handle::current() }) })
+        Ok(Self { shop: Arc::new(Shop { engine, images, networks, terms, background: Background::here() }) })
     }
 }
 
@@ -143,11 +145,16 @@ impl Driver for DockerDriver {
 
     fn create(&self, spec: Spec) -> Doing<'_, Result<Box<dyn Created>, DriverError>> {
         let shop = self.shop.clone();
-        Box::pin(seen_through(async move { Ok(Box::new(shop.make(spec).await?) as Box<dyn Created>) }))
+        let work = async move { Ok(Box::new(shop.make(spec).await?) as Box<dyn Created>) };
+        Box::pin(self.shop.background.see_through(work))
     }
 
     fn sweep<'a>(&'a self, node: &'a str) -> Doing<'a, Result<usize, DriverError>> {
         Box::pin(self.shop.sweep(node))
+    }
+
+    fn settled(&self) -> Doing<'_, ()> {
+        Box::pin(self.shop.background.settled())
     }
 }
 
@@ -162,7 +169,7 @@ impl Shop {
             match self.engine.api.create_container(Some(options), body).await {
                 Ok(created) => {
                     self.images.fetched.need(&image.name);
-                    let held = Held::new(self.engine.clone(), self.runtime.clone(), created.id, network);
+                    let held = Held::new(self.engine.clone(), self.background.clone(), created.id, network);
                     return Ok(Made { held, image: spec.image, pipes: spec.pipes });
                 }
                 // Somebody has removed the image since we saw it.
@@ -192,18 +199,5 @@ impl Shop {
             container::bury(&self.engine, id).await.map_err(failed)?;
         }
         Ok(ids.len())
-    }
-}
-
-/// Does `work` in a task of its own. When nobody waits for it any more it is seen through, and its
-/// outcome is dropped, which undoes it: an engine does not stop halfway because its caller leaves.
-async fn seen_through<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> T {
-    match tokio::spawn(work).await {
-        Ok(done) => done,
-        Err(e) => match e.try_into_panic() {
-            Ok(panic) => std::panic::resume_unwind(panic),
-            // Only a runtime that shuts down cuts tasks off, and it asks nobody again.
-            Err(_) => std::future::pending().await,
-        },
     }
 }

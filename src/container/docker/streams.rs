@@ -11,7 +11,7 @@ use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
 use hotfn_protocols::Stdout;
-use tokio::io::{AsyncRead, AsyncWriteExt, ReadBuf, ReadHalf, SimplexStream, WriteHalf};
+use tokio::io::{AsyncRead, AsyncWriteExt, DuplexStream, ReadBuf};
 
 use super::frames::{Frames, Unframed};
 use super::wire::{Reader, Wire, Writer};
@@ -34,7 +34,7 @@ pub(super) struct Streams {
 /// Where standard output goes.
 enum Out {
     /// To the format, for as long as it listens.
-    Format(WriteHalf<SimplexStream>),
+    Format(DuplexStream),
     /// Line by line to the log.
     Log(Lines),
 }
@@ -50,7 +50,7 @@ impl Streams {
     /// Standard input and output are the format's.
     pub(super) fn of_format(wire: Wire, begun: Bytes, log: LogLine) -> (Self, Writer, Answers) {
         let (reader, writer) = wire.split();
-        let (answers, out) = tokio::io::simplex(TURN_BYTES);
+        let (answers, out) = tokio::io::duplex(TURN_BYTES);
         let (frames, err) = <_>::default();
         let streams = Self { reader, begun, frames, out: Out::Format(out), err, log, _unused: None };
         (streams, writer, Answers(answers))
@@ -113,7 +113,7 @@ impl Streams {
 
 /// What a function writes to the format.
 #[derive(Debug)]
-pub(super) struct Answers(ReadHalf<SimplexStream>);
+pub(super) struct Answers(DuplexStream);
 
 impl AsyncRead for Answers {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {

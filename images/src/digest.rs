@@ -3,11 +3,15 @@
 use std::fmt;
 use std::str::FromStr;
 
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
 /// A SHA-256 digest, written `sha256:` and 64 hexadecimal digits in lower case.
 ///
 /// The specification allows other algorithms; no registry in use serves them, and each would be one
 /// more thing to trust, so they are refused by name.
-#[derive(Clone, Copy, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[derive(Clone, Copy, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
+#[serde(into = "String", try_from = "String")]
 pub struct Digest([u8; 32]);
 
 impl Digest {
@@ -15,6 +19,12 @@ impl Digest {
     #[must_use]
     pub const fn new(sha256: [u8; 32]) -> Self {
         Self(sha256)
+    }
+
+    /// Of these bytes.
+    #[must_use]
+    pub fn of(bytes: &[u8]) -> Self {
+        Self(Sha256::digest(bytes).into())
     }
 
     /// The 64 digits alone: a file name.
@@ -61,6 +71,20 @@ fn digit(ascii: u8) -> Result<u8, DigestError> {
         b'0'..=b'9' => Ok(ascii - b'0'),
         b'a'..=b'f' => Ok(ascii - b'a' + 10),
         _ => Err(DigestError::Digits),
+    }
+}
+
+impl TryFrom<String> for Digest {
+    type Error = DigestError;
+
+    fn try_from(text: String) -> Result<Self, DigestError> {
+        text.parse()
+    }
+}
+
+impl From<Digest> for String {
+    fn from(digest: Digest) -> Self {
+        digest.to_string()
     }
 }
 

@@ -6,7 +6,9 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::Digest;
+use crate::error::Trouble;
+use crate::store::{Record, Shared, blocking};
+use crate::{Digest, ImageError};
 
 /// An image that is here: its configuration, and its layers as directories.
 ///
@@ -20,16 +22,16 @@ pub struct Image {
 /// What an [`Image`] is made of.
 pub(crate) struct Inner {
     pub(crate) digest: Digest,
-    pub(crate) config: ImageConfig,
+    pub(crate) said: Record,
     pub(crate) layers: Vec<PathBuf>,
+    pub(crate) store: Arc<Shared>,
     /// A shared lock on the image's record.
     pub(crate) _held: File,
 }
 
 impl Image {
-    #[expect(dead_code, reason = "the store, which makes them, comes with the next commit")]
-    pub(crate) fn new(inner: Inner) -> Self {
-        Self { inner: Arc::new(inner) }
+    pub(crate) fn new(inner: Arc<Inner>) -> Self {
+        Self { inner }
     }
 
     /// The digest of the manifest: what names this image and no other, on any host.
@@ -41,16 +43,38 @@ impl Image {
     /// How its containers are to be started.
     #[must_use]
     pub fn config(&self) -> &ImageConfig {
-        &self.inner.config
+        &self.inner.said.config
     }
 
     /// A directory for each layer, bottom first, each fit to be a lower directory of an overlay
     /// mount. They are shared by all images and containers: nobody writes there.
     ///
-    /// Empty where this host lets us make no such directories (`Store::overlay` is `None`),
+    /// Empty where this host lets us make no such directories ([`Store::overlay`](crate::Store::overlay) is `None`),
     /// and for an image without a file.
     pub fn layers(&self) -> impl DoubleEndedIterator<Item = &Path> + ExactSizeIterator {
         self.inner.layers.iter().map(PathBuf::as_path)
+    }
+}
+
+impl Image {
+    /// All layers in one directory, which is made when it is first asked for. As for layers, nobody
+    /// writes there: who wants to, copies.
+    ///
+    /// Cancel safe: it is made to the end, for the next who asks.
+    ///
+    /// # Errors
+    /// When the disk refuses, or the image is over a bound.
+    pub async fn flat(&self) -> Result<PathBuf, ImageError> {
+        let inner = self.inner.clone();
+        let made = blocking(move || inner.store.flat(inner.digest, &inner.said.layers)).await;
+        made.map_err(|trouble| trouble.about_digest(self.digest()))
+    }
+}
+
+impl Image {
+    /// What `write` did with the store that this image is in.
+    pub(crate) fn written(&self, write: impl FnOnce(&Shared) -> Result<(), Trouble>) -> Result<(), ImageError> {
+        write(&self.inner.store).map_err(|trouble| trouble.about_digest(self.digest()))
     }
 }
 

@@ -12,30 +12,50 @@
 //! 3. [`Limits`] is what an image may be at most, and [`ImageError`] why one cannot be had.
 //! 4. [`Progress`] is told how far a pull is.
 //!
-//! What comes next is the store:
+//! 5. [`Store`] keeps them in a directory that processes share: it obtains, lists, tags, cleans.
+//!    [`store::Config`] is how it is to be.
+//! 6. [`build`] makes an image of one static program.
 //!
-//! ```text
-//! Store::open(dir: &Path, config: store::Config) -> Result<Store, ImageError>     (clone it; one a directory)
-//! store.obtain(&Reference, &dyn Progress).await -> Result<Image, ImageError>      (local, else pulled; cancel safe)
-//! store.find(&Reference).await -> Result<Option<Image>, ImageError>               (local or not at all)
-//! store.overlay() -> Option<Overlay>        Overlay::{Trusted, User}: User wants the mount option `userxattr`
-//! image.flat().await -> Result<PathBuf, ImageError>                               (all layers as one tree)
-//! image.docker_archive(writer) -> Result<(), ImageError>                          (for `docker load`)
-//! store.tag, store.import, store.list, store.remove, store.clean
+//! Inside, `source` is where images come from (a registry, behind the feature `registry`; a layout;
+//! an archive), `document` is what their JSON says, and `unpack` makes directories of layers whose
+//! makers may have had anything in mind.
+//!
+//! ```no_run
+//! use hotfn_images::{Reference, Store, store};
+//!
+//! # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+//! let store = Store::open("/var/lib/hotfn/images".as_ref(), store::Config::default())?;
+//! let image = store.obtain(&Reference::parse("oci:hello.tar")?, &()).await?;
+//! for layer in image.layers() {
+//!     println!("{}", layer.display());
+//! }
+//! # Ok(())
+//! # }
 //! ```
 //!
 //! What it does not know: agents, drivers, containers.
 
+pub mod build;
 mod digest;
+mod document;
 mod error;
+mod export;
 mod image;
 mod limits;
+mod overlay;
 mod progress;
 mod reference;
+mod source;
+pub mod store;
+#[cfg(test)]
+mod testing;
+mod unpack;
 
 pub use digest::{Digest, DigestError};
 pub use error::{Blame, ImageError};
 pub use image::{Image, ImageConfig};
 pub use limits::{EXPANSION_FREE_BYTES, Limits};
+pub use overlay::Overlay;
 pub use progress::{Phase, Progress, Snapshot};
 pub use reference::{Reference, ReferenceError, Remote};
+pub use store::Store;

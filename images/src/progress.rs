@@ -1,5 +1,7 @@
 //! How far a pull is.
 
+use std::sync::Mutex;
+
 /// How far a pull is: a snapshot, of which only the latest counts.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Snapshot {
@@ -40,4 +42,47 @@ pub trait Progress: Send + Sync {
 
 impl Progress for () {
     fn at(&self, _snapshot: Snapshot) {}
+}
+
+/// Where a pull writes down how far it is.
+#[derive(Debug, Default)]
+pub(crate) struct Meter {
+    snapshot: Mutex<Snapshot>,
+}
+
+impl Meter {
+    pub(crate) fn snapshot(&self) -> Snapshot {
+        *self.snapshot.lock().expect("no holder panics")
+    }
+
+    pub(crate) fn fetching(&self, layers: usize, bytes_total: u64) {
+        self.update(|now| *now = Snapshot { phase: Phase::Fetching, layers, bytes_total, ..*now });
+    }
+
+    /// So many bytes more are there.
+    pub(crate) fn add(&self, bytes: u64) {
+        self.update(|now| now.bytes += bytes);
+    }
+
+    /// So many bytes were worth nothing.
+    #[cfg(feature = "registry")]
+    pub(crate) fn take_back(&self, bytes: u64) {
+        self.update(|now| now.bytes = now.bytes.saturating_sub(bytes));
+    }
+
+    pub(crate) fn unpacking(&self) {
+        self.update(|now| now.phase = Phase::Unpacking);
+    }
+
+    pub(crate) fn layer_done(&self) {
+        self.update(|now| now.layers_done += 1);
+    }
+
+    pub(crate) fn done(&self) {
+        self.update(|now| now.phase = Phase::Done);
+    }
+
+    fn update(&self, change: impl FnOnce(&mut Snapshot)) {
+        change(&mut self.snapshot.lock().expect("no holder panics"));
+    }
 }

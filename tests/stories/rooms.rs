@@ -12,6 +12,7 @@ const KNOWS: &[(&str, &[&str])] = &[
     ("hotfn", &["hotfn-exec", "hotfn-protocols", "hotfn-socket"]),
     ("hotfn-exec", &["hotfn-socket"]),
     ("hotfn-fdk", &["hotfn-protocols", "hotfn-socket"]),
+    ("hotfn-images", &[]),
     ("hotfn-protocols", &[]),
     ("hotfn-server", &["hotfn", "hotfn-exec", "hotfn-fdk", "hotfn-protocols", "hotfn-socket"]),
     ("hotfn-socket", &[]),

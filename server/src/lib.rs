@@ -19,4 +19,5 @@ pub mod front;
 mod log;
 pub mod node;
 pub mod project;
+pub mod store;
 pub mod threads;

@@ -9,6 +9,7 @@ mod drain;
 mod faults;
 mod leaving;
 mod routes;
+mod store;
 mod streams;
 
 use std::future::Future;

@@ -1,4 +1,4 @@
-//! The config file: a `[node]` table and a `[[function]]` table for each function.
+//! The config file: a `[node]` table, a `[db]` table and a `[[function]]` table for each function.
 //!
 //! ```toml
 //! [node]
@@ -28,7 +28,6 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use hotfn::Function;
-use hotfn_protocols::Format;
 
 use super::function as limit;
 use super::place::Place;
@@ -80,6 +79,7 @@ pub fn parse(text: &str, path: &Path) -> Result<Config, Refused> {
         Refused { file: path.to_owned(), line: place.line(at), key: place.key(at), what: e.message().to_owned() }
     })?;
     let mut config = Config { settings: settings(file.node, &place)?, functions: Vec::new() };
+    config.settings.db = file.db.url.map(|url| place.check(&url, |url| limit::db(url))).transpose()?;
     let mut owners = Owners::default();
     for table in file.function {
         config.functions.push(deployment(table, &place, &mut owners)?);
@@ -93,6 +93,8 @@ struct File {
     #[serde(default)]
     node: NodeTable,
     #[serde(default)]
+    db: DbTable,
+    #[serde(default)]
     function: Vec<Spanned<FunctionTable>>,
 }
 
@@ -100,6 +102,7 @@ struct File {
 #[serde(deny_unknown_fields)]
 struct NodeTable {
     listen: Option<SocketAddr>,
+    public_url: Option<Spanned<String>>,
     iofs: Option<PathBuf>,
     memory: Option<Spanned<i64>>,
     cpu_milli: Option<Spanned<i64>>,
@@ -117,6 +120,12 @@ struct NodeTable {
     detached_max: Option<Spanned<i64>>,
     drain_patience: Option<Spanned<i64>>,
     threads: Option<Spanned<i64>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct DbTable {
+    url: Option<Spanned<String>>,
 }
 
 #[derive(Deserialize)]
@@ -153,6 +162,8 @@ fn settings(node: NodeTable, place: &Place<'_>) -> Result<Settings, Refused> {
     const MS: RangeInclusive<u64> = 1..=3_600_000;
     Ok(Settings {
         listen: node.listen,
+        db: None,
+        public_url: node.public_url.map(|url| place.check(&url, |url| limit::public_url(url))).transpose()?,
         iofs: node.iofs,
         memory_mb: number(node.memory, limit::ANY, "MB")?,
         cpu_milli: number(node.cpu_milli, limit::ANY, "thousandths of a CPU")?,
@@ -220,13 +231,11 @@ fn deployment(table: Spanned<FunctionTable>, place: &Place<'_>, owners: &mut Own
     f.max_age = place.number(t.max_age, limit::SOME, "s")?.map(seconds);
     f.queue_max = place.number(t.queue_max, limit::ANY, "")?.map(|n| usize::try_from(n).unwrap_or(usize::MAX));
     f.queue_wait_max = place.number(t.queue_wait_max_ms, limit::ANY, "ms")?.map(Duration::from_millis);
-    if let Some(at) = concurrency.filter(|_| f.concurrency > 1 && f.format != Format::HttpStream) {
-        return Err(place.refuse(at.start, format!("above 1 it needs the format http-stream, this is {}", f.format)));
+    if let Some(at) = concurrency {
+        limit::concurrency(f.concurrency, f.format).map_err(|what| place.refuse(at.start, what))?;
     }
-    if let (Some(at), Some(most)) = (min_warm, f.max_containers)
-        && f.min_warm > most
-    {
-        return Err(place.refuse(at.start, format!("{} is more than max_containers, {most}", f.min_warm)));
+    if let Some(at) = min_warm {
+        limit::min_warm(f.min_warm, f.max_containers).map_err(|what| place.refuse(at.start, what))?;
     }
     for (name, value) in t.config {
         place.check(&value, |value| limit::variable(&name, value))?;
@@ -262,7 +271,10 @@ fn set<T>(knob: &mut T, value: Option<T>) {
 
 #[cfg(test)]
 mod tests {
+    use hotfn_protocols::Format;
+
     use super::*;
+    use crate::store::Url;
 
     fn check(text: &str, line: usize, key: &str, what: &str) {
         let refused = parse(text, Path::new("hotfn.toml")).unwrap_err();
@@ -279,8 +291,12 @@ mod tests {
         let text = r#"
             [node]
             listen = "0.0.0.0:9000"
+            public_url = "https://fn.example/"
             memory = 512
             freeze_idle_ms = -1
+
+            [db]
+            url = "memory"
 
             [[function]]
             app = "shop"
@@ -307,6 +323,8 @@ mod tests {
         let config = parse(text, Path::new("/etc/hotfn.toml")).unwrap();
         let settings = Settings {
             listen: Some("0.0.0.0:9000".parse().unwrap()),
+            public_url: Some("https://fn.example".to_owned()),
+            db: Some(Url::Memory),
             memory_mb: Some(512),
             freeze_idle_ms: Some(-1),
             ..Settings::default()

@@ -7,18 +7,25 @@
 //! * [`project`] and [`build`]: a folder with a function's source, and how it becomes something
 //!   that can be started.
 //! * [`drivers`]: from what the config says to what makes containers.
+//! * [`store`]: the functions of a server, kept in a database.
+//! * [`api`]: how clients change them.
+//! * [`mirror`]: what the store holds, the node serves.
 //! * [`threads`]: what connections are served on.
 //! * [`node`]: all of them together, from the first connection to the last.
 //! * [`cli`]: the subcommands of the binary `hotfn`, a file each.
 //!
 //! This room reads config, builds rooms, serves and drains. It decides nothing about calls.
 
+pub mod api;
 pub mod build;
 pub mod cli;
 pub mod config;
 pub mod drivers;
 pub mod front;
 mod log;
+pub mod mirror;
 pub mod node;
+mod percent;
 pub mod project;
+pub mod store;
 pub mod threads;

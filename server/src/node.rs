@@ -1,5 +1,9 @@
 //! A node: an agent, a front before it, and the order in which they begin and end.
+//!
+//! What a node serves it is given ([`Node::start`], [`Node::deploy`]), or it follows a store
+//! ([`Node::serve`]) and has the v2 API to change it.
 
+use std::convert::Infallible;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
@@ -7,14 +11,18 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
 
 use hotfn::Agent;
 use hotfn_protocols::FunctionId;
 
+use crate::api::Api;
 use crate::config::{Deployment, Settings};
 use crate::drivers::{self, DriverRefused};
 use crate::front::Front;
 use crate::front::listen::Server;
+use crate::mirror::Mirror;
+use crate::store::Store;
 use crate::threads::Threads;
 
 /// An agent that answers over HTTP.
@@ -24,6 +32,8 @@ pub struct Node {
     front: Arc<Front>,
     server: Server,
     patience: Duration,
+    /// Follows the store of a node that has one.
+    following: Option<Following>,
     /// Last, because they outlive what runs on them.
     _threads: Arc<Threads>,
 }
@@ -58,26 +68,55 @@ impl Node {
     /// When the address is taken or not ours, a function's image is not for the driver, or driver or
     /// agent cannot start.
     pub async fn start(settings: &Settings, functions: Vec<Deployment>) -> Result<Self, StartError> {
-        let addr = settings.listen();
-        let refused = |source| StartError::Listen { addr, source };
-        let listener = TcpListener::bind(addr).await.map_err(refused)?;
         for deployment in &functions {
             drivers::check(settings, deployment)?;
         }
-        let agent = settings.agent().driver(drivers::start(settings).await?).start()?;
+        let (listener, agent) = begin(settings).await?;
         let front = Front::new(Arc::new(agent.clone()), settings.front());
         for deployment in functions {
             deploy(&agent, &front, deployment);
         }
+        Self::answer(settings, listener, agent, front, None)
+    }
+
+    /// The same with the functions that `store` has, and will have: clients may change them.
+    ///
+    /// # Errors
+    /// When the address is taken or not ours, or the agent cannot start.
+    pub async fn serve(settings: &Settings, store: Store) -> Result<Self, StartError> {
+        let (listener, agent) = begin(settings).await?;
+        let mirror = Arc::new(Mirror::new(Arc::new(store), agent.clone()));
+        mirror.catch_up().await;
+        let api = Api::new(mirror.clone(), settings.public_url.clone());
+        let front = Front::with_api(Arc::new(agent.clone()), api, settings.front());
+        Self::answer(settings, listener, agent, front, Some(Following::start(mirror)))
+    }
+
+    fn answer(
+        settings: &Settings,
+        listener: TcpListener,
+        agent: Agent,
+        front: Arc<Front>,
+        following: Option<Following>,
+    ) -> Result<Self, StartError> {
+        let refused = |source| StartError::Listen { addr: settings.listen(), source };
         let threads = Arc::new(Threads::start(settings.threads()).map_err(StartError::Threads)?);
         let server = Server::start(listener, front.clone(), threads.clone()).map_err(refused)?;
-        Ok(Self { agent, front, server, patience: settings.drain_patience(), _threads: threads })
+        Ok(Self { agent, front, server, patience: settings.drain_patience(), following, _threads: threads })
     }
 
     /// Where it listens.
     #[must_use]
     pub fn local_addr(&self) -> SocketAddr {
         self.server.local_addr()
+    }
+
+    /// How many functions of its store it serves.
+    pub async fn functions(&self) -> usize {
+        match &self.following {
+            Some(following) => following.mirror.functions().await,
+            None => 0,
+        }
     }
 
     /// Serves a function, or a changed one in place of the old. Calls in flight finish with the old.
@@ -99,6 +138,7 @@ impl Node {
     /// its callers elsewhere, where a refused connection could mean anything.
     pub async fn stop(self, hurry: impl Future<Output = ()>) {
         let began = Instant::now();
+        drop(self.following);
         self.front.refuse();
         let hurried = tokio::select! {
             () = self.front.settled() => false,
@@ -113,6 +153,33 @@ impl Node {
 
 /// How long the last answers may take to leave, when their calls are done.
 const CLOSE_GRACE: Duration = Duration::from_secs(1);
+
+/// Keeps a mirror like its store, until it is dropped.
+#[derive(Debug)]
+struct Following {
+    mirror: Arc<Mirror>,
+    task: JoinHandle<Infallible>,
+}
+
+impl Following {
+    fn start(mirror: Arc<Mirror>) -> Self {
+        let follows = mirror.clone();
+        Self { mirror, task: tokio::spawn(async move { follows.follow().await }) }
+    }
+}
+
+impl Drop for Following {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+async fn begin(settings: &Settings) -> Result<(TcpListener, Agent), StartError> {
+    let addr = settings.listen();
+    let listener = TcpListener::bind(addr).await.map_err(|source| StartError::Listen { addr, source })?;
+    let driver = drivers::start(settings).await?;
+    Ok((listener, settings.agent().driver(driver).start()?))
+}
 
 fn deploy(agent: &Agent, front: &Front, Deployment { function, triggers }: Deployment) {
     let id = function.id.clone();

@@ -115,9 +115,14 @@ impl Home {
 
     /// Starts a node and waits until it listens.
     pub async fn start(&self) -> Node {
+        self.start_with(&[]).await
+    }
+
+    /// The same with more arguments. Unless they say otherwise, what it serves is kept in memory.
+    pub async fn start_with(&self, args: &[&str]) -> Node {
         let mut command = Command::new(binaries::program("hotfn"));
-        command.args(["serve", "--listen", "127.0.0.1:0", "--config"]).arg(self.config());
-        Node::start(command.env("TMPDIR", self.scratch())).await
+        command.args(["serve", "--listen", "127.0.0.1:0", "--config"]).arg(self.config()).args(args);
+        Node::start(command.env("TMPDIR", self.scratch()).env("FN_DB_URL", "memory")).await
     }
 
     /// The variable in the environment of its functions, and its value.

@@ -1,24 +1,30 @@
-//! `hotfn serve`: the functions of a config file, until a signal.
+//! `hotfn serve`: the functions of a store and of a config file, until a signal.
 
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+
+use anyhow::Context as _;
 
 use super::Usage;
 use super::driver::DriverArgs;
 use super::signals::Signals;
-use crate::config::{self, Settings, env};
-use crate::drivers::DriverRefused;
+use crate::config::{self, Config, Settings, env};
+use crate::drivers::{self, DriverRefused};
 use crate::node::{Node, StartError};
+use crate::store::{Store, Url};
 
 #[derive(clap::Args, Debug)]
 #[command(after_help = "Example:\n  hotfn serve --config hotfn.toml --listen 0.0.0.0:8080\n\n\
     docs/operating.md says what a config file holds and which environment variables count.")]
 pub(super) struct Args {
-    /// The file that names the functions
-    #[arg(long, value_name = "FILE", default_value = "hotfn.toml")]
-    config: PathBuf,
+    /// A file with settings, and functions to put into the store [default: hotfn.toml, if there is one]
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Where functions are kept: memory, sqlite3:///PATH or postgres://… [default: hotfn.db in the state directory]
+    #[arg(long, value_name = "URL")]
+    db: Option<Url>,
     /// Where to listen, before what file and environment say [default: 127.0.0.1:8080]
     #[arg(long, value_name = "ADDR:PORT")]
     listen: Option<SocketAddr>,
@@ -30,14 +36,25 @@ pub(super) struct Args {
 }
 
 pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
-    let file = config::load(&args.config).map_err(Usage::of)?;
-    let flags = Settings { listen: args.listen, threads: args.threads, ..Settings::default() };
+    let file = match &args.config {
+        Some(path) => config::load(path).map_err(Usage::of)?,
+        None if Path::new(CONFIG).exists() => config::load(Path::new(CONFIG)).map_err(Usage::of)?,
+        None => Config::default(),
+    };
+    let flags = Settings { listen: args.listen, db: args.db, threads: args.threads, ..Settings::default() };
     let below = env::settings(&env::process).map_err(Usage::of)?.or(file.settings);
     let settings = flags.or(args.driver.over(below));
     let mut signals = Signals::new()?;
-    let functions = file.functions.len();
-    let node = start(&settings, file.functions, "--listen").await?;
-    tracing::info!(functions, "listening on http://{}", node.local_addr());
+    for deployment in &file.functions {
+        drivers::check(&settings, deployment).map_err(Usage::of)?;
+    }
+    let url = settings.db();
+    let store = Store::open(&url)
+        .await
+        .with_context(|| format!("cannot use the store {url}; choose another with --db URL, or --db memory"))?;
+    store.give(&file.functions).await?;
+    let node = Node::serve(&settings, store).await.map_err(|e| with_advice(e, "--listen"))?;
+    tracing::info!(functions = node.functions().await, store = %url, "listening on http://{}", node.local_addr());
     signals.next().await;
     tracing::info!("draining; a second signal ends it at once");
     node.stop(signals.next()).await;
@@ -46,11 +63,18 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
 
 /// Starts a node; if its address is taken, says which `flag` would choose another.
 pub(super) async fn start(settings: &Settings, functions: Vec<config::Deployment>, flag: &str) -> anyhow::Result<Node> {
-    Node::start(settings, functions).await.map_err(|e| match e {
+    Node::start(settings, functions).await.map_err(|e| with_advice(e, flag))
+}
+
+fn with_advice(e: StartError, flag: &str) -> anyhow::Error {
+    match e {
         StartError::Listen { addr, source } => {
             anyhow::Error::from(source).context(format!("cannot listen on {addr}; choose another address with {flag}"))
         }
         StartError::Driver(refused @ DriverRefused::Image { .. }) => Usage::of(refused),
         other => other.into(),
-    })
+    }
 }
+
+/// The config file, where nobody says another.
+const CONFIG: &str = "hotfn.toml";

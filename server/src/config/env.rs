@@ -9,7 +9,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use super::{Containers, Settings};
+use super::{Containers, Settings, function as limit};
 
 /// How long a container idles before it is frozen, in ms; negative: never.
 pub const FREEZE_IDLE: &str = "FN_FREEZE_IDLE_MSECS";
@@ -65,6 +65,10 @@ pub const PENDING_SIGNALS: &str = "FN_MAX_PENDING_SIGNALS";
 pub const MESSAGE_QUEUE_BYTES: &str = "FN_MAX_MESSAGE_QUEUE";
 /// The port to listen on, at every address, as Fn does.
 pub const PORT: &str = "FN_PORT";
+/// Where a server keeps what it serves.
+pub const DB_URL: &str = "FN_DB_URL";
+/// What functions are called by from outside.
+pub const PUBLIC_URL: &str = "FN_PUBLIC_LB_URL";
 /// Most bytes of a request's body; 0: no bound.
 pub const REQUEST_BYTES_MAX: &str = "FN_MAX_REQUEST_SIZE";
 /// Most bytes of a request's head.
@@ -93,6 +97,9 @@ pub fn settings(lookup: &dyn Fn(&str) -> Option<String>) -> Result<Settings, Mal
     let env = Env { lookup };
     Ok(Settings {
         listen: env.read::<u16>(PORT, "a port, 0 to 65535")?.map(|p| SocketAddr::from((Ipv4Addr::UNSPECIFIED, p))),
+        db: env.map(DB_URL, "memory, sqlite3:///PATH or postgres://USER:PASSWORD@HOST/NAME", |url| url.parse().ok())?,
+        public_url: env
+            .map(PUBLIC_URL, "a URL that begins with http:// or https://", |url| limit::public_url(url).ok())?,
         iofs: env.read::<PathBuf>(IOFS, "a path")?,
         memory_mb: env.read::<u64>(MEMORY_BYTES, BYTES)?.map(|bytes| bytes.div_ceil(1 << 20)),
         cpu_milli: env.read(CPU_MILLI, "a whole number of thousandths of a CPU")?,
@@ -214,6 +221,7 @@ impl Env<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::Url;
 
     fn with(pairs: &[(&str, &str)]) -> Result<Settings, String> {
         let lookup = |name: &str| pairs.iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).to_owned());
@@ -232,6 +240,8 @@ mod tests {
             (PIDS, "9"),
             (WRITABLE, "1"),
             (NETWORKS, "one two, three"),
+            (DB_URL, "sqlite3:///data/fn.db"),
+            (PUBLIC_URL, "https://fn.example/"),
         ])
         .unwrap();
         let expected = Settings {
@@ -246,6 +256,8 @@ mod tests {
                 networks: Some(["one", "two", "three"].map(str::to_owned).into()),
                 ..Containers::default()
             },
+            db: Some(Url::Sqlite("/data/fn.db".into())),
+            public_url: Some("https://fn.example".to_owned()),
             ..Settings::default()
         };
         assert_eq!(settings, expected);
@@ -260,6 +272,16 @@ mod tests {
             REFUSE_WHEN_FULL,
             "maybe",
             "FN_ENABLE_NB_RESOURCE_TRACKER: \"maybe\" is not a truth value, such as true or false",
+        );
+        check(
+            DB_URL,
+            "mysql://h/db",
+            "FN_DB_URL: \"mysql://h/db\" is not memory, sqlite3:///PATH or postgres://USER:PASSWORD@HOST/NAME",
+        );
+        check(
+            PUBLIC_URL,
+            "fn.example",
+            "FN_PUBLIC_LB_URL: \"fn.example\" is not a URL that begins with http:// or https://",
         );
         check("FN_PORT_FILE", "/nowhere", "FN_PORT_FILE: \"/nowhere\" is not a file that can be read");
     }

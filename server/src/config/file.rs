@@ -1,5 +1,5 @@
-//! The config file: a `[node]` table, a `[containers]` table, and a `[[function]]` table for each
-//! function.
+//! The config file: a `[node]` table, a `[containers]` table, a `[db]` table, and a `[[function]]`
+//! table for each function.
 //!
 //! ```toml
 //! [node]
@@ -29,7 +29,6 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use hotfn::Function;
-use hotfn_protocols::Format;
 
 use super::function as limit;
 use super::place::Place;
@@ -82,6 +81,7 @@ pub fn parse(text: &str, path: &Path) -> Result<Config, Refused> {
     })?;
     let settings = Settings { containers: containers(file.containers, &place)?, ..settings(file.node, &place)? };
     let mut config = Config { settings, functions: Vec::new() };
+    config.settings.db = file.db.url.map(|url| place.check(&url, |url| limit::db(url))).transpose()?;
     let mut owners = Owners::default();
     for table in file.function {
         config.functions.push(deployment(table, &place, &mut owners)?);
@@ -96,6 +96,7 @@ struct File {
     node: NodeTable,
     #[serde(default)]
     containers: ContainersTable,
+    db: DbTable,
     #[serde(default)]
     function: Vec<Spanned<FunctionTable>>,
 }
@@ -104,6 +105,7 @@ struct File {
 #[serde(deny_unknown_fields)]
 struct NodeTable {
     listen: Option<SocketAddr>,
+    public_url: Option<Spanned<String>>,
     iofs: Option<PathBuf>,
     memory: Option<Spanned<i64>>,
     cpu_milli: Option<Spanned<i64>>,
@@ -149,6 +151,12 @@ struct ContainersTable {
     runtime: Option<String>,
 }
 
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct DbTable {
+    url: Option<Spanned<String>>,
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct FunctionTable {
@@ -182,6 +190,8 @@ fn settings(node: NodeTable, place: &Place<'_>) -> Result<Settings, Refused> {
     let count = |value| Ok(number(value, 1..=1 << 20, "")?.map(|n| usize::try_from(n).unwrap_or(usize::MAX)));
     Ok(Settings {
         listen: node.listen,
+        db: None,
+        public_url: node.public_url.map(|url| place.check(&url, |url| limit::public_url(url))).transpose()?,
         iofs: node.iofs,
         memory_mb: number(node.memory, limit::ANY, "MB")?,
         cpu_milli: number(node.cpu_milli, limit::ANY, "thousandths of a CPU")?,
@@ -283,13 +293,11 @@ fn deployment(table: Spanned<FunctionTable>, place: &Place<'_>, owners: &mut Own
     f.max_age = place.number(t.max_age, limit::SOME, "s")?.map(seconds);
     f.queue_max = place.number(t.queue_max, limit::ANY, "")?.map(|n| usize::try_from(n).unwrap_or(usize::MAX));
     f.queue_wait_max = place.number(t.queue_wait_max_ms, limit::ANY, "ms")?.map(Duration::from_millis);
-    if let Some(at) = concurrency.filter(|_| f.concurrency > 1 && f.format != Format::HttpStream) {
-        return Err(place.refuse(at.start, format!("above 1 it needs the format http-stream, this is {}", f.format)));
+    if let Some(at) = concurrency {
+        limit::concurrency(f.concurrency, f.format).map_err(|what| place.refuse(at.start, what))?;
     }
-    if let (Some(at), Some(most)) = (min_warm, f.max_containers)
-        && f.min_warm > most
-    {
-        return Err(place.refuse(at.start, format!("{} is more than max_containers, {most}", f.min_warm)));
+    if let Some(at) = min_warm {
+        limit::min_warm(f.min_warm, f.max_containers).map_err(|what| place.refuse(at.start, what))?;
     }
     for (name, value) in t.config {
         place.check(&value, |value| limit::variable(&name, value))?;
@@ -325,7 +333,10 @@ fn set<T>(knob: &mut T, value: Option<T>) {
 
 #[cfg(test)]
 mod tests {
+    use hotfn_protocols::Format;
+
     use super::*;
+    use crate::store::Url;
 
     fn check(text: &str, line: usize, key: &str, what: &str) {
         let refused = parse(text, Path::new("hotfn.toml")).unwrap_err();
@@ -342,6 +353,7 @@ mod tests {
         let text = r#"
             [node]
             listen = "0.0.0.0:9000"
+            public_url = "https://fn.example/"
             memory = 512
             freeze_idle_ms = -1
             state = "state"
@@ -350,6 +362,9 @@ mod tests {
             driver = "oci"
             pids = 10
             networks = ["a", "b"]
+
+            [db]
+            url = "memory"
 
             [[function]]
             app = "shop"
@@ -377,6 +392,8 @@ mod tests {
         let config = parse(text, Path::new("/etc/hotfn.toml")).unwrap();
         let settings = Settings {
             listen: Some("0.0.0.0:9000".parse().unwrap()),
+            public_url: Some("https://fn.example".to_owned()),
+            db: Some(Url::Memory),
             memory_mb: Some(512),
             freeze_idle_ms: Some(-1),
             state: Some("/etc/state".into()),

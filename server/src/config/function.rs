@@ -1,4 +1,4 @@
-//! The limits of what may be said about a function, wherever it is said.
+//! The limits of what may be said about a function and where it is served, wherever it is said.
 //!
 //! They are those of section 4.8 of the contract. Each check answers with a sentence that names
 //! the value and what would be right; who calls it knows file, line and key.
@@ -6,6 +6,8 @@
 use std::ops::RangeInclusive;
 
 use hotfn_protocols::Format;
+
+use crate::store;
 
 /// A container's memory, in MB.
 pub const MEMORY_MB: RangeInclusive<u64> = 1..=8192;
@@ -64,8 +66,14 @@ pub fn app(name: &str) -> Result<(), String> {
 /// A trigger's source.
 ///
 /// # Errors
-/// When it does not begin with a slash.
+/// When it does not begin with a slash, is longer than 2048 bytes, or has a NUL.
 pub fn source(source: &str) -> Result<(), String> {
+    if source.len() > SOURCE_BYTES_MAX {
+        return Err(format!("{} bytes are too long; a source has at most {SOURCE_BYTES_MAX}", source.len()));
+    }
+    if source.contains('\0') {
+        return Err(format!("{source:?} must not have a NUL"));
+    }
     if source.starts_with('/') { Ok(()) } else { Err(format!("{source:?} must begin with /")) }
 }
 
@@ -92,6 +100,47 @@ pub fn image(image: &str) -> Result<(), String> {
     }
 }
 
+/// Calls in flight in one container of a function with this format.
+///
+/// # Errors
+/// When its containers take one call at a time and it is to be more.
+pub fn concurrency(concurrency: u32, format: Format) -> Result<(), String> {
+    if concurrency > 1 && format != Format::HttpStream {
+        return Err(format!("above 1 it needs the format http-stream, this is {format}"));
+    }
+    Ok(())
+}
+
+/// Containers that are kept, of so many that there may be.
+///
+/// # Errors
+/// When there may not be so many.
+pub fn min_warm(min_warm: u32, max_containers: Option<u32>) -> Result<(), String> {
+    match max_containers {
+        Some(most) if min_warm > most => Err(format!("{min_warm} is more than max_containers, {most}")),
+        _ => Ok(()),
+    }
+}
+
+/// Where a server keeps what it serves.
+///
+/// # Errors
+/// When it is none of the places that a store can have.
+pub fn db(url: &str) -> Result<store::Url, String> {
+    url.parse().map_err(|e: store::UnknownUrl| e.to_string())
+}
+
+/// What functions are called by from outside, without a slash at its end.
+///
+/// # Errors
+/// When it is no URL of HTTP's.
+pub fn public_url(url: &str) -> Result<String, String> {
+    match url.split_once("://") {
+        Some(("http" | "https", host)) if !host.is_empty() => Ok(url.trim_end_matches('/').to_owned()),
+        _ => Err(format!("{url:?} is not a URL that begins with http:// or https://")),
+    }
+}
+
 /// A format's name.
 ///
 /// # Errors
@@ -109,6 +158,9 @@ fn length(name: &str) -> Result<(), String> {
 }
 
 const NAME_BYTES_MAX: usize = 255;
+
+/// What an index of any database takes.
+const SOURCE_BYTES_MAX: usize = 2048;
 
 #[cfg(test)]
 mod tests {

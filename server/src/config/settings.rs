@@ -8,8 +8,8 @@ use std::time::Duration;
 use hotfn::Agent;
 
 use super::Containers;
-use crate::front;
 use crate::threads::Threads;
+use crate::{front, store};
 
 /// The knobs of a node as one layer sets them; `None` leaves a knob to the layers below.
 ///
@@ -18,6 +18,11 @@ use crate::threads::Threads;
 pub struct Settings {
     /// Where to listen for HTTP. Default `127.0.0.1:8080`.
     pub listen: Option<SocketAddr>,
+    /// Where a server keeps what it serves. Default: the file `hotfn.db` in the agent's state
+    /// directory.
+    pub db: Option<store::Url>,
+    /// What functions are called by from outside. Default: the host that a request was sent to.
+    pub public_url: Option<String>,
     /// Where container directories are made. Default: `TMPDIR`, else `/dev/shm`, else `/tmp`.
     pub iofs: Option<PathBuf>,
     /// The node's memory for containers, in MB; 0: what the host leaves.
@@ -64,6 +69,8 @@ impl Settings {
     pub fn or(self, below: Self) -> Self {
         Self {
             listen: self.listen.or(below.listen),
+            db: self.db.or(below.db),
+            public_url: self.public_url.or(below.public_url),
             iofs: self.iofs.or(below.iofs),
             memory_mb: self.memory_mb.or(below.memory_mb),
             cpu_milli: self.cpu_milli.or(below.cpu_milli),
@@ -90,6 +97,13 @@ impl Settings {
     #[must_use]
     pub fn listen(&self) -> SocketAddr {
         self.listen.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], PORT)))
+    }
+
+    /// Where a server keeps what it serves.
+    #[must_use]
+    pub fn db(&self) -> store::Url {
+        let usual = || store::Url::Sqlite(hotfn::Config::default().state_dir.join(DB_FILE));
+        self.db.clone().unwrap_or_else(usual)
     }
 
     /// How long calls under way may take to finish when the node ends.
@@ -141,6 +155,9 @@ impl Settings {
         config
     }
 }
+
+/// The store's file, where nobody says where it is.
+const DB_FILE: &str = "hotfn.db";
 
 /// Fn's port.
 pub(crate) const PORT: u16 = 8080;

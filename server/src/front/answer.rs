@@ -32,7 +32,7 @@ pub(super) struct Answer {
 }
 
 impl Answer {
-    fn new(status: StatusCode, body: impl Into<Body>) -> Self {
+    pub(super) fn new(status: StatusCode, body: impl Into<Body>) -> Self {
         Self {
             status,
             headers: Headers::default(),
@@ -146,6 +146,11 @@ pub(super) fn refusal(status: StatusCode, message: &str) -> Answer {
     let mut answer = json(status, text);
     answer.headers.insert(names::FN_BLAME, HeaderValue::from_static("caller"));
     answer
+}
+
+/// A path that leads nowhere.
+pub(super) fn unknown_path(method: &Method, path: &str) -> Answer {
+    refusal(StatusCode::NOT_FOUND, &format!("Path not found: {method} {path}"))
 }
 
 /// A path that exists, for other methods.

@@ -1,6 +1,6 @@
 //! The HTTP front: what arrives at the port becomes a call, and a reply becomes an answer.
 //!
-//! Five routes; a router would be longer than the list:
+//! A few routes; a router would be longer than the list:
 //!
 //! | method | path | answer |
 //! |---|---|---|
@@ -8,12 +8,13 @@
 //! | GET | `/version` | ours |
 //! | POST | `/invoke/{id}` | a plain call of the function `id` |
 //! | any common one | `/t/{app}` and `/t/{app}/{source…}` | a gateway call, if a trigger has exactly this source |
+//! | any | `/v2/…` | the API's, on a node that has one |
 //! | any | anything else | 404, or 405 where only the method was wrong |
 //!
 //! Read on in the order a request walks: [`listen`] accepts connections, `connection` takes the
 //! requests off one, [`routes`] finds whom a request is for, `request` makes a [`Call`] of it,
 //! `answer` makes an answer of a [`Reply`](hotfn_protocols::Reply), and `fault` knows which HTTP
-//! status a [`Fault`] is. `closing` is how a connection learns that it is over, and `detached` is
+//! status a [`Fault`] is. `management` is the way to the API. `closing` is how a connection learns that it is over, and `detached` is
 //! for callers who do not wait. HTTP itself is spoken by
 //! [`Served`](hotfn_protocols::http1::Served), as it is on the function's side.
 //!
@@ -35,6 +36,7 @@ mod date;
 mod detached;
 mod fault;
 pub mod listen;
+mod management;
 mod request;
 pub mod routes;
 
@@ -50,6 +52,8 @@ use tokio_util::task::TaskTracker;
 use hotfn::Invoke;
 use hotfn_protocols::http1::{Length, RequestHead};
 use hotfn_protocols::{Body, Call, CallId, Fault, FunctionId, Headers, Intent, Kind, names};
+
+use crate::api::Api;
 
 pub use routes::{Routes, Trigger};
 
@@ -94,7 +98,9 @@ impl Default for Config {
 pub struct Front {
     config: Config,
     invoke: Arc<dyn Invoke>,
-    routes: Routes,
+    routes: Arc<Routes>,
+    /// What answers below `/v2/`.
+    api: Option<Api>,
     /// A token for each call under way, its answer's last byte included.
     calls: TaskTracker,
     detached: Detached,
@@ -117,9 +123,19 @@ impl Front {
     /// A front before `invoke`, with no triggers yet.
     #[must_use]
     pub fn new(invoke: Arc<dyn Invoke>, config: Config) -> Arc<Self> {
+        Self::with(invoke, Arc::default(), None, config)
+    }
+
+    /// A front whose triggers are those of the API's store.
+    #[must_use]
+    pub fn with_api(invoke: Arc<dyn Invoke>, api: Api, config: Config) -> Arc<Self> {
+        Self::with(invoke, api.mirror().routes().clone(), Some(api), config)
+    }
+
+    fn with(invoke: Arc<dyn Invoke>, routes: Arc<Routes>, api: Option<Api>, config: Config) -> Arc<Self> {
         let calls = TaskTracker::new();
         let detached = Detached::new(invoke.clone(), calls.clone(), &config);
-        Arc::new(Self { config, invoke, routes: Routes::default(), calls, detached, draining: AtomicBool::new(false) })
+        Arc::new(Self { config, invoke, routes, api, calls, detached, draining: AtomicBool::new(false) })
     }
 
     /// The triggers, which may change at any time.
@@ -169,6 +185,15 @@ impl Front {
             request::url(uri.authority().map(|a| a.as_str()), path, head.lines.first(&HOST), from.local)
         };
         Ok(match self.routes.find(&head.method, &uri) {
+            // In a box, so that calls do not carry the room for it.
+            Route::Api => match &self.api {
+                Some(api) => {
+                    let base =
+                        request::url(uri.authority().map(|a| a.as_str()), "", head.lines.first(&HOST), from.local);
+                    Box::pin(management::answer(api, &head, &uri, &base, body)).await?
+                }
+                None => answer::unknown_path(&head.method, uri.path()),
+            },
             Route::Greeting => answer::json(StatusCode::OK, GREETING.to_owned()),
             Route::Version => answer::json(StatusCode::OK, VERSION.to_owned()),
             Route::Invoke(_) | Route::Trigger(_) if request::wants_websocket(&head.lines) => answer::refusal(
@@ -192,9 +217,7 @@ impl Front {
                 &format!("Trigger not found: app {app:?} has no trigger with source {source:?}"),
             ),
             Route::WrongMethod { allow } => answer::wrong_method(&head.method, uri.path(), allow),
-            Route::Unknown => {
-                answer::refusal(StatusCode::NOT_FOUND, &format!("Path not found: {} {}", head.method, uri.path()))
-            }
+            Route::Unknown => answer::unknown_path(&head.method, uri.path()),
         })
     }
 

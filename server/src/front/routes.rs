@@ -1,12 +1,13 @@
 //! Whom a request is for.
 
-use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::{RwLock, RwLockReadGuard};
 
 use http::{Method, Uri};
 
 use hotfn_protocols::FunctionId;
+
+use crate::percent;
 
 /// A place under `/t/` that calls a function.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
@@ -20,8 +21,15 @@ pub struct Trigger {
 /// The triggers of a front. What calls `/invoke/{id}` needs no table: the agent knows its functions.
 #[derive(Debug, Default)]
 pub struct Routes {
+    triggers: RwLock<Triggers>,
+}
+
+#[derive(Debug, Default)]
+struct Triggers {
     /// By app, then by source, so that a request's path is looked up as it came, without a copy.
-    by_app: RwLock<HashMap<String, HashMap<String, FunctionId>>>,
+    by_app: HashMap<String, HashMap<String, FunctionId>>,
+    /// What each function has, so that changing one does not look at all.
+    by_function: HashMap<FunctionId, Vec<Trigger>>,
 }
 
 /// The function that a connection called last. Those who keep a connection tend to call the same
@@ -32,6 +40,8 @@ pub(super) struct Last(Option<(String, FunctionId)>);
 /// Where a request goes.
 #[derive(Debug, Eq, PartialEq)]
 pub(super) enum Route {
+    /// Somewhere below `/v2/`.
+    Api,
     Greeting,
     Invoke(FunctionId),
     /// To the same place without its trailing slash.
@@ -52,14 +62,17 @@ pub(super) enum Route {
 impl Routes {
     /// Makes these the triggers of `function`, instead of those it had.
     pub fn put(&self, function: &FunctionId, triggers: impl IntoIterator<Item = Trigger>) {
-        let mut by_app = self.by_app.write().expect("no code panics while it holds this lock");
-        for sources in by_app.values_mut() {
-            sources.retain(|_, owner| owner != function);
+        let triggers: Vec<Trigger> = triggers.into_iter().collect();
+        let mut all = self.triggers.write().expect("no code panics while it holds this lock");
+        for before in all.by_function.remove(function).unwrap_or_default() {
+            all.forget(&before, function);
         }
-        for Trigger { app, source } in triggers {
-            by_app.entry(app).or_default().insert(source, function.clone());
+        for Trigger { app, source } in triggers.iter().cloned() {
+            all.by_app.entry(app).or_default().insert(source, function.clone());
         }
-        by_app.retain(|_, sources| !sources.is_empty());
+        if !triggers.is_empty() {
+            all.by_function.insert(function.clone(), triggers);
+        }
     }
 
     pub(super) fn find(&self, method: &Method, uri: &Uri) -> Route {
@@ -69,6 +82,9 @@ impl Routes {
         }
         if let Some(rest) = path.strip_prefix("/t/") {
             return self.trigger(method, rest);
+        }
+        if path.starts_with("/v2/") {
+            return Route::Api;
         }
         let fixed = match path {
             "/" => Route::Greeting,
@@ -89,15 +105,29 @@ impl Routes {
         if !TRIGGER_METHODS.contains(method) {
             return Route::WrongMethod { allow: TRIGGER_ALLOW };
         }
-        let (app, source) = (decode(app), decode(source));
-        match self.read().get(&*app).and_then(|sources| sources.get(&*source)) {
+        let (app, source) = (percent::decode(app), percent::decode(source));
+        match self.read().by_app.get(&*app).and_then(|sources| sources.get(&*source)) {
             Some(function) => Route::Trigger(function.clone()),
             None => Route::UnknownTrigger { app: app.into_owned(), source: source.into_owned() },
         }
     }
 
-    fn read(&self) -> RwLockReadGuard<'_, HashMap<String, HashMap<String, FunctionId>>> {
-        self.by_app.read().expect("no code panics while it holds this lock")
+    fn read(&self) -> RwLockReadGuard<'_, Triggers> {
+        self.triggers.read().expect("no code panics while it holds this lock")
+    }
+}
+
+impl Triggers {
+    /// Takes away a trigger of `function`, unless it is another's by now.
+    fn forget(&mut self, Trigger { app, source }: &Trigger, function: &FunctionId) {
+        if let Some(sources) = self.by_app.get_mut(app) {
+            if sources.get(source) == Some(function) {
+                sources.remove(source);
+            }
+            if sources.is_empty() {
+                self.by_app.remove(app);
+            }
+        }
     }
 }
 
@@ -142,37 +172,7 @@ fn invoke(method: &Method, uri: &Uri, id: &str) -> Route {
         let query = uri.query().map(|q| format!("?{q}")).unwrap_or_default();
         return Route::Redirect(format!("/invoke/{id}{query}"));
     }
-    Route::Invoke(FunctionId::from(&*decode(id)))
-}
-
-/// Undoes percent-encoding. What is not well-formed stays as it came: it will match nothing.
-fn decode(text: &str) -> Cow<'_, str> {
-    if !text.contains('%') {
-        return Cow::Borrowed(text);
-    }
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((&byte, after)) = rest.split_first() {
-        match (byte, after) {
-            (b'%', [high, low, after @ ..]) => match (hex(*high), hex(*low)) {
-                (Some(high), Some(low)) => {
-                    bytes.push(high << 4 | low);
-                    rest = after;
-                }
-                _ => return Cow::Borrowed(text),
-            },
-            (b'%', _) => return Cow::Borrowed(text),
-            _ => {
-                bytes.push(byte);
-                rest = after;
-            }
-        }
-    }
-    String::from_utf8(bytes).map_or(Cow::Borrowed(text), Cow::Owned)
-}
-
-fn hex(digit: u8) -> Option<u8> {
-    char::from(digit).to_digit(16).and_then(|d| u8::try_from(d).ok())
+    Route::Invoke(FunctionId::from(&*percent::decode(id)))
 }
 
 #[cfg(test)]
@@ -202,6 +202,7 @@ mod tests {
         check(Method::POST, "/invoke/app.f%20g", Route::Invoke("app.f g".into()));
         check(Method::POST, "/invoke/f/", Route::Redirect("/invoke/f".to_owned()));
         check(Method::POST, "/invoke/f/?x=1", Route::Redirect("/invoke/f?x=1".to_owned()));
+        check(Method::GET, "/v2/apps", Route::Api);
         check(Method::GET, "/t/shop", Route::Trigger("root".into()));
         check(Method::GET, "/t/shop/", Route::Trigger("root".into()));
         check(Method::PUT, "/t/shop/a/b?q=1", Route::Trigger("deep".into()));
@@ -249,5 +250,16 @@ mod tests {
         assert_eq!(find("/t/shop/new"), Route::Trigger("deep".into()));
         assert!(matches!(find("/t/shop/a/b"), Route::UnknownTrigger { .. }));
         assert_eq!(find("/t/shop"), Route::Trigger("root".into()));
+    }
+
+    #[test]
+    fn a_trigger_that_moved_stays_with_its_new_function() {
+        let routes = routes();
+        let moved = Trigger { app: "shop".into(), source: "/".into() };
+        routes.put(&"deep".into(), [moved]);
+        routes.put(&"root".into(), []);
+        assert_eq!(routes.find(&Method::GET, &"/t/shop".parse().unwrap()), Route::Trigger("deep".into()));
+        routes.put(&"deep".into(), []);
+        assert!(routes.read().by_app.is_empty() && routes.read().by_function.is_empty());
     }
 }

@@ -53,9 +53,22 @@ fn a_port_that_is_taken_is_told_with_the_flag_for_another() {
     let file = folder.path().join("hotfn.toml");
     fs::write(&file, "").unwrap();
     let said = format!("cannot listen on {addr}; choose another address with --listen: ");
-    refused(&["serve", "--config", file.to_str().unwrap(), "--listen", &addr.to_string()], 1, &said);
+    let serve = ["serve", "--db", "memory", "--config", file.to_str().unwrap(), "--listen", &addr.to_string()];
+    refused(&serve, 1, &said);
     fs::write(folder.path().join("func.yaml"), "runtime: executable\nentrypoint: cat\n").unwrap();
     refused(&["dev", folder.path().to_str().unwrap(), "--port", &addr.port().to_string()], 1, "with --port: ");
+}
+
+#[test]
+fn a_store_that_cannot_be_used_is_told_with_the_flag_for_another() {
+    let listen = ["--listen", "127.0.0.1:0"];
+    let serve = |db| ["serve", "--db", db, listen[0], listen[1]];
+    refused(
+        &serve("sqlite3:///dev/null/fn.db"),
+        1,
+        "cannot use the store sqlite3:///dev/null/fn.db; choose another with --db",
+    );
+    refused(&serve("mysql://h/db"), 2, "write memory, sqlite3:///PATH or postgres://USER:PASSWORD@HOST/NAME");
 }
 
 #[test]

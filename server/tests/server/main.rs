@@ -1,6 +1,7 @@
 //! The front over real connections, with a double where the agent would be; and the binary's way
 //! with people who get it wrong.
 
+mod api;
 mod client;
 mod command_line;
 mod detached;
@@ -9,6 +10,7 @@ mod drain;
 mod faults;
 mod leaving;
 mod routes;
+mod store;
 mod streams;
 
 use std::future::Future;

@@ -48,7 +48,7 @@ pub(super) fn node_by(
     let address = free_address()?;
     let path = stage.folder.join(format!("{name}.toml"));
     fs::write(&path, config(functions)).with_context(|| format!("cannot write {}", path.display()))?;
-    node.arg("serve").arg("--config").arg(&path).arg("--listen").arg(address.to_string());
+    node.args(["serve", "--db", "memory", "--config"]).arg(&path).arg("--listen").arg(address.to_string());
     Contender::start(stage, name, node, address, &format!("/invoke/{}", functions[0].id), None)
 }
 

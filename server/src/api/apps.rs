@@ -1,0 +1,71 @@
+//! Apps.
+
+use http::StatusCode;
+
+use crate::config::function as limit;
+use crate::store::App;
+
+use super::page::{Items, Query};
+use super::{Answer, Api, Problem, annotations, input, rules};
+
+impl Api {
+    pub(super) async fn create_app(&self, body: &[u8]) -> Result<Answer, Problem> {
+        let given: input::App = input::read(body)?;
+        rules::no_id(given.id.as_deref())?;
+        let name = rules::required("name", given.name)?;
+        rules::check("name", limit::app(&name))?;
+        let app = App {
+            name,
+            config: rules::variables(given.config)?,
+            annotations: annotations::given(given.annotations)?,
+            syslog_url: input::some(given.syslog_url).unwrap_or_default(),
+            shape: given.shape.unwrap_or_default(),
+            ..App::default()
+        };
+        if !app.syslog_url.is_empty() {
+            rules::check("syslog_url", rules::syslog_url(&app.syslog_url))?;
+        }
+        rules::check("shape", rules::shape(&app.shape))?;
+        Ok(Answer::json(&self.store.create_app(app).await?))
+    }
+
+    pub(super) async fn app(&self, id: &str) -> Result<Answer, Problem> {
+        Ok(Answer::json(&self.store.app(id).await?))
+    }
+
+    pub(super) async fn apps(&self, query: Query<'_>) -> Result<Answer, Problem> {
+        let page = query.page()?;
+        let apps = self.store.apps(query.first("name").as_deref(), &page).await?;
+        Ok(Answer::json(&Items::new(apps, &page)))
+    }
+
+    pub(super) async fn update_app(&self, id: &str, body: &[u8]) -> Result<Answer, Problem> {
+        let given: input::App = input::read(body)?;
+        rules::same_id(id, given.id.as_deref())?;
+        let app = self.store.update_app(id, |app| change(app, given)).await?;
+        Ok(Answer::json(&app))
+    }
+
+    pub(super) async fn delete_app(&self, id: &str) -> Result<Answer, Problem> {
+        self.store.delete_app(id).await?;
+        Ok(Answer::empty(StatusCode::NO_CONTENT))
+    }
+}
+
+fn change(app: &mut App, given: input::App) -> Result<(), Problem> {
+    if let Some(name) = input::some(given.name).filter(|name| *name != app.name) {
+        return Err(Problem::conflict(format!(
+            "App name may not change: {:?} cannot become {name:?}; create another app",
+            app.name
+        )));
+    }
+    rules::merge_variables(&mut app.config, given.config)?;
+    annotations::merge(&mut app.annotations, given.annotations)?;
+    if let Some(url) = given.syslog_url {
+        if !url.is_empty() {
+            rules::check("syslog_url", rules::syslog_url(&url))?;
+        }
+        app.syslog_url = url;
+    }
+    Ok(())
+}

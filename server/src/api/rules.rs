@@ -1,0 +1,116 @@
+//! What members may say. What a config file may say as well is in `config::function`.
+
+use std::collections::BTreeMap;
+
+use crate::config::function as limit;
+use crate::store::record::Variables;
+
+use super::{Problem, input};
+
+/// A rule's sentence, with the member it is about.
+pub(super) fn check<T>(member: &str, checked: Result<T, String>) -> Result<T, Problem> {
+    checked.map_err(|what| Problem::invalid(format!("Invalid {member}: {what}")))
+}
+
+/// What has to be there.
+pub(super) fn required(member: &str, value: Option<String>) -> Result<String, Problem> {
+    input::some(value).ok_or_else(|| Problem::invalid(format!("Missing {member}: it is required")))
+}
+
+/// Only the server gives ids.
+pub(super) fn no_id(id: Option<&str>) -> Result<(), Problem> {
+    match id {
+        None | Some("") => Ok(()),
+        Some(_) => Err(Problem::invalid("Id given on create: id is set by the server")),
+    }
+}
+
+/// An object that is sent back says its own id, if it says any.
+pub(super) fn same_id(path: &str, id: Option<&str>) -> Result<(), Problem> {
+    match id {
+        Some(id) if !id.is_empty() && id != path => {
+            Err(Problem::invalid(format!("Id mismatch: the body has the id {id:?} and the path {path:?}")))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// What a new object's variables are.
+pub(super) fn variables(given: Option<input::Variables>) -> Result<Variables, Problem> {
+    let given = given.unwrap_or_default().into_iter().map(|(name, value)| (name, value.unwrap_or_default()));
+    let variables: BTreeMap<_, _> = given.collect();
+    variables.iter().try_for_each(|(name, value)| check("config", limit::variable(name, value)))?;
+    Ok(variables)
+}
+
+/// Sets `variables` as `given` says; an empty value takes one away.
+pub(super) fn merge_variables(variables: &mut Variables, given: Option<input::Variables>) -> Result<(), Problem> {
+    for (name, value) in given.into_iter().flatten() {
+        match input::some(value) {
+            None => drop(variables.remove(&name)),
+            Some(value) => {
+                check("config", limit::variable(&name, &value))?;
+                variables.insert(name, value);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Where an app's logs are wanted.
+pub(super) fn syslog_url(url: &str) -> Result<(), String> {
+    const SCHEMES: [&str; 5] = ["tcp", "udp", "unix", "unixgram", "tcp+tls"];
+    match url.split_once("://") {
+        Some((scheme, rest)) if SCHEMES.contains(&scheme) && !rest.is_empty() => Ok(()),
+        _ => Err(format!("{url:?} is not a URL that begins with one of {}", SCHEMES.join(", "))),
+    }
+}
+
+/// The processors an app wants.
+pub(super) fn shape(shape: &str) -> Result<(), String> {
+    const SHAPES: [&str; 4] = ["", "GENERIC_X86", "GENERIC_ARM", "GENERIC_X86_ARM"];
+    if SHAPES.contains(&shape) { Ok(()) } else { Err(format!("{shape:?} is none of {}", SHAPES[1..].join(", "))) }
+}
+
+/// A page of another site may not write here: a browser would let it send what it likes, and a
+/// function is a program of its choice.
+pub(super) fn origin(origin: &[u8], base: &str) -> Result<(), Problem> {
+    let host = |url: &str| url.split_once("://").map(|(_, host)| host.to_owned());
+    let from = std::str::from_utf8(origin).ok().and_then(host);
+    if from.is_some() && from == host(base) {
+        return Ok(());
+    }
+    Err(Problem::new(
+        http::StatusCode::FORBIDDEN,
+        "Origin not allowed: a page of another site may not change this node",
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_syslog_url_has_a_scheme_of_five() {
+        for (url, ok) in [
+            ("udp://log:514", true),
+            ("tcp+tls://log", true),
+            ("tcp://a,tcp://b", true),
+            ("https://log", false),
+            ("udp:", false),
+            ("log", false),
+        ] {
+            assert_eq!(syslog_url(url).is_ok(), ok, "{url}");
+        }
+    }
+
+    #[test]
+    fn only_pages_of_our_own_may_write() {
+        let check = |from: &str, ok: bool| assert_eq!(origin(from.as_bytes(), "http://h:8080").is_ok(), ok, "{from}");
+        check("http://h:8080", true);
+        check("https://h:8080", true);
+        check("http://h", false);
+        check("https://evil.example", false);
+        check("null", false);
+    }
+}

@@ -1,0 +1,66 @@
+//! Requests that are the API's: read whole, answered whole.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{ALLOW, CONTENT_TYPE, ORIGIN};
+use http::{HeaderValue, StatusCode, Uri};
+
+use hotfn_protocols::http1::RequestHead;
+use hotfn_protocols::{Body, BodyError, names};
+
+use crate::api::{self, Api, Problem};
+
+use super::Hangup;
+use super::answer::{self, Answer};
+
+/// How long a body may take to come. A call has a deadline; this is instead of one.
+const BODY_PATIENCE: Duration = Duration::from_secs(30);
+
+/// Answers one request to `base`.
+pub(super) async fn answer(api: &Api, head: &RequestHead, uri: &Uri, base: &str, body: Body) -> Result<Answer, Hangup> {
+    let body = match tokio::time::timeout(BODY_PATIENCE, body.gather(api::BODY_BYTES_MAX)).await {
+        Ok(Ok(body)) => body,
+        Ok(Err(BodyError::Cut(_))) => return Err(Hangup),
+        Ok(Err(BodyError::TooLarge { max })) => {
+            let message = format!("Request too large: a body of the API has at most {max} bytes");
+            return Ok(answer::refusal(StatusCode::PAYLOAD_TOO_LARGE, &message));
+        }
+        Err(_) => {
+            let message = format!("Request timed out: its body did not come within {BODY_PATIENCE:?}");
+            return Ok(Answer { closes: true, ..answer::refusal(StatusCode::REQUEST_TIMEOUT, &message) });
+        }
+    };
+    let request = api::Request {
+        method: &head.method,
+        path: uri.path(),
+        query: uri.query().unwrap_or_default(),
+        base,
+        origin: head.lines.first(&ORIGIN),
+        body,
+    };
+    Ok(match api.answer(request).await {
+        Ok(told) => of(told),
+        Err(problem) => refusal(problem),
+    })
+}
+
+fn of(told: api::Answer) -> Answer {
+    let mut answer = Answer::new(told.status, told.body);
+    if let Some(kind) = told.content_type {
+        answer.headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+    }
+    answer
+}
+
+fn refusal(problem: Problem) -> Answer {
+    let mut answer = answer::refusal(problem.status, &problem.message);
+    if problem.status.is_server_error() {
+        answer.headers.insert(names::FN_BLAME, HeaderValue::from_static("platform"));
+    }
+    if let Some(allow) = problem.allow {
+        let allow = HeaderValue::from_maybe_shared(Bytes::from(allow)).expect("methods are a header's value");
+        answer.headers.insert(ALLOW, allow);
+    }
+    answer
+}

@@ -1,0 +1,128 @@
+//! What the store holds, the node serves.
+//!
+//! Calls never ask the store. The agent knows every function and the front every trigger, and this
+//! keeps both as the store says: after each write of this node before the write is answered, and
+//! twice a second for what other nodes write. A store that cannot be reached leaves everything as
+//! it was: the node serves on, and follows when the store is back.
+
+use std::collections::HashMap;
+use std::convert::Infallible;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Mutex;
+
+use hotfn::Agent;
+use hotfn_protocols::FunctionId;
+
+use crate::config::Deployment;
+use crate::front::Routes;
+use crate::store::{self, Change, Store};
+
+/// How often it is looked at what other nodes wrote.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+
+/// Keeps an agent and a front's routes as a store says.
+pub struct Mirror {
+    store: Arc<Store>,
+    agent: Agent,
+    routes: Arc<Routes>,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    /// The number of the last write that is served.
+    up_to: i64,
+    /// What is served, to tell a change from a note on an object, which needs no new container.
+    served: HashMap<FunctionId, Deployment>,
+    /// The last look failed, and somebody was told.
+    is_lost: bool,
+}
+
+impl Mirror {
+    /// Of `store`, with nothing served yet.
+    #[must_use]
+    pub fn new(store: Arc<Store>, agent: Agent) -> Self {
+        Self { store, agent, routes: Arc::default(), state: Mutex::default() }
+    }
+
+    /// What it is kept like.
+    #[must_use]
+    pub fn store(&self) -> &Arc<Store> {
+        &self.store
+    }
+
+    /// The triggers, for a front.
+    #[must_use]
+    pub fn routes(&self) -> &Arc<Routes> {
+        &self.routes
+    }
+
+    /// How many functions are served.
+    pub async fn functions(&self) -> usize {
+        self.state.lock().await.served.len()
+    }
+
+    /// Serves what was written so far. A failure is for the log: sooner or later it is made up for.
+    pub async fn catch_up(&self) {
+        let mut state = self.state.lock().await;
+        match self.follow_from(&mut state).await {
+            Ok(()) if state.is_lost => {
+                state.is_lost = false;
+                tracing::info!("the store is back; what was written meanwhile is served now");
+            }
+            Ok(()) => {}
+            Err(e) if state.is_lost => tracing::debug!("the store is still away: {e}"),
+            Err(e) => {
+                state.is_lost = true;
+                let why = anyhow::Error::from(e);
+                tracing::warn!("the store is away; what was served before is served on: {why:#}");
+            }
+        }
+    }
+
+    /// Serves what is written from now on, by whomever.
+    pub async fn follow(&self) -> Infallible {
+        loop {
+            tokio::time::sleep(LOOK_EVERY).await;
+            self.catch_up().await;
+        }
+    }
+
+    async fn follow_from(&self, state: &mut State) -> Result<(), store::Error> {
+        let changes = self.store.changes(state.up_to).await?;
+        for change in changes.changes {
+            match change {
+                Change::Gone(id) => {
+                    if state.served.remove(&id).is_some() {
+                        self.routes.put(&id, []);
+                        self.agent.remove(&id);
+                    }
+                }
+                Change::Served(deployment) => self.serve(state, *deployment),
+            }
+        }
+        state.up_to = changes.up_to;
+        Ok(())
+    }
+
+    fn serve(&self, state: &mut State, deployment: Deployment) {
+        let id = deployment.function.id.clone();
+        let before = state.served.get(&id);
+        if before.is_none_or(|before| before.function != deployment.function) {
+            self.agent.deploy(deployment.function.clone());
+        }
+        if before.is_none_or(|before| before.triggers != deployment.triggers) {
+            self.routes.put(&id, deployment.triggers.iter().cloned());
+        }
+        state.served.insert(id, deployment);
+    }
+}
+
+impl fmt::Debug for Mirror {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Mirror").field("store", &self.store).finish_non_exhaustive()
+    }
+}

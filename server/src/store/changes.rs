@@ -1,0 +1,85 @@
+//! What a node that serves the store has to hear of.
+//!
+//! Every write that changes how a function is served puts the write's number beside the function's
+//! id, its deletion included. A node that has followed everything up to some number asks what came
+//! after it. Since writers stand in a queue, numbers appear in their order: nothing with a lower
+//! number can turn up later.
+
+use std::collections::HashMap;
+
+use hotfn_protocols::FunctionId;
+
+use super::{App, Error, Failure, Function, Store, Transaction, Trigger, read_document, triggers};
+use crate::config::Deployment;
+use crate::front;
+
+/// What changed since some write.
+#[derive(Debug)]
+pub struct Changes {
+    /// The number of the last write that is in it.
+    pub up_to: i64,
+    /// Each function that is now served differently, once.
+    pub changes: Vec<Change>,
+}
+
+/// How a function is to be served from now on.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Change {
+    /// Not any more.
+    Gone(FunctionId),
+    /// Like this.
+    Served(Box<Deployment>),
+}
+
+impl Store {
+    /// What changed after the write with the number `since`; 0 is before all writes.
+    ///
+    /// # Errors
+    /// When the store cannot be used.
+    pub async fn changes(&self, since: i64) -> Result<Changes, Error> {
+        let mut transaction = self.read().await?;
+        let revision = transaction.query::<1>("SELECT CAST(n AS TEXT) FROM revision", &[]).await?;
+        let up_to = revision.iter().flatten().find_map(|n| n.parse().ok()).unwrap_or_default();
+        if up_to <= since {
+            return Ok(Changes { up_to: since, changes: Vec::new() });
+        }
+        let since = since.to_string();
+        let mut by_function: HashMap<String, Vec<front::Trigger>> = HashMap::new();
+        for [doc, app_name] in transaction.query::<2>(TRIGGERS, &[&since]).await? {
+            let Trigger { fn_id, app_name: app, source, .. } = triggers::trigger([doc, app_name])?;
+            by_function.entry(fn_id).or_default().push(front::Trigger { app, source });
+        }
+        let rows = transaction.query::<3>(FUNCTIONS, &[&since]).await?;
+        let changes = rows.iter().map(|[id, function, app]| {
+            if function.is_empty() {
+                return Ok(Change::Gone(id.as_str().into()));
+            }
+            let (function, app): (Function, App) = (read_document(function)?, read_document(app)?);
+            let triggers = by_function.remove(id).unwrap_or_default();
+            Ok(Change::Served(Box::new(Deployment { function: function.served(&app), triggers })))
+        });
+        Ok(Changes { up_to, changes: changes.collect::<Result<_, Error>>()? })
+    }
+}
+
+/// Notes that the function `id` is served differently from this write on.
+pub(super) async fn note(transaction: &mut Transaction, id: &str) -> Result<(), Failure> {
+    let sql = "INSERT INTO changes (fn_id, n) VALUES ($1, (SELECT n FROM revision)) \
+               ON CONFLICT (fn_id) DO UPDATE SET n = excluded.n";
+    transaction.execute(sql, &[id]).await
+}
+
+/// Notes it for each function of the app `id`.
+pub(super) async fn note_app(transaction: &mut Transaction, id: &str) -> Result<(), Failure> {
+    let sql = "INSERT INTO changes (fn_id, n) SELECT f.id, (SELECT n FROM revision) FROM fns f WHERE f.app_id = $1 \
+               ON CONFLICT (fn_id) DO UPDATE SET n = excluded.n";
+    transaction.execute(sql, &[id]).await
+}
+
+const FUNCTIONS: &str = "SELECT c.fn_id, COALESCE(f.doc, ''), COALESCE(a.doc, '') FROM changes c \
+    LEFT JOIN fns f ON f.id = c.fn_id LEFT JOIN apps a ON a.id = f.app_id \
+    WHERE c.n > CAST(CAST($1 AS TEXT) AS BIGINT)";
+
+const TRIGGERS: &str = "SELECT t.doc, a.name FROM changes c \
+    JOIN triggers t ON t.fn_id = c.fn_id JOIN apps a ON a.id = t.app_id \
+    WHERE c.n > CAST(CAST($1 AS TEXT) AS BIGINT) ORDER BY t.name, t.id";

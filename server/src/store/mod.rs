@@ -1,0 +1,156 @@
+//! What a server is to serve, kept: apps, their functions, and the triggers that call them.
+//!
+//! Read in this order:
+//!
+//! * [`Url`]: where a store is kept: in memory, in a file of SQLite's, in a Postgres database.
+//! * [`record`]: what is kept of each thing.
+//! * `apps`, `functions`, `triggers`: making, reading, listing, changing and deleting them.
+//! * `changes`: what a node that serves the store has to hear of.
+//! * `given`: the functions of a config file, put into the store.
+//! * `database`: one connection, two databases, the same statements.
+//!
+//! A record is a JSON document with a few columns beside it: those it is found, ordered or
+//! constrained by. So a new member of a function needs no migration, and a rule such as "no two
+//! apps have one name" is the database's to keep: two who make the same app at once cannot both
+//! succeed, on whichever nodes they are.
+//!
+//! What a record may say is not known here: that is the API's.
+
+mod apps;
+mod changes;
+mod database;
+mod functions;
+mod given;
+pub mod record;
+mod triggers;
+mod url;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+pub use changes::{Change, Changes};
+pub use database::Failure;
+pub use given::Refused;
+pub use record::{App, Function, Trigger};
+pub use url::{UnknownUrl, Url};
+
+use database::{Access, Database, Transaction};
+
+/// Apps, functions and triggers, kept in a database.
+#[derive(Debug)]
+pub struct Store {
+    database: Database,
+}
+
+/// Why the store did not do what it was asked for.
+#[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "each variant is its sentence")]
+pub enum Error {
+    #[error("app already exists: another has the name {name:?}")]
+    AppExists { name: String },
+    #[error("app not found: none has the id {id:?}")]
+    AppUnknown { id: String },
+    #[error("function belongs to another app: {function:?} is not of the app {app:?}")]
+    FunctionElsewhere { function: String, app: String },
+    #[error("function already exists: another of the app has the name {name:?}")]
+    FunctionExists { name: String },
+    #[error("function {id:?} is already called {name:?}, or is of another app")]
+    FunctionMoved { id: String, name: String },
+    #[error("function not found: none has the id {id:?}")]
+    FunctionUnknown { id: String },
+    #[error("trigger source already in use: another trigger of the app has the source {source_path:?}")]
+    SourceTaken { source_path: String },
+    #[error("trigger already exists: another of the function has the name {name:?}")]
+    TriggerExists { name: String },
+    #[error("trigger not found: none has the id {id:?}")]
+    TriggerUnknown { id: String },
+    /// The database failed; not for callers to read.
+    #[error("the store cannot be used")]
+    Database(#[from] Failure),
+    /// Something in the database was not written by us.
+    #[error("the store holds a document that cannot be read")]
+    Document(#[from] serde_json::Error),
+}
+
+/// A part of a list, which is ordered by name and then by id, both bytewise.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Page {
+    /// Begin behind the one with this name.
+    pub after_name: String,
+    /// And, of several with that name, behind the one with this id.
+    pub after_id: String,
+    /// Most of them.
+    pub count_max: usize,
+}
+
+impl Store {
+    /// Opens the store at `url`; makes it if it is not there, and brings it up to date if it is
+    /// older than we are.
+    ///
+    /// # Errors
+    /// When the database cannot be used, or is newer than we are.
+    pub async fn open(url: &Url) -> Result<Self, Failure> {
+        Ok(Self { database: Database::open(url).await? })
+    }
+
+    async fn read(&self) -> Result<Transaction, Failure> {
+        self.database.begin(Access::Read).await
+    }
+
+    /// Begins a write: from here to its end nobody else writes.
+    async fn write(&self) -> Result<Transaction, Failure> {
+        let mut transaction = self.database.begin(Access::Write).await?;
+        transaction.execute("UPDATE revision SET n = n + 1", &[]).await?;
+        Ok(transaction)
+    }
+}
+
+/// A query for one page of a list, as it is put together.
+struct Listing<'a> {
+    sql: String,
+    params: Vec<&'a str>,
+}
+
+impl<'a> Listing<'a> {
+    /// `select` gives rows of a table that is called `r` in it.
+    fn new(select: &str, page: &'a Page) -> Self {
+        let sql = format!("{select} WHERE (r.name, r.id) > ($1, $2)");
+        Self { sql, params: vec![&page.after_name, &page.after_id] }
+    }
+
+    /// Only those whose `column` is `value`, if one is given.
+    fn only(mut self, column: &str, value: Option<&'a str>) -> Self {
+        if let Some(value) = value {
+            self.params.push(value);
+            self.sql.push_str(&format!(" AND r.{column} = ${}", self.params.len()));
+        }
+        self
+    }
+
+    async fn rows<const N: usize>(
+        mut self,
+        transaction: &mut Transaction,
+        page: &Page,
+    ) -> Result<Vec<[String; N]>, Failure> {
+        self.sql.push_str(&format!(" ORDER BY r.name, r.id LIMIT {}", page.count_max));
+        transaction.query(&self.sql, &self.params).await
+    }
+}
+
+fn document<T: Serialize>(record: &T) -> String {
+    serde_json::to_string(record).expect("a record has text for keys and no number that JSON lacks")
+}
+
+fn read_document<T: DeserializeOwned>(text: &str) -> Result<T, Error> {
+    Ok(serde_json::from_str(text)?)
+}
+
+impl Failure {
+    /// If a rule was in the way, what `named` makes of the rule's name.
+    fn taken(self, named: impl FnOnce(&str) -> Error) -> Error {
+        match self {
+            Self::Taken { rule } => named(&rule),
+            other => other.into(),
+        }
+    }
+}

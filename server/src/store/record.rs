@@ -1,0 +1,271 @@
+//! What is kept of an app, a function and a trigger.
+//!
+//! These are the objects of the v2 API, member for member: what is stored of one is what its JSON
+//! says, but for what only an answer can know, such as the URL that calls it. A member that has
+//! nothing to say is left out.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use time::OffsetDateTime;
+
+use hotfn_protocols::Format;
+
+/// Variables of an environment.
+pub type Variables = BTreeMap<String, String>;
+/// What others note down with an object.
+pub type Annotations = BTreeMap<String, Value>;
+
+/// Some functions under one name.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+pub struct App {
+    /// Chosen by the store.
+    pub id: String,
+    /// Unique, and never changed: it is in the URLs of triggers.
+    pub name: String,
+    /// In the environment of each function, unless the function has a variable of that name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub config: Variables,
+    /// Of no meaning to us.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub annotations: Annotations,
+    /// Where logs are wanted; kept, and not followed.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub syslog_url: String,
+    /// The processors it wants; kept, and not followed.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub shape: String,
+    /// RFC 3339 with milliseconds.
+    pub created_at: String,
+    /// When something of it last changed.
+    pub updated_at: String,
+}
+
+/// Something that can be called.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+pub struct Function {
+    /// What calls use. Chosen by the store, or by a config file.
+    pub id: String,
+    /// Unique within its app.
+    pub name: String,
+    /// Its app, which never changes.
+    pub app_id: String,
+    /// What a driver starts.
+    pub image: String,
+    /// MB.
+    pub memory: u64,
+    /// Seconds.
+    pub timeout: u64,
+    /// Seconds.
+    pub idle_timeout: u64,
+    /// Its environment.
+    #[serde(default)]
+    pub config: Variables,
+    /// Of no meaning to us.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub annotations: Annotations,
+    /// Its app's.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub shape: String,
+    /// What Fn has no knob for.
+    #[serde(flatten)]
+    pub knobs: Knobs,
+    /// RFC 3339 with milliseconds.
+    pub created_at: String,
+    /// When something of it last changed.
+    pub updated_at: String,
+}
+
+/// What Fn has no knob for; each is documented in [`hotfn::Function`], and at its default while it
+/// is `None`.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[serde(default)]
+pub struct Knobs {
+    #[serde(skip_serializing_if = "Option::is_none", with = "format")]
+    pub format: Option<Format>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dir: Option<PathBuf>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cpu_milli: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub concurrency: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub min_warm: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_containers: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_calls_per_container: Option<u64>,
+    /// Seconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_age: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub queue_max: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub queue_wait_max_ms: Option<u64>,
+}
+
+/// A place under `/t/{app}` that calls a function.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+pub struct Trigger {
+    /// Chosen by the store.
+    pub id: String,
+    /// Unique among the triggers of its function.
+    pub name: String,
+    /// Its app, which never changes.
+    pub app_id: String,
+    /// The app's name: known of what was read, and kept with the app only.
+    #[serde(skip)]
+    pub app_name: String,
+    /// Whom it calls, of the same app.
+    pub fn_id: String,
+    /// `http`; there are no others.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// The path behind the app's name. Unique within the app.
+    pub source: String,
+    /// Of no meaning to us.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub annotations: Annotations,
+    /// RFC 3339 with milliseconds.
+    pub created_at: String,
+    /// When something of it last changed.
+    pub updated_at: String,
+}
+
+impl Function {
+    /// What an agent needs to know of it, as a function of `app`.
+    #[must_use]
+    pub fn served(self, app: &App) -> hotfn::Function {
+        let Knobs { format, dir, cpu_milli, concurrency, min_warm, .. } = self.knobs;
+        let usual = hotfn::Function::new(self.id, self.image);
+        let mut config = app.config.clone();
+        config.extend(self.config);
+        hotfn::Function {
+            name: self.name,
+            app_id: app.id.clone(),
+            app_name: app.name.clone(),
+            dir,
+            format: format.unwrap_or(usual.format),
+            memory_mb: self.memory,
+            cpu_milli: cpu_milli.unwrap_or(usual.cpu_milli),
+            timeout: Duration::from_secs(self.timeout),
+            idle_timeout: Duration::from_secs(self.idle_timeout),
+            concurrency: concurrency.unwrap_or(usual.concurrency),
+            min_warm: min_warm.unwrap_or(usual.min_warm),
+            max_containers: self.knobs.max_containers,
+            max_calls_per_container: self.knobs.max_calls_per_container,
+            max_age: self.knobs.max_age.map(Duration::from_secs),
+            queue_max: self.knobs.queue_max,
+            queue_wait_max: self.knobs.queue_wait_max_ms.map(Duration::from_millis),
+            config,
+            ..usual
+        }
+    }
+
+    /// Takes over what `served` says, all but whose it is.
+    pub fn follow(&mut self, served: &hotfn::Function) {
+        let usual = hotfn::Function::new("", "");
+        self.image.clone_from(&served.image);
+        self.memory = served.memory_mb;
+        self.timeout = served.timeout.as_secs();
+        self.idle_timeout = served.idle_timeout.as_secs();
+        self.config.clone_from(&served.config);
+        self.knobs = Knobs {
+            format: unusual(served.format, &usual.format),
+            dir: served.dir.clone(),
+            cpu_milli: unusual(served.cpu_milli, &usual.cpu_milli),
+            concurrency: unusual(served.concurrency, &usual.concurrency),
+            min_warm: unusual(served.min_warm, &usual.min_warm),
+            max_containers: served.max_containers,
+            max_calls_per_container: served.max_calls_per_container,
+            max_age: served.max_age.map(|age| age.as_secs()),
+            queue_max: served.queue_max,
+            queue_wait_max_ms: served.queue_wait_max.map(|wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)),
+        };
+    }
+}
+
+/// The only kind of trigger there is.
+pub const HTTP: &str = "http";
+
+/// A new record's name: 26 characters that sort by the millisecond they were made in.
+pub(super) fn new_id() -> String {
+    ulid::Ulid::generate().to_string()
+}
+
+/// The time as records tell it.
+pub(super) fn now() -> String {
+    let t = OffsetDateTime::now_utc();
+    let (year, month, day) = t.to_calendar_date();
+    let (hour, minute, second, milli) = t.to_hms_milli();
+    format!("{year:04}-{:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{milli:03}Z", u8::from(month))
+}
+
+fn unusual<T: PartialEq>(value: T, usual: &T) -> Option<T> {
+    (value != *usual).then_some(value)
+}
+
+/// A format by its name.
+mod format {
+    use hotfn_protocols::Format;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+    pub(super) fn serialize<S: Serializer>(format: &Option<Format>, to: S) -> Result<S::Ok, S::Error> {
+        format.map(|f| f.to_string()).serialize(to)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Format>, D::Error> {
+        let name = Option::<String>::deserialize(from)?;
+        name.map(|name| name.parse().map_err(de::Error::custom)).transpose()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_served_comes_back_from_what_is_kept() {
+        let served = hotfn::Function {
+            name: "hello".to_owned(),
+            app_id: "A".to_owned(),
+            app_name: "shop".to_owned(),
+            dir: Some("/srv".into()),
+            format: Format::Json,
+            memory_mb: 64,
+            min_warm: 2,
+            max_age: Some(Duration::from_secs(60)),
+            queue_max: Some(0),
+            queue_wait_max: Some(Duration::from_millis(250)),
+            config: [("GREETING".to_owned(), "hi".to_owned())].into(),
+            ..hotfn::Function::new("F", "process:x")
+        };
+        let mut kept = Function { id: "F".to_owned(), name: "hello".to_owned(), ..Function::default() };
+        kept.follow(&served);
+        let text = serde_json::to_string(&kept).unwrap();
+        assert!(text.contains(r#""format":"json""#) && !text.contains("concurrency"), "{text}");
+        let kept: Function = serde_json::from_str(&text).unwrap();
+        let app = App { id: "A".to_owned(), name: "shop".to_owned(), ..App::default() };
+        assert_eq!(kept.served(&app), served);
+    }
+
+    #[test]
+    fn a_functions_variable_hides_its_apps() {
+        let variables = |pairs: &[(&str, &str)]| pairs.iter().map(|&(k, v)| (k.to_owned(), v.to_owned())).collect();
+        let app = App { config: variables(&[("A", "app"), ("B", "app")]), ..App::default() };
+        let function = Function { config: variables(&[("B", "fn")]), ..Function::default() };
+        assert_eq!(function.served(&app).config, variables(&[("A", "app"), ("B", "fn")]));
+    }
+
+    #[test]
+    fn times_are_told_to_the_millisecond() {
+        let now = now();
+        assert_eq!(now.len(), "2026-01-02T03:04:05.678Z".len());
+        let rfc3339 = &time::format_description::well_known::Rfc3339;
+        let age = OffsetDateTime::now_utc() - OffsetDateTime::parse(&now, rfc3339).unwrap();
+        assert!(age.abs() < Duration::from_secs(10));
+    }
+}

@@ -1,0 +1,91 @@
+//! What the API changes is what calls meet.
+
+use serde_json::json;
+
+use hotfn_server::config::Settings;
+use hotfn_server::store::{App, Store, Url};
+
+use super::{Api, IMAGE, text};
+use crate::soon;
+
+#[tokio::test]
+async fn what_was_made_is_served_when_the_answer_is_there() {
+    let api = Api::start().await;
+    let app = api.app("shop").await;
+    let body = json!({"name": "f", "app_id": app, "image": IMAGE, "format": "default"});
+    let function = text(&api.post("/v2/fns", body).await.ok(), "id");
+    let invoke = format!("/invoke/{function}");
+    assert_eq!(api.send("POST", &invoke, "hi").await.body, "hi");
+
+    let trigger = api.trigger(&app, &function, "t", "/s").await;
+    let called = |path: &'static str| async { api.get(path).await.status };
+    assert_eq!((called("/t/shop/s").await, called("/t/shop/moved").await), (200, 404));
+    api.put(&format!("/v2/triggers/{trigger}"), json!({"source": "/moved"})).await.ok();
+    assert_eq!((called("/t/shop/s").await, called("/t/shop/moved").await), (404, 200));
+
+    let image = "process:/bin/sh -c 'echo $GREETING'";
+    api.put(&format!("/v2/fns/{function}"), json!({ "image": image })).await.ok();
+    api.put(&format!("/v2/apps/{app}"), json!({"config": {"GREETING": "of the app"}})).await.ok();
+    assert_eq!(api.send("POST", &invoke, "").await.body, "of the app\n");
+    api.put(&format!("/v2/fns/{function}"), json!({"config": {"GREETING": "its own"}})).await.ok();
+    assert_eq!(api.send("POST", &invoke, "").await.body, "its own\n");
+
+    // 149
+    api.delete(&format!("/v2/apps/{app}")).await.is(204, &"delete");
+    assert_eq!((api.send("POST", &invoke, "").await.status, called("/t/shop/moved").await), (404, 404));
+    for path in [format!("/v2/fns/{function}"), format!("/v2/triggers/{trigger}")] {
+        api.get(&path).await.is(404, &path);
+    }
+}
+
+#[tokio::test]
+async fn what_another_node_writes_is_served_within_a_second() {
+    let folder = tempfile::tempdir().unwrap();
+    let url = Url::Sqlite(folder.path().join("fn.db"));
+    let settings = Settings { db: Some(url.clone()), ..Settings::default() };
+    let (one, other) = (Api::with(settings.clone()).await, Api::with(settings).await);
+    let app = one.app("shop").await;
+    let body = json!({"name": "f", "app_id": app, "image": IMAGE, "format": "default"});
+    let function = text(&one.post("/v2/fns", body).await.ok(), "id");
+    let wrote = std::time::Instant::now();
+    let invoke = format!("/invoke/{function}");
+    soon(async { while other.send("POST", &invoke, "hi").await.status != 200 {} }).await;
+    assert!(wrote.elapsed().as_secs() < 1, "{:?}", wrote.elapsed());
+    one.delete(&format!("/v2/fns/{function}")).await.is(204, &"delete");
+    soon(async { while other.send("POST", &invoke, "hi").await.status != 404 {} }).await;
+}
+
+#[tokio::test]
+async fn a_note_on_a_function_keeps_its_containers() {
+    let api = Api::start().await;
+    let app = api.app("a").await;
+    // Answers with its process's id, so that a new container shows.
+    let script = "while read -r line; do case $line in '{'*) echo '{\"body\":\"'$$'\"}';; esac; done";
+    let body = json!({"name": "f", "app_id": app, "image": format!("process:/bin/sh -c \"{}\"", script.replace('"', "\\\"")), "format": "json"});
+    let function = text(&api.post("/v2/fns", body).await.ok(), "id");
+    let invoke = format!("/invoke/{function}");
+    let first = api.send("POST", &invoke, "").await;
+    assert_eq!(first.status, 200, "{}", first.body);
+    let path = format!("/v2/fns/{function}");
+    api.put(&path, json!({"annotations": {"note": "x"}})).await.ok();
+    assert_eq!(api.send("POST", &invoke, "").await.body, first.body);
+    api.put(&path, json!({"config": {"K": "v"}})).await.ok();
+    assert_ne!(api.send("POST", &invoke, "").await.body, first.body);
+}
+
+#[tokio::test]
+async fn what_the_store_holds_is_served_from_the_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let url = Url::Sqlite(folder.path().join("fn.db"));
+    let settings = Settings { db: Some(url.clone()), ..Settings::default() };
+    let function = {
+        let api = Api::with(settings.clone()).await;
+        let app = api.app("a").await;
+        let body = json!({"name": "f", "app_id": app, "image": IMAGE, "format": "default"});
+        text(&api.post("/v2/fns", body).await.ok(), "id")
+    };
+    let store = Store::open(&url).await.unwrap();
+    assert!(store.create_app(App { name: "a".to_owned(), ..App::default() }).await.is_err());
+    let api = Api::with(settings).await;
+    assert_eq!(api.send("POST", &format!("/invoke/{function}"), "again").await.body, "again");
+}

@@ -1,0 +1,6 @@
+//! What every store promises, held by each kind of it.
+
+mod contract;
+#[cfg(feature = "postgres")]
+mod postgres;
+mod sqlite;

@@ -1,0 +1,149 @@
+//! A store in a Postgres database, on a server of the test's own.
+
+use std::net::TcpListener;
+use std::os::unix::fs::{PermissionsExt, chown};
+use std::os::unix::process::CommandExt as _;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use hotfn_server::store::{App, Store, Url};
+use tempfile::TempDir;
+
+use super::contract;
+
+#[tokio::test]
+async fn a_store_in_postgres_keeps_the_contract() {
+    let Some(server) = Server::start() else { return };
+    contract::check(&server.database("contract")).await;
+    contract::check_sharing(&server.database("sharing")).await;
+    an_unfinished_write_is_undone(&server.database("unfinished")).await;
+    a_lost_connection_is_made_again(&server).await;
+}
+
+async fn an_unfinished_write_is_undone(url: &Url) {
+    let store = Store::open(url).await.unwrap();
+    for n in 0..20 {
+        let create = store.create_app(App { name: format!("a{n}"), ..App::default() });
+        // Wherever it is dropped, the next one finds the connection fit for use.
+        let _ = tokio::time::timeout(Duration::from_micros(200 * n), create).await;
+    }
+    store.create_app(App { name: "last".into(), ..App::default() }).await.unwrap();
+}
+
+async fn a_lost_connection_is_made_again(server: &Server) {
+    let url = server.database("lost");
+    let store = Store::open(&url).await.unwrap();
+    let made = store.create_app(App { name: "a".into(), ..App::default() }).await.unwrap();
+    server.run("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'lost'", "postgres");
+    let _told = store.app(&made.id).await;
+    assert_eq!(store.app(&made.id).await.unwrap(), made);
+}
+
+/// A server on a port of this machine. Dropping it ends it.
+struct Server {
+    process: Child,
+    programs: PathBuf,
+    port: u16,
+    _folder: TempDir,
+}
+
+/// Who runs the server when we are root, since it refuses to.
+const NOBODY: u32 = 65534;
+
+impl Server {
+    /// Starts one, or skips aloud.
+    fn start() -> Option<Self> {
+        let Some(programs) = programs() else {
+            skipped("there is no Postgres on this machine");
+            return None;
+        };
+        let folder = tempfile::tempdir().unwrap();
+        let data = folder.path().join("data");
+        std::fs::create_dir(&data).unwrap();
+        if is_root() {
+            std::fs::set_permissions(folder.path(), PermissionsExt::from_mode(0o755)).unwrap();
+            chown(&data, Some(NOBODY), Some(NOBODY)).unwrap();
+        }
+        let made = as_nobody(Command::new(programs.join("initdb")))
+            .args(["--auth=trust", "--username=hotfn", "--encoding=UTF8", "--no-sync", "--pgdata"])
+            .arg(&data)
+            .stdout(Stdio::null())
+            .status();
+        assert!(made.unwrap().success());
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let process = as_nobody(Command::new(programs.join("postgres")))
+            .args(["-F", "-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=", "-p", &port.to_string()])
+            .arg("-D")
+            .arg(&data)
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let server = Self { process, programs, port, _folder: folder };
+        for _ in 0..1000 {
+            if server.psql("SELECT 1", "postgres").success() {
+                return Some(server);
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        panic!("Postgres did not start within 20 s");
+    }
+
+    /// A new database, which orders by the rules of a language where nobody says otherwise.
+    fn database(&self, name: &str) -> Url {
+        self.run(
+            &format!("CREATE DATABASE {name} TEMPLATE template0 LOCALE_PROVIDER icu ICU_LOCALE 'en-US'"),
+            "postgres",
+        );
+        format!("postgres://hotfn@127.0.0.1:{}/{name}", self.port).parse().unwrap()
+    }
+
+    fn run(&self, sql: &str, database: &str) {
+        assert!(self.psql(sql, database).success(), "{sql}");
+    }
+
+    fn psql(&self, sql: &str, database: &str) -> std::process::ExitStatus {
+        let port = self.port.to_string();
+        let mut psql = Command::new(self.programs.join("psql"));
+        psql.args(["-h", "127.0.0.1", "-p", &port, "-U", "hotfn", "-d", database, "-qc", sql]);
+        psql.stdout(Stdio::null()).stderr(Stdio::null()).status().unwrap()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // INT ends it without waiting for who is connected; KILL would leave its children.
+        let _ = Command::new("kill").args(["-INT", &self.process.id().to_string()]).status();
+        let _ = self.process.wait();
+    }
+}
+
+/// Where Debian keeps the newest server's programs, or whoever has them on the path.
+fn programs() -> Option<PathBuf> {
+    let debian = std::fs::read_dir("/usr/lib/postgresql").ok().into_iter().flatten().flatten();
+    let mut folders: Vec<PathBuf> = debian.map(|entry| entry.path().join("bin")).collect();
+    folders.sort();
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    folders.splice(0..0, std::env::split_paths(&path));
+    folders.into_iter().rev().find(|folder| folder.join("initdb").is_file() && folder.join("postgres").is_file())
+}
+
+fn as_nobody(mut command: Command) -> Command {
+    // A folder it may read.
+    command.current_dir("/");
+    if is_root() {
+        command.uid(NOBODY).gid(NOBODY);
+    }
+    command
+}
+
+fn is_root() -> bool {
+    Command::new("id").arg("-u").output().is_ok_and(|id| id.stdout == b"0\n")
+}
+
+/// See `hotfn_tests::skipped`.
+fn skipped(why: &str) {
+    let strict = std::env::var_os("HOTFN_NO_SKIP").is_some_and(|value| value == "1");
+    assert!(!strict, "nothing may be skipped here (HOTFN_NO_SKIP=1), but {why}");
+    eprintln!("SKIPPED: {why}");
+}

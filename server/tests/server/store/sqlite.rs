@@ -1,0 +1,49 @@
+//! Stores in memory and in files.
+
+use hotfn_server::store::{App, Store, Url};
+
+use super::contract;
+
+#[tokio::test]
+async fn a_store_in_memory_keeps_the_contract() {
+    contract::check(&Url::Memory).await;
+}
+
+#[tokio::test]
+async fn a_store_in_a_file_keeps_the_contract() {
+    let folder = tempfile::tempdir().unwrap();
+    contract::check(&Url::Sqlite(folder.path().join("made/for/it.db"))).await;
+}
+
+#[tokio::test]
+async fn what_was_stored_is_there_after_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let url = Url::Sqlite(folder.path().join("fn.db"));
+    let made = Store::open(&url).await.unwrap().create_app(App { name: "a".into(), ..App::default() }).await.unwrap();
+    assert_eq!(Store::open(&url).await.unwrap().app(&made.id).await.unwrap(), made);
+}
+
+#[tokio::test]
+async fn two_stores_in_one_file_see_each_other() {
+    let folder = tempfile::tempdir().unwrap();
+    contract::check_sharing(&Url::Sqlite(folder.path().join("fn.db"))).await;
+}
+
+#[tokio::test]
+async fn a_store_of_a_later_version_is_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("fn.db");
+    Store::open(&Url::Sqlite(path.clone())).await.unwrap();
+    let versions = "INSERT INTO migrations (version) VALUES (998), (999)";
+    rusqlite::Connection::open(&path).unwrap().execute_batch(versions).unwrap();
+    let refused = Store::open(&Url::Sqlite(path)).await.unwrap_err().to_string();
+    assert_eq!(refused, "the database has version 3 and this hotfn knows 1 at most; use a later hotfn");
+}
+
+#[tokio::test]
+async fn what_is_no_database_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("fn.db");
+    std::fs::write(&path, "this is not a database, but it is as long as the head of one would be, and longer").unwrap();
+    assert!(Store::open(&Url::Sqlite(path)).await.is_err());
+}

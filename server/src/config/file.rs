@@ -96,6 +96,7 @@ struct File {
     node: NodeTable,
     #[serde(default)]
     containers: ContainersTable,
+    #[serde(default)]
     db: DbTable,
     #[serde(default)]
     function: Vec<Spanned<FunctionTable>>,

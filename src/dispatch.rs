@@ -1,15 +1,12 @@
 //! One call, one slot, one deadline; says whether the container may be used again.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use hotfn_protocols::{Call, Deadline, Exit, Fault, Kind, ReplySink, Reuse, Verdict};
 
 use crate::ends::End;
 use crate::hot::Hot;
 use crate::slot::Slot;
-
-/// How long a fault may wait to learn how its container ended. Only failed calls wait.
-const EXIT_WAIT: Duration = Duration::from_millis(50);
 
 /// How a call ended, as far as its container was concerned.
 pub(crate) struct Ended {
@@ -67,12 +64,12 @@ fn late(hot: &Hot, deadline: Deadline) -> Fault {
     })
 }
 
-/// Adds how the container ended and its last words, where it ended.
+/// Adds how the container ended and its last words, where it ended. Only failed calls wait for that.
 async fn explain(fault: Fault, hot: &Hot) -> Fault {
     if !matches!(fault.kind(), Kind::InvalidFrame | Kind::Receiving) {
         return fault;
     }
-    let Some(exit) = hot.exit_within(EXIT_WAIT).await else { return fault };
+    let Some(exit) = hot.exit_within(hot.container().exit_known_within()).await else { return fault };
     if exit == Exit::OutOfMemory {
         return Fault::new(Kind::OutOfMemory).caused_by(fault);
     }

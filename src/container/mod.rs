@@ -11,6 +11,7 @@ use std::future::Future;
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use hotfn_protocols::{Ends, Exit};
 
@@ -136,6 +137,12 @@ pub trait Container: Send + Sync + fmt::Debug {
     /// How it ends. May be asked by many, and late.
     fn exit(&self) -> Doing<'static, Exit>;
 
+    /// How long after its end [`exit`](Self::exit) may take to resolve, as a rule: so long a fault waits
+    /// to learn whether its container has ended. Default 50 ms.
+    fn exit_known_within(&self) -> Duration {
+        Duration::from_millis(50)
+    }
+
     /// Stops it from running, without its notice.
     fn freeze(&self) -> Doing<'_, Result<(), DriverError>>;
 
@@ -145,7 +152,7 @@ pub trait Container: Send + Sync + fmt::Debug {
     /// Ends it: asks first (TERM), waits for `grace`, then insists (KILL). When this resolves
     /// nothing of it runs any more and nothing is left of it. A frozen one is woken to hear the
     /// question.
-    fn end(&self, grace: std::time::Duration) -> Doing<'_, ()>;
+    fn end(&self, grace: Duration) -> Doing<'_, ()>;
 }
 
 /// Why a driver could not do its part.

@@ -105,7 +105,7 @@ impl Home {
         let folder = TempDir::with_prefix("story-").expect("the temporary folder is writable");
         fs::create_dir(folder.path().join("tmp")).expect("a new folder is writable");
         let settings = settings.iter().map(|(key, value)| format!("{key} = {value}\n"));
-        let toml: String = std::iter::once("[node]\n".to_owned())
+        let toml: String = std::iter::once("[node]\nstate = \"state\"\n".to_owned())
             .chain(settings)
             .chain(functions.iter().map(|function| function.to_toml(&mark)))
             .collect();

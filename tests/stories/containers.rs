@@ -3,7 +3,7 @@
 //! A story is a function of a [`House`]: a driver, and the images that it can start. What a driver
 //! makes no promise of is not in its row: plain processes are supervised, not confined.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -44,7 +44,7 @@ table! {
             frozen_it_stands_still_and_thawed_it_goes_on, a_frozen_one_hears_that_it_is_to_end,
             one_that_dies_while_it_idles_is_replaced, what_cannot_be_started_is_the_images_fault,
         }
-        leaks { what_was_made_by_halves_is_removed, of_a_killed_agent_nothing_is_left }
+        leaks { what_was_made_by_halves_is_removed, of_a_killed_node_nothing_is_left }
     }
     docker {
         lifecycle {
@@ -58,7 +58,7 @@ table! {
             what_a_sandbox_refuses, memory_is_held_to_and_told_as_such, a_start_without_memory_is_told_as_such,
             a_share_of_a_cpu_is_no_more,
         }
-        leaks { what_was_made_by_halves_is_removed, of_a_killed_agent_nothing_is_left }
+        leaks { what_was_made_by_halves_is_removed, of_a_killed_node_nothing_is_left }
     }
 }
 
@@ -73,7 +73,7 @@ fn confined() -> Sandbox {
 /// A driver, what it can start, and a place for what is made.
 struct House {
     driver: Arc<dyn Driver>,
-    /// What the process of a child names it by.
+    /// Its name, as a node's flags have it.
     kind: &'static str,
     folder: TempDir,
     /// What its functions have in their environment, and nobody else.
@@ -93,15 +93,6 @@ impl House {
                 skipped(&e.to_string());
                 None
             }
-        }
-    }
-
-    /// The one of that name.
-    async fn named(kind: &str) -> Option<Self> {
-        match kind {
-            "docker" => Self::docker(confined()).await,
-            "process" => Self::process(confined()).await,
-            other => panic!("no driver is called {other:?}"),
         }
     }
 
@@ -134,15 +125,10 @@ impl House {
 
     /// An agent with this driver, whose containers freeze as soon as they idle.
     fn agent(&self) -> Agent {
-        self.agent_in(self.folder.path())
-    }
-
-    /// The same, with its files in another folder.
-    fn agent_in(&self, folder: &Path) -> Agent {
         let mut builder = Agent::builder().driver(self.driver.clone());
         builder.config = Config {
-            iofs_root: folder.join("iofs"),
-            state_dir: folder.join("state"),
+            iofs_root: self.path("iofs"),
+            state_dir: self.path("state"),
             freeze_idle: Some(Duration::ZERO),
             start_timeout: PATIENCE,
             ..Config::default()

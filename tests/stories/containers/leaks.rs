@@ -1,18 +1,10 @@
 //! Nothing is left of what is gone.
 
-use std::io::{BufRead, BufReader};
-use std::process::{Command, Stdio};
-
-use hotfn_tests::{processes, until};
+use hotfn_tests::node::{Function, Home};
+use hotfn_tests::{client, processes, until};
 use rustix::process::Signal;
 
-use super::{House, PATIENCE, answer, log, soon};
-
-/// The driver and the folder of an agent that is there to be killed.
-const ENV_HOUSE: &str = "HOTFN_STORY_HOUSE";
-const ENV_FOLDER: &str = "HOTFN_STORY_FOLDER";
-/// The test that is that agent.
-const VICTIM: &str = "containers::leaks::an_agent_to_be_killed";
+use super::{House, PATIENCE, log, soon};
 
 pub(super) async fn what_was_made_by_halves_is_removed(house: &House) {
     let spec = house.spec("").await;
@@ -42,50 +34,41 @@ pub(super) async fn what_was_made_by_halves_is_removed(house: &House) {
     until("the last process to go", PATIENCE, || processes::marked(&house.mark).is_empty().then_some(())).await;
 }
 
-pub(super) async fn of_a_killed_agent_nothing_is_left(house: &House) {
+pub(super) async fn of_a_killed_node_nothing_is_left(house: &House) {
     // Somebody else's, who lives.
     let (sink, _lines) = log();
     let theirs = house.driver.create(house.spec("").await).await.unwrap().start(sink).await.unwrap();
     let alive = processes::marked(&house.mark);
 
-    let mut victim = Command::new(std::env::current_exe().unwrap());
-    victim.args(["--exact", VICTIM, "--ignored", "--nocapture"]).stdout(Stdio::piped()).stderr(Stdio::null());
-    let mut victim = victim.env(ENV_HOUSE, house.kind).env(ENV_FOLDER, house.folder.path()).spawn().unwrap();
-    let lines = BufReader::new(victim.stdout.take().unwrap());
-    let mark = tokio::task::spawn_blocking(|| {
-        lines.lines().map_while(Result::ok).find_map(|line| Some(line.split_once("up with ")?.1.to_owned()))
-    });
-    let mark = soon(mark).await.unwrap().expect("it says its mark");
-    assert!(!processes::marked(&mark).is_empty());
-    processes::signal(victim.id(), Signal::KILL);
-    victim.wait().unwrap();
+    let home = Home::of(&[
+        Function::new("idle", &house.image("echo")).set("min_warm", 2),
+        Function::new("busy", &house.image("faulty")),
+        Function::new("pipes", &house.image("echo")).set("format", "json"),
+    ]);
+    let driver = ["--driver", house.kind];
+    let node = home.start_with(&driver).await;
+    for id in ["idle", "pipes"] {
+        assert_eq!(node.invoke(id, "hello").await.ok().text(), "hello");
+    }
+    let mut connection = node.connect().await;
+    tokio::spawn(async move { connection.call(client::invoke("busy", client::whole("hang"))).await });
+    let busy = || home.containers().len() >= 4;
+    until("all of its containers", PATIENCE, || busy().then_some(())).await;
+    let (processes, files) = (home.containers(), home.files());
 
-    let agent = house.agent();
-    until("what is left of it to go", PATIENCE, || processes::marked(&mark).is_empty().then_some(())).await;
-    agent.deploy(house.function("f", "echo"));
-    assert_eq!(answer(&agent, "f", "hello").await, "hello");
-    agent.drain(PATIENCE).await;
-    assert_eq!(std::fs::read_dir(house.path("iofs")).unwrap().count(), 0, "directories of containers");
+    node.signal(Signal::KILL);
+    node.end().await;
+    let node = home.start_with(&driver).await;
+    until("the old containers to go", PATIENCE, || {
+        home.containers().iter().all(|pid| !processes.contains(pid)).then_some(())
+    })
+    .await;
+    assert_eq!(node.invoke("idle", "hello").await.ok().text(), "hello");
+    let left: Vec<_> = files.iter().filter(|path| path.symlink_metadata().is_ok()).collect();
+    assert!(left.is_empty(), "of the old node there is still {left:?}");
+    node.drain().await;
+    home.is_bare();
 
     assert_eq!(processes::marked(&house.mark), alive, "somebody else's");
     soon(theirs.end(PATIENCE)).await;
-}
-
-/// Not a story: what one of them starts, to kill it.
-#[tokio::test]
-#[ignore = "a story starts it"]
-async fn an_agent_to_be_killed() {
-    let Ok(kind) = std::env::var(ENV_HOUSE) else { return };
-    let mut house = House::named(&kind).await.unwrap();
-    let folder = std::path::PathBuf::from(std::env::var_os(ENV_FOLDER).unwrap());
-    let images = std::mem::replace(&mut house.folder, tempfile::TempDir::new_in(&folder).unwrap());
-    drop(images);
-    let agent = house.agent_in(&folder);
-    for id in ["idle", "busy"] {
-        agent.deploy(house.function(id, if id == "idle" { "echo" } else { "faulty" }));
-    }
-    answer(&agent, "idle", "hello").await;
-    answer(&agent, "busy", "reply up").await;
-    println!("up with {}", house.mark);
-    answer(&agent, "busy", "hang").await;
 }

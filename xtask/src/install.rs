@@ -40,6 +40,11 @@ pub(crate) const PYTHON: Debian = Debian {
 };
 /// Node.
 pub(crate) const NODE: Debian = Debian { at_hand: || works(Command::new("node").arg("--version")), package: "nodejs" };
+/// The container engine, with its init and its command line.
+pub(crate) const DOCKER: Debian = Debian {
+    at_hand: || works(Command::new("dockerd").arg("--version")) && works(Command::new("docker").arg("--version")),
+    package: "docker.io",
+};
 /// Node's package client.
 pub(crate) const NPM: Debian = Debian { at_hand: || works(Command::new("npm").arg("--version")), package: "npm" };
 /// The yardstick of the benchmarks.

@@ -8,6 +8,7 @@
 use std::process::ExitCode;
 
 mod bench;
+mod engine;
 mod install;
 mod step;
 mod test;

@@ -4,7 +4,8 @@ use std::process::Command;
 
 use anyhow::Result;
 
-use crate::install::{self, NODE, NPM, PYTHON};
+use crate::engine;
+use crate::install::{self, DOCKER, NODE, NPM, PYTHON};
 use crate::step::{run, step};
 use crate::tree;
 
@@ -12,9 +13,10 @@ use crate::tree;
 ///
 /// `args` go to the test runner; with any given, the examples in the docs are left out.
 pub(crate) fn run_all(args: &[&str]) -> Result<()> {
-    step("install what the tests need from Debian", || install::debian(&[PYTHON, NODE, NPM]))?;
+    step("install what the tests need from Debian", || install::debian(&[DOCKER, NODE, NPM, PYTHON]))?;
     step("install the function kits of PyPI", install::python_peers)?;
     step("install the function kit of npm", install::node_peers)?;
+    step("start the container engine", engine::start)?;
     let mut nextest = step("find the test runner", install::nextest)?;
     // All targets in one build: the stories' programs then share what the tests are linked from,
     // instead of being built a second time without the features that only tests ask for.

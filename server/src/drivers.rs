@@ -70,6 +70,7 @@ fn docker(settings: &Settings) -> Docker {
         label_tag: containers.docker_label.clone(),
         auth: containers.docker_auth.clone(),
         load_file: containers.load.clone(),
+        layouts: None,
         keep: Keep {
             bytes_max: containers.images_bytes_max.unwrap_or_default(),
             exempt: containers.images_exempt.clone().unwrap_or_default(),

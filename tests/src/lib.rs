@@ -8,6 +8,7 @@
 //! - [`images`] makes container images of them;
 //! - [`peers`] finds what others wrote: Python, Node and their function kits;
 //! - [`skipped`] says aloud what a machine cannot tell;
+//! - [`registry`] is one of images;
 //! - [`program`] runs a program to its end;
 //! - [`node`] runs `hotfn serve`, and takes it down again;
 //! - [`client`] makes calls;
@@ -23,6 +24,7 @@ pub mod node;
 pub mod peers;
 pub mod processes;
 pub mod program;
+pub mod registry;
 
 mod skip;
 mod wait;

@@ -18,6 +18,7 @@ use hotfn_tests::{binaries, skipped};
 use tempfile::TempDir;
 use tokio::sync::mpsc;
 
+mod engine;
 mod leaks;
 mod lifecycle;
 mod limits;
@@ -57,6 +58,10 @@ table! {
         limits {
             what_a_sandbox_refuses, memory_is_held_to_and_told_as_such, a_start_without_memory_is_told_as_such,
             a_share_of_a_cpu_is_no_more,
+        }
+        engine {
+            an_image_is_pulled_once_for_all_who_wait, a_registrys_no_is_told_from_its_silence,
+            of_what_was_pulled_the_longest_unneeded_goes, an_oci_layout_is_loaded,
         }
         leaks { what_was_made_by_halves_is_removed, of_a_killed_node_nothing_is_left }
     }

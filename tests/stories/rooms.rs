@@ -9,7 +9,7 @@ use serde_json::Value;
 /// Which rooms each room may know: the table of `ARCHITECTURE.md`. A room that is missing here may
 /// know none.
 const KNOWS: &[(&str, &[&str])] = &[
-    ("hotfn", &["hotfn-exec", "hotfn-protocols", "hotfn-socket"]),
+    ("hotfn", &["hotfn-exec", "hotfn-images", "hotfn-protocols", "hotfn-socket"]),
     ("hotfn-exec", &["hotfn-socket"]),
     ("hotfn-fdk", &["hotfn-protocols", "hotfn-socket"]),
     ("hotfn-images", &[]),

@@ -47,6 +47,9 @@ pub(crate) const DOCKER: Debian = Debian {
 };
 /// Node's package client.
 pub(crate) const NPM: Debian = Debian { at_hand: || works(Command::new("npm").arg("--version")), package: "npm" };
+/// A registry of images.
+pub(crate) const REGISTRY: Debian =
+    Debian { at_hand: || works(Command::new("docker-registry").arg("--version")), package: "docker-registry" };
 /// The yardstick of the benchmarks.
 pub(crate) const NGINX: Debian = Debian { at_hand: || works(Command::new("nginx").arg("-v")), package: "nginx-light" };
 /// Counts instructions for the benchmarks.

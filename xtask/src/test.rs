@@ -5,7 +5,7 @@ use std::process::Command;
 use anyhow::Result;
 
 use crate::engine;
-use crate::install::{self, DOCKER, NODE, NPM, PYTHON};
+use crate::install::{self, DOCKER, NODE, NPM, PYTHON, REGISTRY};
 use crate::step::{run, step};
 use crate::tree;
 
@@ -13,7 +13,7 @@ use crate::tree;
 ///
 /// `args` go to the test runner; with any given, the examples in the docs are left out.
 pub(crate) fn run_all(args: &[&str]) -> Result<()> {
-    step("install what the tests need from Debian", || install::debian(&[DOCKER, NODE, NPM, PYTHON]))?;
+    step("install what the tests need from Debian", || install::debian(&[DOCKER, NODE, NPM, PYTHON, REGISTRY]))?;
     step("install the function kits of PyPI", install::python_peers)?;
     step("install the function kit of npm", install::node_peers)?;
     step("start the container engine", engine::start)?;

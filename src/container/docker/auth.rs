@@ -11,15 +11,15 @@ use bollard::auth::DockerCredentials;
 use docker_credential::{CredentialRetrievalError, DockerCredential};
 use serde_json::{Value, json};
 
-use super::name;
-
+/// The registry of names that have none.
+const HUB_HOST: &str = "docker.io";
 /// What `docker login` calls the registry of names that have none.
 const HUB: &str = "https://index.docker.io/v1/";
 
 /// What to tell `registry`, of the text that was given, else of the user's own file. Read anew for each
 /// pull: secrets change. Blocks while a program is asked.
 pub(super) fn credentials(given: Option<&str>, registry: &str) -> Option<DockerCredentials> {
-    let server = if registry == name::HUB { HUB } else { registry };
+    let server = if registry == HUB_HOST { HUB } else { registry };
     let found = match given {
         Some(text) => of(text, server),
         None => docker_credential::get_credential(server),
@@ -35,8 +35,9 @@ pub(super) fn credentials(given: Option<&str>, registry: &str) -> Option<DockerC
             | CredentialRetrievalError::ConfigReadError
             | CredentialRetrievalError::NoCredentialConfigured,
         ) => None,
-        Err(error) => {
-            tracing::warn!(registry, %error, "credentials cannot be had, it is asked without");
+        // Not with its words: they may hold what a helper printed.
+        Err(_) => {
+            tracing::warn!(registry, "credentials cannot be had, it is asked without");
             None
         }
     }

@@ -6,18 +6,21 @@
 
 use std::collections::HashMap;
 use std::fs::File;
+use std::io;
 use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bollard::query_parameters::{CreateImageOptions, ImportImageOptions};
-use futures_util::StreamExt;
+use bytes::Bytes;
+use futures_util::{Stream, StreamExt};
+use hotfn_images::{ImageError, Reference, Remote, Store};
 use tokio::sync::watch;
 
 use super::engine::{self, Engine};
-use super::name::{self, Source};
 use super::{auth, load, store};
-use crate::container::{DriverError, PullFailure};
+use crate::container::{DriverError, PullFailure, process};
 
 /// How often a pull is tried that was broken off,
 const PULLS_MAX: u32 = 3;
@@ -40,6 +43,8 @@ pub(super) struct Rules {
     pub(super) volumes: bool,
     /// Credentials for registries, as JSON; `None`: the user's file.
     pub(super) auth: Option<String>,
+    /// Where OCI layouts are read.
+    pub(super) layouts: Option<Store>,
 }
 
 #[derive(Debug)]
@@ -70,10 +75,17 @@ struct Print {
 }
 
 impl Print {
-    fn of(path: &str) -> std::io::Result<Self> {
+    /// Of the file an image is in; `None` for one of a registry.
+    fn of(reference: &Reference) -> io::Result<Option<Self>> {
+        let path = match reference {
+            Reference::DockerArchive(path) => path.clone(),
+            Reference::Layout { path, .. } if path.is_dir() => path.join("index.json"),
+            Reference::Layout { path, .. } => path.clone(),
+            Reference::Remote(_) => return Ok(None),
+        };
         let file = std::fs::metadata(path)?;
         let changed = (file.ctime(), file.ctime_nsec());
-        Ok(Self { device: file.dev(), number: file.ino(), bytes: file.len(), changed })
+        Ok(Some(Self { device: file.dev(), number: file.ino(), bytes: file.len(), changed }))
     }
 }
 
@@ -147,18 +159,28 @@ impl Images {
     }
 
     async fn fetch(&self, image: &str) -> Result<Image, Refusal> {
-        match Source::of(image).map_err(|why| Refusal::Image(why.to_owned()))? {
-            Source::Archive(path) => self.load(path).await,
-            Source::Store(name) => {
-                if !self.inspect(name).await? {
-                    self.pull(name).await?;
-                    if !self.inspect(name).await? {
-                        let why = "it was fetched, and has gone again".to_owned();
-                        return Err(Refusal::Pull(why, PullFailure::Broken));
-                    }
-                }
-                Ok(Image { name: name.to_owned(), file: None })
+        if image.starts_with(process::SCHEME) {
+            return Err(Refusal::Image("is a program of this host, and containers are started here".to_owned()));
+        }
+        let reference = Reference::parse(image).map_err(|e| Refusal::Image(e.why.to_owned()))?;
+        let file = Print::of(&reference).map_err(unreadable)?;
+        let name = match &reference {
+            Reference::DockerArchive(path) => {
+                let mut file = File::open(path).map_err(unreadable)?;
+                self.load(load::piped(move |into| io::copy(&mut file, into).map(drop))).await?
             }
+            Reference::Layout { .. } => self.load(self.layout(&reference).await?).await?,
+            Reference::Remote(remote) => {
+                let name = remote.to_string();
+                if !self.inspect(&name).await? {
+                    self.pull(remote, &name).await?;
+                }
+                name
+            }
+        };
+        match self.inspect(&name).await? {
+            true => Ok(Image { name, file }),
+            false => Err(Refusal::Pull("it was here, and has gone again".to_owned(), PullFailure::Broken)),
         }
     }
 
@@ -183,10 +205,10 @@ impl Images {
         }
     }
 
-    async fn pull(&self, name: &str) -> Result<(), Refusal> {
+    async fn pull(&self, remote: &Remote, name: &str) -> Result<(), Refusal> {
         let (mut pause, mut tries) = (PULL_PAUSE, 1);
         loop {
-            match self.pull_once(name).await {
+            match self.pull_once(remote, name).await {
                 Err(Refusal::Pull(why, PullFailure::Broken)) if tries < PULLS_MAX => {
                     tracing::warn!(image = name, tries, "image could not be fetched, trying again in {pause:?}: {why}");
                     tokio::time::sleep(pause).await;
@@ -198,14 +220,15 @@ impl Images {
         }
     }
 
-    async fn pull_once(&self, name: &str) -> Result<(), Refusal> {
-        let (repository, pick) = name::split(name);
-        let registry = name::registry(name);
+    async fn pull_once(&self, remote: &Remote, name: &str) -> Result<(), Refusal> {
+        let registry = remote.registry();
+        // Without either, an engine would fetch all that the repository has.
+        let pick = remote.digest().map(|digest| digest.to_string()).or_else(|| remote.tag().map(str::to_owned));
         let (given, server) = (self.rules.auth.clone(), registry.to_owned());
         let credentials = tokio::task::spawn_blocking(move || auth::credentials(given.as_deref(), &server)).await;
         let options = CreateImageOptions {
-            from_image: Some(repository.to_owned()),
-            tag: Some(pick.to_owned()),
+            from_image: Some(format!("{registry}/{}", remote.repository())),
+            tag: Some(pick.unwrap_or_else(|| "latest".to_owned())),
             ..CreateImageOptions::default()
         };
         tracing::info!(image = name, registry, "image is not here, it is fetched");
@@ -225,35 +248,43 @@ impl Images {
         Ok(())
     }
 
-    async fn load(&self, path: &str) -> Result<Image, Refusal> {
-        let unreadable = |e: std::io::Error| Refusal::Image(format!("cannot be read: {e}"));
-        let print = Print::of(path).map_err(unreadable)?;
-        let file = File::open(path).map_err(unreadable)?;
-        let mut names = self.import(file).await?;
-        let name = match (names.pop(), names.is_empty()) {
-            (Some(name), true) => name,
-            (None, _) => return Err(Refusal::Image("has no image in it".to_owned())),
-            _ => return Err(Refusal::Image("has several images in it, and which is meant is not said".to_owned())),
-        };
-        match self.inspect(&name).await? {
-            true => Ok(Image { name, file: Some(print) }),
-            false => Err(Refusal::Engine(format!("it was loaded as {name:?}, and has gone again"))),
+    /// An OCI layout as an archive that any engine loads: the older ones know no layouts.
+    async fn layout(&self, reference: &Reference) -> Result<impl Stream<Item = io::Result<Bytes>> + use<>, Refusal> {
+        let none = || Refusal::Image("is an OCI layout, and there is no place here to read it in".to_owned());
+        let store = self.rules.layouts.as_ref().ok_or_else(none)?;
+        let image = store.obtain(reference, &()).await.map_err(|e| match e {
+            ImageError::Os { .. } => Refusal::Engine(e.to_string()),
+            _ => Refusal::Image(format!("cannot be read: {e}")),
+        })?;
+        Ok(load::piped(move |into| image.docker_archive(None, into).map_err(io::Error::other)))
+    }
+
+    /// Loads the one image of an archive, and gives its name.
+    async fn load(&self, archive: impl Stream<Item = io::Result<Bytes>> + Send + 'static) -> Result<String, Refusal> {
+        let mut names = self.import(archive).await?;
+        match (names.pop(), names.is_empty()) {
+            (Some(name), true) => Ok(name),
+            (None, _) => Err(Refusal::Image("has no image in it".to_owned())),
+            _ => Err(Refusal::Image("has several images in it, and which is meant is not said".to_owned())),
         }
     }
 
     /// Loads all images of a file that nobody asks for by its name (`FN_DOCKER_LOAD_FILE`).
-    pub(super) async fn preload(&self, path: &std::path::Path) -> Result<(), DriverError> {
-        let shown = path.display().to_string();
-        let file =
-            File::open(path).map_err(|source| DriverError::Os { what: format!("cannot open {path:?}"), source })?;
-        let names = self.import(file).await.map_err(|refusal| refusal.into_error(&shown))?;
-        tracing::info!(file = shown, images = ?names, "images are loaded");
+    pub(super) async fn preload(&self, path: &Path) -> Result<(), DriverError> {
+        let opened = File::open(path);
+        let mut file = opened.map_err(|source| DriverError::Os { what: format!("cannot open {path:?}"), source })?;
+        let names = self.import(load::piped(move |into| io::copy(&mut file, into).map(drop))).await;
+        let names = names.map_err(|refusal| refusal.into_error(&path.display().to_string()))?;
+        tracing::info!(file = %path.display(), images = ?names, "images are loaded");
         Ok(())
     }
 
-    /// The names of the images that were in `file`.
-    async fn import(&self, file: File) -> Result<Vec<String>, Refusal> {
-        let mut events = self.engine.api.import_image_stream(ImportImageOptions::default(), load::chunks(file), None);
+    /// The names of the images that were in an archive.
+    async fn import(
+        &self,
+        archive: impl Stream<Item = io::Result<Bytes>> + Send + 'static,
+    ) -> Result<Vec<String>, Refusal> {
+        let mut events = self.engine.api.import_image_stream(ImportImageOptions::default(), archive, None);
         let mut names = Vec::new();
         while let Some(event) = events.next().await {
             let event = event.map_err(|e| Refusal::Image(format!("cannot be loaded: {}", engine::why(&e))))?;
@@ -270,11 +301,14 @@ impl Images {
 impl Image {
     /// Is it still what `image` stands for? A file may have another in it by now.
     fn is_current(&self, image: &str) -> bool {
-        match (self.file, Source::of(image)) {
-            (Some(print), Ok(Source::Archive(path))) => Print::of(path).is_ok_and(|now| now == print),
-            _ => true,
-        }
+        let Some(print) = self.file else { return true };
+        let now = Reference::parse(image).ok().and_then(|reference| Print::of(&reference).ok());
+        now == Some(Some(print))
     }
+}
+
+fn unreadable(e: io::Error) -> Refusal {
+    Refusal::Image(format!("cannot be read: {e}"))
 }
 
 /// What a registry meant. The engine hands on its words, with a status of its own, or in the middle

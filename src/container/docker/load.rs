@@ -1,33 +1,43 @@
-//! A file of images on its way into an engine.
+//! An archive of images on its way into an engine.
 
-use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, BufWriter, Write};
 
 use bytes::Bytes;
 use futures_util::Stream;
+use tokio::sync::mpsc;
 
-/// Bytes read at a time, away from the runtime's own threads.
+/// Bytes that are handed on at a time,
 const CHUNK_BYTES: usize = 256 << 10;
+/// and how many of these may wait for the engine.
+const CHUNKS_MAX: usize = 4;
 
-/// The file's bytes.
-pub(super) fn chunks(file: File) -> impl Stream<Item = io::Result<Bytes>> + Send + 'static {
-    futures_util::stream::unfold(Some(file), |file| async {
-        let mut file = file?;
-        let read = tokio::task::spawn_blocking(move || {
-            let mut chunk = vec![0; CHUNK_BYTES];
-            let read = file.read(&mut chunk).map(|n| {
-                chunk.truncate(n);
-                Bytes::from(chunk)
-            });
-            (read, file)
-        });
-        match read.await {
-            Ok((Ok(chunk), _)) if chunk.is_empty() => None,
-            Ok((Ok(chunk), file)) => Some((Ok(chunk), Some(file))),
-            Ok((Err(e), _)) => Some((Err(e), None)),
-            Err(e) => Some((Err(e.into()), None)),
+/// What `write` writes, away from the runtime's own threads, as a body that an engine reads. Its failure
+/// is the body's.
+pub(super) fn piped(
+    write: impl FnOnce(&mut dyn Write) -> io::Result<()> + Send + 'static,
+) -> impl Stream<Item = io::Result<Bytes>> + Send + 'static {
+    let (tell, mut chunks) = mpsc::channel(CHUNKS_MAX);
+    tokio::task::spawn_blocking(move || {
+        let mut into = BufWriter::with_capacity(CHUNK_BYTES, Chunks(tell.clone()));
+        if let Err(e) = write(&mut into).and_then(|()| into.flush()) {
+            // Unless nobody reads any more, which is why it failed then.
+            let _ = tell.blocking_send(Err(e));
         }
-    })
+    });
+    futures_util::stream::poll_fn(move |cx| chunks.poll_recv(cx))
+}
+
+struct Chunks(mpsc::Sender<io::Result<Bytes>>);
+
+impl Write for Chunks {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let sent = self.0.blocking_send(Ok(Bytes::copy_from_slice(bytes)));
+        sent.map(|()| bytes.len()).map_err(|_| io::ErrorKind::BrokenPipe.into())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// The image that an engine says it has loaded.
@@ -43,12 +53,15 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_file_comes_whole() {
-        let mut file = tempfile::NamedTempFile::new().unwrap();
-        let text = b"0123456789".repeat(60_000);
-        io::Write::write_all(&mut file, &text).unwrap();
-        let read: Vec<Bytes> = chunks(file.reopen().unwrap()).map(Result::unwrap).collect().await;
+    async fn what_is_written_comes_whole_and_a_failure_last() {
+        let text = b"0123456789".repeat(200_000);
+        let written = text.clone();
+        let read: Vec<Bytes> = piped(move |into| into.write_all(&written)).map(Result::unwrap).collect().await;
         assert_eq!(read.concat(), text);
+        let read: Vec<_> =
+            piped(|into| into.write_all(b"x").and_then(|()| Err(io::ErrorKind::Other.into()))).collect().await;
+        assert!(read.last().unwrap().is_err(), "{read:?}");
+        drop(piped(move |into| into.write_all(&text)));
     }
 
     #[test]

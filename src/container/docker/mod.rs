@@ -10,7 +10,7 @@
 //! * [`Docker`] says where the engine is and what holds for all containers; [`DockerDriver`] is both
 //!   of them, connected.
 //! * `engine` finds it and speaks to it, over connections of `wire`.
-//! * `images` sees to it that an image is there (`name`, `auth`, `load`), and `store` that what was
+//! * `images` sees to it that an image is there (`auth`, `load`), and `store` that what was
 //!   fetched does not grow without end.
 //! * `body` is what an engine is told of a container: the sandbox, property by property.
 //! * `container` is one container's life, with a `background` for what nobody waits for; `networks` is
@@ -27,6 +27,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use bollard::query_parameters::{CreateContainerOptions, ListContainersOptions};
+use hotfn_images::Store;
 
 use super::sandbox::{IOFS, Sandbox};
 use super::{Created, Doing, Driver, DriverError, Spec, View};
@@ -40,7 +41,6 @@ mod engine;
 pub mod frames;
 mod images;
 mod load;
-mod name;
 mod networks;
 mod store;
 mod streams;
@@ -82,6 +82,9 @@ pub struct Docker {
     pub auth: Option<String>,
     /// A file of images to load at the start. Default: none (`FN_DOCKER_LOAD_FILE`).
     pub load_file: Option<PathBuf>,
+    /// Where images in OCI layouts (`oci:PATH`) are read, since older engines load none. Default: none,
+    /// and they are refused.
+    pub layouts: Option<Store>,
     /// What becomes of images that were fetched.
     pub keep: Keep,
     /// What a container may do.
@@ -114,7 +117,7 @@ impl DockerDriver {
     pub async fn connect(docker: Docker) -> Result<Self, DriverError> {
         let engine = Arc::new(Engine::connect(docker.host.as_deref()).await?);
         let networks = Arc::new(Networks::find(&engine, docker.networks).await?);
-        let rules = Rules { volumes: docker.sandbox.volumes, auth: docker.auth };
+        let rules = Rules { volumes: docker.sandbox.volumes, auth: docker.auth, layouts: docker.layouts };
         let images = Arc::new(Images::new(engine.clone(), rules, store::Fetched::new(docker.keep)));
         if let Some(file) = docker.load_file {
             images.preload(&file).await?;

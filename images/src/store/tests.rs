@@ -6,7 +6,7 @@ use std::process::Command;
 use tempfile::TempDir;
 
 use super::*;
-use crate::testing::{Archive, Made, layout};
+use crate::testing::{Archive, Made, layout, skipped};
 use crate::{Blame, ImageConfig};
 
 /// A directory for a store and for what it takes in.
@@ -92,7 +92,7 @@ fn mounted(overlay: Overlay, layers: &[&Path], check: impl FnOnce(&Path)) {
     let mut mount = Command::new("mount");
     mount.args(["-t", "overlay", "overlay", "-o", &format!("lowerdir={}{user}", lower.join(":"))]).arg(at.path());
     if !mount.status().is_ok_and(|status| status.success()) {
-        eprintln!("SKIPPED: no overlay can be mounted here");
+        skipped("no overlay can be mounted here");
         return;
     }
     let checked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| check(at.path())));

@@ -42,6 +42,9 @@ pub(crate) const PYTHON: Debian = Debian {
 pub(crate) const NODE: Debian = Debian { at_hand: || works(Command::new("node").arg("--version")), package: "nodejs" };
 /// Node's package client.
 pub(crate) const NPM: Debian = Debian { at_hand: || works(Command::new("npm").arg("--version")), package: "npm" };
+/// A registry of images.
+pub(crate) const REGISTRY: Debian =
+    Debian { at_hand: || works(Command::new("docker-registry").arg("--version")), package: "docker-registry" };
 /// The yardstick of the benchmarks.
 pub(crate) const NGINX: Debian = Debian { at_hand: || works(Command::new("nginx").arg("-v")), package: "nginx-light" };
 /// Counts instructions for the benchmarks.

@@ -4,7 +4,7 @@ use std::process::Command;
 
 use anyhow::Result;
 
-use crate::install::{self, NODE, NPM, PYTHON};
+use crate::install::{self, NODE, NPM, PYTHON, REGISTRY};
 use crate::step::{run, step};
 use crate::tree;
 
@@ -12,7 +12,7 @@ use crate::tree;
 ///
 /// `args` go to the test runner; with any given, the examples in the docs are left out.
 pub(crate) fn run_all(args: &[&str]) -> Result<()> {
-    step("install what the tests need from Debian", || install::debian(&[PYTHON, NODE, NPM]))?;
+    step("install what the tests need from Debian", || install::debian(&[PYTHON, NODE, NPM, REGISTRY]))?;
     step("install the function kits of PyPI", install::python_peers)?;
     step("install the function kit of npm", install::node_peers)?;
     let mut nextest = step("find the test runner", install::nextest)?;

@@ -154,3 +154,16 @@ pub(crate) fn layout(dir: &Path, images: &[&Made]) {
     let index = serde_json::json!({ "schemaVersion": 2, "manifests": manifests });
     fs::write(dir.join("index.json"), index.to_string()).unwrap();
 }
+
+/// What looks like a static program that does `code`.
+pub(crate) fn program(code: &[u8]) -> Vec<u8> {
+    let mut bytes = vec![0; 64 + 56];
+    bytes[..6].copy_from_slice(&[0x7f, b'E', b'L', b'F', 2, 1]);
+    // One header, right behind this one, of the kind that is loaded.
+    bytes[32] = 64;
+    bytes[54] = 56;
+    bytes[56] = 1;
+    bytes[64] = 1;
+    bytes.extend_from_slice(code);
+    bytes
+}

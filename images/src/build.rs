@@ -11,6 +11,8 @@
 //! user or the file's place goes into it. What is absent: a shell, time zones, and certificates; a
 //! function that calls out over TLS brings its roots within itself.
 
+mod elf;
+
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
@@ -30,20 +32,15 @@ pub const PROGRAM: &str = "/func";
 
 const PASSWD: &str = "root:x:0:0:root:/:/sbin/nologin\nfn:x:1000:1000:fn:/tmp:/sbin/nologin\n";
 const GROUP: &str = "root:x:0:\nfn:x:1000:\n";
-/// What the first bytes of a program for Linux are.
-const ELF: [u8; 4] = [0x7f, b'E', b'L', b'F'];
 
 impl Store {
     /// Makes the image of `program` and lets `name` stand for it. An empty entrypoint in `config` is
     /// filled in: [`PROGRAM`].
     ///
-    /// Whether the program is static is for the caller to know; one that is not says "no such file"
-    /// when it is started.
-    ///
     /// Cancel safe: what is under way is done to its end and goes with the next cleaning.
     ///
     /// # Errors
-    /// When the program cannot be read or is none.
+    /// When the program cannot be read, or is none that runs without libraries.
     pub async fn from_scratch(
         &self,
         program: &Path,
@@ -69,14 +66,17 @@ fn blobs(shared: &Shared, program: &Path, mut config: ImageConfig) -> Result<Vec
     }
     let unreadable = |e| Trouble::os(format!("cannot make an image of {}", program.display()), e);
     let file = File::open(program).map_err(unreadable)?;
-    let mut start = Vec::new();
-    (&file).take(ELF.len() as u64).read_to_end(&mut start).map_err(unreadable)?;
-    if start != ELF {
-        return Err(Trouble::Invalid(format!("{} is no program for Linux", program.display())));
+    let not = |what| Trouble::Invalid(format!("{} {what}", program.display()));
+    match elf::kind(&file).map_err(unreadable)? {
+        elf::Kind::Linked => {
+            return Err(not("needs libraries, and an image from scratch has none; link it statically"));
+        }
+        elf::Kind::None => return Err(not("is no program for Linux")),
+        elf::Kind::Static => {}
     }
     let temp = shared.dirs.temp_file()?;
     let mut gzip = GzEncoder::new(temp.as_file(), Compression::default());
-    let diff_id = layer(&mut gzip, File::open(program).map_err(unreadable)?).map_err(unreadable)?;
+    let diff_id = layer(&mut gzip, file).map_err(unreadable)?;
     gzip.finish().map_err(unreadable)?;
     let layer = shared.add_blob(File::open(temp.path()).map_err(unreadable)?, LAYER_GZIP)?;
     let configuration = Configuration { diff_ids: vec![diff_id], image: config };

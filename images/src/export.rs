@@ -1,13 +1,15 @@
-//! An image as one file, for others to read.
+//! An image as a file or a directory, for others to read.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, Read, Write};
+use std::path::Path;
 
 use serde_json::json;
 use tar::{EntryType, Header};
 
-use crate::document::{Descriptor, INDEX, MANIFEST};
+use crate::document::{Descriptor, Document, INDEX, MANIFEST, REF_NAME};
 use crate::error::Trouble;
+use crate::source::layout;
 use crate::store::Shared;
 use crate::{Digest, Image, ImageError, Reference};
 
@@ -47,26 +49,57 @@ impl Image {
     /// When the disk or `into` refuses.
     pub fn oci_archive(&self, tag: Option<&str>, into: impl Write) -> Result<(), ImageError> {
         self.written(|shared| {
-            let manifest = shared.manifest(self.digest())?;
-            let size = shared.dirs.blob(self.digest()).metadata().map_err(unwritten)?.len();
-            let mut descriptor = Descriptor::new(MANIFEST, self.digest(), size);
-            if let Some(tag) = tag {
-                descriptor.annotations.insert(crate::document::REF_NAME.to_owned(), tag.to_owned());
-            }
             let mut tar = Tar::new(shared, into);
-            tar.bytes("oci-layout", br#"{"imageLayoutVersion":"1.0.0"}"#)?;
-            let index = json!({ "schemaVersion": 2, "mediaType": INDEX, "manifests": [descriptor] });
-            tar.bytes("index.json", index.to_string().as_bytes())?;
-            let mut blobs: Vec<Digest> = manifest.layers.iter().map(|layer| layer.digest).collect();
-            blobs.extend([self.digest(), manifest.config.digest]);
-            blobs.sort();
-            blobs.dedup();
-            for blob in blobs {
-                tar.blob(&format!("blobs/sha256/{}", blob.hex()), blob)?;
+            tar.bytes(LAYOUT.0, LAYOUT.1)?;
+            tar.bytes(layout::INDEX, &index(vec![self.descriptor(shared, tag)?]))?;
+            for blob in shared.read_record(self.digest())?.blobs {
+                tar.blob(&layout::path(blob), blob)?;
             }
             tar.finish()
         })
     }
+
+    /// Writes the image into an OCI image layout, in which it is called `tag`. Other images that are there
+    /// stay, but for one that was called so. Blocks.
+    ///
+    /// # Errors
+    /// When the disk refuses, or `dir` holds something else.
+    pub fn oci_layout(&self, tag: Option<&str>, dir: &Path) -> Result<(), ImageError> {
+        self.written(|shared| {
+            let mut images = match fs::read(dir.join(layout::INDEX)) {
+                Err(e) if e.kind() == io::ErrorKind::NotFound => Vec::new(),
+                Err(e) => return Err(unwritten(e)),
+                Ok(bytes) => match Document::read(&bytes, &shared.config.limits) {
+                    Ok(Document::Index(images)) => images,
+                    _ => return Err(Trouble::Invalid(format!("{} is no OCI image layout", dir.display()))),
+                },
+            };
+            let ours = self.descriptor(shared, tag)?;
+            images.retain(|image| image.annotations.get(REF_NAME) != ours.annotations.get(REF_NAME));
+            images.push(ours);
+            fs::create_dir_all(dir.join(layout::BLOBS)).map_err(unwritten)?;
+            for blob in shared.read_record(self.digest())?.blobs {
+                fs::copy(shared.dirs.blob(blob), dir.join(layout::path(blob))).map_err(unwritten)?;
+            }
+            fs::write(dir.join(LAYOUT.0), LAYOUT.1).map_err(unwritten)?;
+            // Last, for it is what makes the image count.
+            fs::write(dir.join(layout::INDEX), index(images)).map_err(unwritten)
+        })
+    }
+
+    fn descriptor(&self, shared: &Shared, tag: Option<&str>) -> Result<Descriptor, Trouble> {
+        let size = shared.dirs.blob(self.digest()).metadata().map_err(unwritten)?.len();
+        let mut descriptor = Descriptor::new(MANIFEST, self.digest(), size);
+        descriptor.annotations.extend(tag.map(|tag| (REF_NAME.to_owned(), tag.to_owned())));
+        Ok(descriptor)
+    }
+}
+
+/// The file that says that a directory is a layout.
+const LAYOUT: (&str, &[u8]) = ("oci-layout", br#"{"imageLayoutVersion":"1.0.0"}"#);
+
+fn index(images: Vec<Descriptor>) -> Vec<u8> {
+    json!({ "schemaVersion": 2, "mediaType": INDEX, "manifests": images }).to_string().into_bytes()
 }
 
 /// An archive in which everything is root's, readable, and without a date.

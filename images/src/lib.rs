@@ -40,6 +40,9 @@ mod digest;
 mod document;
 mod error;
 mod export;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod image;
 mod limits;
 mod overlay;

@@ -12,6 +12,14 @@ use tar::{Builder, EntryType, Header};
 use crate::document::{CONFIG, Configuration, Descriptor, Document, LAYER_GZIP, MANIFEST, Manifest, REF_NAME};
 use crate::{Digest, ImageConfig, Limits};
 
+/// Says that the rest of a test is skipped and why; with `HOTFN_NO_SKIP=1`, makes a failure of it.
+pub(crate) fn skipped(why: &str) {
+    let strict = std::env::var_os("HOTFN_NO_SKIP").is_some_and(|value| value == "1");
+    assert!(!strict, "nothing may be skipped here (HOTFN_NO_SKIP=1), but {why}");
+    // Not with `eprintln!`, of which the test harness swallows what a passing test prints.
+    let _ = writeln!(std::io::stderr(), "SKIPPED: {why}; `cargo xtask test` brings what is missing");
+}
+
 /// An archive in the making.
 pub(crate) struct Archive {
     builder: Builder<Vec<u8>>,
@@ -145,4 +153,17 @@ pub(crate) fn layout(dir: &Path, images: &[&Made]) {
     let manifests: Vec<&Descriptor> = images.iter().map(|image| &image.manifest).collect();
     let index = serde_json::json!({ "schemaVersion": 2, "manifests": manifests });
     fs::write(dir.join("index.json"), index.to_string()).unwrap();
+}
+
+/// What looks like a static program that does `code`.
+pub(crate) fn program(code: &[u8]) -> Vec<u8> {
+    let mut bytes = vec![0; 64 + 56];
+    bytes[..6].copy_from_slice(&[0x7f, b'E', b'L', b'F', 2, 1]);
+    // One header, right behind this one, of the kind that is loaded.
+    bytes[32] = 64;
+    bytes[54] = 56;
+    bytes[56] = 1;
+    bytes[64] = 1;
+    bytes.extend_from_slice(code);
+    bytes
 }

@@ -9,7 +9,9 @@ use crate::store::Partial;
 use crate::{Digest, Limits};
 
 /// The file that says which images are there.
-pub(super) const INDEX: &str = "index.json";
+pub(crate) const INDEX: &str = "index.json";
+/// Where its blobs are.
+pub(crate) const BLOBS: &str = "blobs/sha256";
 /// How many indexes may stand one within the other. Tools make two.
 const INDEXES_MAX: usize = 4;
 /// How many names an error repeats.
@@ -97,6 +99,7 @@ impl Layout {
     }
 }
 
-fn path(digest: Digest) -> String {
-    format!("blobs/sha256/{}", digest.hex())
+/// Where a blob is in a layout.
+pub(crate) fn path(digest: Digest) -> String {
+    format!("{BLOBS}/{}", digest.hex())
 }

@@ -1,7 +1,7 @@
 //! Where an image comes from when it is not here: one type for all places.
 
 mod docker_archive;
-mod layout;
+pub(crate) mod layout;
 #[cfg(feature = "registry")]
 mod registry;
 

@@ -247,27 +247,4 @@ fn with_ring() {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_what_does_not_leave_the_machine_goes_without_tls() {
-        let check = |registry: &str, expected| assert_eq!(is_this_host(registry), expected, "{registry}");
-        check("localhost", true);
-        check("localhost:5000", true);
-        check("127.8.9.1:5000", true);
-        check("[::1]:5000", true);
-        check("docker.io", false);
-        check("localhost.example.com", false);
-        check("127.0.0.1.example.com", false);
-        check("10.0.0.1:5000", false);
-    }
-
-    #[test]
-    fn waits_double_up_to_a_bound() {
-        let waits = [1, 2, 3, 20, u32::MAX].map(|made| wait(made, 1.0).as_millis());
-        assert_eq!(waits, [250, 500, 1000, 10_000, 10_000]);
-        assert_eq!(wait(1, 0.0).as_millis(), 125);
-        assert!((0.0..=1.0).contains(&jitter()));
-    }
-}
+mod tests;

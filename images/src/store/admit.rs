@@ -179,7 +179,7 @@ impl Shared {
     }
 
     /// What the documents say of an image that is here.
-    pub(super) fn read_record(&self, digest: Digest) -> Result<Record, Trouble> {
+    pub(crate) fn read_record(&self, digest: Digest) -> Result<Record, Trouble> {
         self.configured(digest, &self.manifest(digest)?)
     }
 

@@ -6,7 +6,7 @@ use std::process::Command;
 use tempfile::TempDir;
 
 use super::*;
-use crate::testing::{Archive, Made, layout};
+use crate::testing::{Archive, Made, layout, program, skipped};
 use crate::{Blame, ImageConfig};
 
 /// A directory for a store and for what it takes in.
@@ -92,7 +92,7 @@ fn mounted(overlay: Overlay, layers: &[&Path], check: impl FnOnce(&Path)) {
     let mut mount = Command::new("mount");
     mount.args(["-t", "overlay", "overlay", "-o", &format!("lowerdir={}{user}", lower.join(":"))]).arg(at.path());
     if !mount.status().is_ok_and(|status| status.success()) {
-        eprintln!("SKIPPED: no overlay can be mounted here");
+        skipped("no overlay can be mounted here");
         return;
     }
     let checked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| check(at.path())));
@@ -134,6 +134,7 @@ async fn an_image_written_as_an_archive_is_read_as_the_same_image() {
         Made::new(vec![Archive::new().file("a", "a"), Archive::new().file("b", "b"), Archive::new().file("a", "a")]);
     let image = store.obtain(&place.layout("layout", &[&made]), &()).await.unwrap();
     image.oci_archive(Some("x"), File::create(place.path("oci.tar")).unwrap()).unwrap();
+    image.oci_layout(Some("x"), &place.path("layouts")).unwrap();
     image.docker_archive(Some(&name("hello")), File::create(place.path("docker.tar")).unwrap()).unwrap();
 
     let elsewhere = Place::new();
@@ -144,6 +145,17 @@ async fn an_image_written_as_an_archive_is_read_as_the_same_image() {
     assert_eq!(docker.config(), image.config());
     assert!(docker.layers().eq(again.layers()));
     assert_eq!(elsewhere.count("tmp"), 0);
+
+    // A second image of a layout is put beside the first, and one of the same name in its place.
+    let program_path = place.path("program");
+    fs::write(&program_path, program(b"")).unwrap();
+    let other = store.from_scratch(&program_path, ImageConfig::default(), &name("other")).await.unwrap();
+    let layouts = |tag: &str| name(&format!("{}:{tag}", place.reference("oci", "layouts")));
+    other.oci_layout(Some("y"), &place.path("layouts")).unwrap();
+    assert_eq!(store.obtain(&layouts("x"), &()).await.unwrap().digest(), image.digest());
+    assert_eq!(store.obtain(&layouts("y"), &()).await.unwrap().digest(), other.digest());
+    other.oci_layout(Some("x"), &place.path("layouts")).unwrap();
+    assert_eq!(store.obtain(&layouts("x"), &()).await.unwrap().digest(), other.digest());
 }
 
 #[tokio::test]
@@ -235,18 +247,18 @@ async fn what_an_image_costs_is_bounded_over_all_its_layers() {
 #[tokio::test]
 async fn a_program_becomes_the_same_image_everywhere() {
     let place = Place::new();
-    let program = place.path("program");
-    fs::write(&program, [&b"\x7fELF"[..], &[7; 10_000]].concat()).unwrap();
+    let path = place.path("program");
+    fs::write(&path, program(&[7; 10_000])).unwrap();
     let mut digests = Vec::new();
     for place in [&place, &Place::new()] {
         let config = ImageConfig { env: vec!["A=1".to_owned()], ..ImageConfig::default() };
-        let image = place.store().from_scratch(&program, config, &name("hello")).await.unwrap();
+        let image = place.store().from_scratch(&path, config, &name("hello")).await.unwrap();
         assert_eq!(
             (&image.config().entrypoint[..], &image.config().env[..]),
             (&["/func".to_owned()][..], &["A=1".to_owned()][..])
         );
         let flat = image.flat().await.unwrap();
-        assert_eq!(fs::metadata(flat.join("func")).unwrap().len(), fs::metadata(&program).unwrap().len());
+        assert_eq!(fs::metadata(flat.join("func")).unwrap().len(), fs::metadata(&path).unwrap().len());
         assert!(fs::read_to_string(flat.join("etc/passwd")).unwrap().contains("fn:x:1000:1000:"));
         assert!(["dev", "proc", "sys", "tmp"].iter().all(|dir| flat.join(dir).is_dir()));
         digests.push(image.digest());

@@ -8,7 +8,7 @@ use tar::EntryType;
 use tempfile::TempDir;
 
 use super::*;
-use crate::testing::{Archive, gzip, zstd};
+use crate::testing::{Archive, gzip, skipped, zstd};
 
 /// A directory with a root in it, and something beside the root that nobody may touch.
 struct Place {
@@ -68,7 +68,7 @@ fn flat() -> Place {
 fn overlaid() -> Option<(Place, Overlay)> {
     let probe = tempfile::tempdir().unwrap();
     let Some(overlay) = Overlay::probe(probe.path()) else {
-        eprintln!("SKIPPED: no overlay marks can be made in {}", probe.path().display());
+        skipped("no marks for overlayfs can be made here");
         return None;
     };
     Some((Place::new(Style::Overlay(overlay)), overlay))

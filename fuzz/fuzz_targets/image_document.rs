@@ -1,0 +1,4 @@
+//! See `hotfn_images::fuzzing::image_document`.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| hotfn_images::fuzzing::image_document(bytes));

@@ -5,7 +5,7 @@
 //! twice a second for what other nodes write. A store that cannot be reached leaves everything as
 //! it was: the node serves on, and follows when the store is back.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::convert::Infallible;
 use std::fmt;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use hotfn_protocols::FunctionId;
 
 use crate::config::Deployment;
 use crate::front::Routes;
-use crate::store::{self, Change, Store};
+use crate::store::{self, Change, Changes, Store};
 
 /// How often it is looked at what other nodes wrote.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
@@ -92,19 +92,25 @@ impl Mirror {
     }
 
     async fn follow_from(&self, state: &mut State) -> Result<(), store::Error> {
-        let changes = self.store.changes(state.up_to).await?;
-        for change in changes.changes {
+        let Changes { up_to, is_all, changes } = self.store.changes(state.up_to).await?;
+        let mut left: HashSet<FunctionId> =
+            if is_all { state.served.keys().cloned().collect() } else { HashSet::new() };
+        for change in changes {
             match change {
-                Change::Gone(id) => {
-                    if state.served.remove(&id).is_some() {
-                        self.routes.put(&id, []);
-                        self.agent.remove(&id);
-                    }
+                Change::Gone(id) => drop(left.insert(id)),
+                Change::Served(deployment) => {
+                    left.remove(&deployment.function.id);
+                    self.serve(state, *deployment);
                 }
-                Change::Served(deployment) => self.serve(state, *deployment),
             }
         }
-        state.up_to = changes.up_to;
+        for id in left {
+            if state.served.remove(&id).is_some() {
+                self.routes.put(&id, []);
+                self.agent.remove(&id);
+            }
+        }
+        state.up_to = up_to;
         Ok(())
     }
 

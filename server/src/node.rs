@@ -87,7 +87,7 @@ impl Node {
         let (listener, agent) = begin(settings).await?;
         let mirror = Arc::new(Mirror::new(Arc::new(store), agent.clone()));
         mirror.catch_up().await;
-        let api = Api::new(mirror.clone(), settings.public_url.clone());
+        let api = Api::new(mirror.clone(), settings.containers.driver(), settings.public_url.clone());
         let front = Front::with_api(Arc::new(agent.clone()), api, settings.front());
         Self::answer(settings, listener, agent, front, Some(Following::start(mirror)))
     }

@@ -5,7 +5,8 @@ use std::net::SocketAddr;
 
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
-use http::{HeaderMap, Method, Request, StatusCode};
+use http::header::{ACCEPT, CONTENT_TYPE};
+use http::{HeaderMap, HeaderValue, Method, Request, StatusCode};
 use http_body::Frame;
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full, StreamBody};
@@ -139,6 +140,18 @@ pub fn request(method: Method, path: &str, body: Body) -> Request<Body> {
 #[must_use]
 pub fn invoke(id: &str, body: Body) -> Request<Body> {
     request(Method::POST, &format!("/invoke/{id}"), body)
+}
+
+/// A request to the API, with what the Fn CLI says of itself and a JSON body, if there is one.
+#[must_use]
+pub fn api(method: Method, path: &str, body: Option<&Value>) -> Request<Body> {
+    let mut request = request(method, path, whole(body.map_or_else(String::new, Value::to_string)));
+    let json = HeaderValue::from_static("application/json");
+    request.headers_mut().insert(ACCEPT, json.clone());
+    if body.is_some() {
+        request.headers_mut().insert(CONTENT_TYPE, json);
+    }
+    request
 }
 
 /// A body that is known whole.

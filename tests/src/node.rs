@@ -13,7 +13,7 @@ use std::thread;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::Request;
+use http::{Method, Request};
 use rustix::process::Signal;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -228,6 +228,14 @@ impl Node {
         let what = format!("{} {}", request.method(), request.uri());
         let answer = async { Connection::open(self.address).await?.call(request).await };
         answer.await.unwrap_or_else(|e| panic!("no answer to {what}: {e}\n{}", self.log.all()))
+    }
+
+    /// Makes a request to its API on a connection of its own.
+    ///
+    /// # Panics
+    /// When there is no answer.
+    pub async fn api(&self, method: Method, path: &str, body: Option<&Value>) -> Answer {
+        self.ask(client::api(method, path, body)).await
     }
 
     /// Opens a connection to it.

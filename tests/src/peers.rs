@@ -3,6 +3,7 @@
 //! `cargo xtask test` installs it below `target/peers`. Where it is missing a story is skipped.
 
 use std::path::PathBuf;
+use std::process::Command;
 
 use crate::{binaries, skipped};
 
@@ -39,6 +40,12 @@ impl Python {
     pub fn old_image(&self, file: &str) -> String {
         let python = self.0.join("venv/bin/python");
         format!("process:{} {}", python.display(), binaries::function(file).display())
+    }
+
+    /// What asks an API everything its description allows, and more.
+    #[must_use]
+    pub fn schemathesis(&self) -> Command {
+        Command::new(self.0.join("venv/bin/schemathesis"))
     }
 
     /// What `PYTHONPATH` has to be for such a program to import release `version`.

@@ -3,6 +3,7 @@
 //! Each starts the real programs and looks at them from outside. What a machine must have beyond
 //! Rust is said aloud where it is missing; `cargo xtask test` brings it.
 
+mod api_description;
 mod cli;
 mod containers;
 mod crash;
@@ -10,9 +11,11 @@ mod dev;
 mod drain;
 mod examples;
 mod faults;
+mod fn_cli;
 mod formats;
 mod hot;
 mod identity;
 mod real_fdks;
 mod rooms;
+mod store;
 mod streaming;

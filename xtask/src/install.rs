@@ -52,6 +52,9 @@ pub(crate) const REGISTRY: Debian =
     Debian { at_hand: || works(Command::new("docker-registry").arg("--version")), package: "docker-registry" };
 /// The yardstick of the benchmarks.
 pub(crate) const NGINX: Debian = Debian { at_hand: || works(Command::new("nginx").arg("-v")), package: "nginx-light" };
+/// A server that the store's tests start for themselves. Its programs are on nobody's path.
+pub(crate) const POSTGRES: Debian =
+    Debian { at_hand: || fs::read_dir("/usr/lib/postgresql").is_ok(), package: "postgresql" };
 /// Counts instructions for the benchmarks.
 pub(crate) const VALGRIND: Debian =
     Debian { at_hand: || works(Command::new("valgrind").arg("--version")), package: "valgrind" };

@@ -5,15 +5,28 @@ use std::process::Command;
 use anyhow::Result;
 
 use crate::engine;
-use crate::install::{self, DOCKER, NODE, NPM, PYTHON, REGISTRY};
+use crate::install::{self, Debian, DOCKER, NODE, NPM, POSTGRES, PYTHON, REGISTRY};
 use crate::step::{run, step};
 use crate::tree;
+
+/// What the tests need of Debian.
+const NEEDED: &[Debian] = &[
+    DOCKER,
+    NODE,
+    NPM,
+    POSTGRES,
+    PYTHON,
+    REGISTRY,
+];
+
+/// What is not built unless it is asked for, and tested all the same.
+const FEATURES: [&str; 2] = ["--features", "hotfn-server/postgres"];
 
 /// Installs what the tests need, builds once, runs all of them.
 ///
 /// `args` go to the test runner; with any given, the examples in the docs are left out.
 pub(crate) fn run_all(args: &[&str]) -> Result<()> {
-    step("install what the tests need from Debian", || install::debian(&[DOCKER, NODE, NPM, PYTHON, REGISTRY]))?;
+    step("install what the tests need from Debian", || install::debian(NEEDED))?;
     step("install the function kits of PyPI", install::python_peers)?;
     step("install the function kit of npm", install::node_peers)?;
     step("start the container engine", engine::start)?;
@@ -21,7 +34,10 @@ pub(crate) fn run_all(args: &[&str]) -> Result<()> {
     // All targets in one build: the stories' programs then share what the tests are linked from,
     // instead of being built a second time without the features that only tests ask for.
     step("build", || {
-        run(Command::new("cargo").args(["build", "--workspace", "--all-targets"]).current_dir(tree::root()))
+        run(Command::new("cargo")
+            .args(["build", "--workspace", "--all-targets"])
+            .args(FEATURES)
+            .current_dir(tree::root()))
     })?;
     // A story runs this example from its folder as a reader would, which builds it for release. Built
     // here, that takes its time in sight and not out of the story's.
@@ -38,6 +54,7 @@ pub(crate) fn run_all(args: &[&str]) -> Result<()> {
     step("test", || {
         run(nextest
             .args(["run", "--workspace"])
+            .args(FEATURES)
             .args(args)
             .env("HOTFN_NO_SKIP", "1")
             .env("HOTFN_BIN_DIR", tree::target().join("debug"))

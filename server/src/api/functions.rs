@@ -38,7 +38,7 @@ impl Api {
             annotations: annotations::given(given.annotations.take())?,
             ..Function::default()
         };
-        change(&mut function, given)?;
+        self.change(&mut function, given)?;
         let function = self.store.create_function(function).await?;
         Ok(Answer::json(&annotations::with_invoke_endpoint(function, base)))
     }
@@ -60,7 +60,7 @@ impl Api {
     pub(super) async fn update_function(&self, id: &str, body: &[u8]) -> Result<Answer, Problem> {
         let given: input::Function = input::read(body)?;
         rules::same_id(id, given.id.as_deref())?;
-        let function = self.store.update_function(id, |function| change(function, given)).await?;
+        let function = self.store.update_function(id, |function| self.change(function, given)).await?;
         Ok(Answer::json(&function))
     }
 
@@ -68,38 +68,39 @@ impl Api {
         self.store.delete_function(id).await?;
         Ok(Answer::empty(StatusCode::NO_CONTENT))
     }
-}
 
-/// Makes of `function` what was given. Name and app stay as they are, whatever is said of them.
-fn change(function: &mut Function, given: input::Function) -> Result<(), Problem> {
-    if let Some(image) = input::some(given.image) {
-        rules::check("image", limit::image(&image))?;
-        function.image = image;
-    }
-    number(&mut function.memory, given.memory, "memory", limit::MEMORY_MB, "MB")?;
-    number(&mut function.timeout, given.timeout, "timeout", limit::TIMEOUT_S, "s")?;
-    number(&mut function.idle_timeout, given.idle_timeout, "idle_timeout", limit::IDLE_TIMEOUT_S, "s")?;
-    rules::merge_variables(&mut function.config, given.config)?;
-    annotations::merge(&mut function.annotations, given.annotations)?;
+    /// Makes of `function` what was given. Name and app stay as they are, whatever is said of them.
+    fn change(&self, function: &mut Function, given: input::Function) -> Result<(), Problem> {
+        if let Some(image) = input::some(given.image).filter(|image| *image != function.image) {
+            rules::check("image", self.driver.takes(&image))?;
+            function.image = image;
+        }
+        number(&mut function.memory, given.memory, "memory", limit::MEMORY_MB, "MB")?;
+        number(&mut function.timeout, given.timeout, "timeout", limit::TIMEOUT_S, "s")?;
+        number(&mut function.idle_timeout, given.idle_timeout, "idle_timeout", limit::IDLE_TIMEOUT_S, "s")?;
+        rules::merge_variables(&mut function.config, given.config)?;
+        annotations::merge(&mut function.annotations, given.annotations)?;
 
-    let knobs = &mut function.knobs;
-    if let Some(format) = input::some(given.format) {
-        knobs.format = Some(rules::check("format", limit::format(&format))?);
+        let knobs = &mut function.knobs;
+        if let Some(format) = input::some(given.format) {
+            knobs.format = Some(rules::check("format", limit::format(&format))?);
+        }
+        if let Some(dir) = given.dir {
+            rules::check("dir", limit::variable("dir", &dir))?;
+            knobs.dir = Some(dir).filter(|dir| !dir.is_empty()).map(Into::into);
+        }
+        knob(&mut knobs.cpu_milli, given.cpu_milli, "cpu_milli", limit::ANY)?;
+        knob(&mut knobs.concurrency, given.concurrency, "concurrency", limit::CONCURRENCY)?;
+        knob(&mut knobs.min_warm, given.min_warm, "min_warm", 0..=*limit::CONTAINERS.end())?;
+        knob(&mut knobs.stock, given.stock, "stock", limit::STOCK)?;
+        knob(&mut knobs.max_containers, given.max_containers, "max_containers", limit::CONTAINERS)?;
+        let calls = "max_calls_per_container";
+        knob(&mut knobs.max_calls_per_container, given.max_calls_per_container, calls, limit::SOME)?;
+        knob(&mut knobs.max_age, given.max_age, "max_age", limit::SOME)?;
+        knob(&mut knobs.queue_max, given.queue_max, "queue_max", limit::ANY)?;
+        knob(&mut knobs.queue_wait_max_ms, given.queue_wait_max_ms, "queue_wait_max_ms", limit::ANY)?;
+        together(knobs)
     }
-    if let Some(dir) = given.dir {
-        rules::check("dir", limit::variable("dir", &dir))?;
-        knobs.dir = Some(dir).filter(|dir| !dir.is_empty()).map(Into::into);
-    }
-    knob(&mut knobs.cpu_milli, given.cpu_milli, "cpu_milli", limit::ANY)?;
-    knob(&mut knobs.concurrency, given.concurrency, "concurrency", limit::CONCURRENCY)?;
-    knob(&mut knobs.min_warm, given.min_warm, "min_warm", 0..=*limit::CONTAINERS.end())?;
-    knob(&mut knobs.max_containers, given.max_containers, "max_containers", limit::CONTAINERS)?;
-    let calls = "max_calls_per_container";
-    knob(&mut knobs.max_calls_per_container, given.max_calls_per_container, calls, limit::SOME)?;
-    knob(&mut knobs.max_age, given.max_age, "max_age", limit::SOME)?;
-    knob(&mut knobs.queue_max, given.queue_max, "queue_max", limit::ANY)?;
-    knob(&mut knobs.queue_wait_max_ms, given.queue_wait_max_ms, "queue_wait_max_ms", limit::ANY)?;
-    together(knobs)
 }
 
 /// A knob of Fn's: 0 leaves it as it is.

@@ -45,6 +45,7 @@ pub(super) struct Function {
     pub(super) cpu_milli: Option<i64>,
     pub(super) concurrency: Option<i64>,
     pub(super) min_warm: Option<i64>,
+    pub(super) stock: Option<i64>,
     pub(super) max_containers: Option<i64>,
     pub(super) max_calls_per_container: Option<i64>,
     pub(super) max_age: Option<i64>,

@@ -36,6 +36,7 @@ use bytes::Bytes;
 use http::{Method, StatusCode};
 use serde::Serialize;
 
+use crate::config::Driver;
 use crate::mirror::Mirror;
 use crate::store::Store;
 
@@ -53,6 +54,8 @@ pub const BODY_BYTES_MAX: u64 = 1 << 20;
 pub struct Api {
     store: Arc<Store>,
     mirror: Arc<Mirror>,
+    /// Whose images functions may have.
+    driver: Driver,
     /// What functions are called by from outside, if that is not where requests come to.
     public_url: Option<String>,
 }
@@ -86,11 +89,11 @@ pub struct Answer {
 }
 
 impl Api {
-    /// Over `mirror`'s store. Functions are told to be called at `public_url`, or else at the host
-    /// that the request was sent to.
+    /// Over `mirror`'s store, on a node with this driver. Functions are told to be called at
+    /// `public_url`, or else at the host that the request was sent to.
     #[must_use]
-    pub fn new(mirror: Arc<Mirror>, public_url: Option<String>) -> Self {
-        Self { store: mirror.store().clone(), mirror, public_url }
+    pub fn new(mirror: Arc<Mirror>, driver: Driver, public_url: Option<String>) -> Self {
+        Self { store: mirror.store().clone(), mirror, driver, public_url }
     }
 
     /// What follows the store.

@@ -102,7 +102,7 @@ impl Settings {
     /// Where a server keeps what it serves.
     #[must_use]
     pub fn db(&self) -> store::Url {
-        let usual = || store::Url::Sqlite(hotfn::Config::default().state_dir.join(DB_FILE));
+        let usual = || store::Url::Sqlite(self.agent().config.state_dir.join(DB_FILE));
         self.db.clone().unwrap_or_else(usual)
     }
 

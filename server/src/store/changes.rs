@@ -3,7 +3,8 @@
 //! Every write that changes how a function is served puts the write's number beside the function's
 //! id, its deletion included. A node that has followed everything up to some number asks what came
 //! after it. Since writers stand in a queue, numbers appear in their order: nothing with a lower
-//! number can turn up later.
+//! number can turn up later. A node that is too far behind, or ahead of a store that was put back
+//! to an earlier state, is told everything instead.
 
 use std::collections::HashMap;
 
@@ -18,6 +19,8 @@ use crate::front;
 pub struct Changes {
     /// The number of the last write that is in it.
     pub up_to: i64,
+    /// These are all functions there are, not only those that changed.
+    pub is_all: bool,
     /// Each function that is now served differently, once.
     pub changes: Vec<Change>,
 }
@@ -31,6 +34,9 @@ pub enum Change {
     Served(Box<Deployment>),
 }
 
+/// For so many writes it is remembered that a function was deleted.
+const REMEMBERED: i64 = 100_000;
+
 impl Store {
     /// What changed after the write with the number `since`; 0 is before all writes.
     ///
@@ -40,9 +46,12 @@ impl Store {
         let mut transaction = self.read().await?;
         let revision = transaction.query::<1>("SELECT CAST(n AS TEXT) FROM revision", &[]).await?;
         let up_to = revision.iter().flatten().find_map(|n| n.parse().ok()).unwrap_or_default();
-        if up_to <= since {
-            return Ok(Changes { up_to: since, changes: Vec::new() });
+        if up_to == since {
+            return Ok(Changes { up_to, is_all: false, changes: Vec::new() });
         }
+        let is_near = (0..=REMEMBERED).contains(&(up_to - since));
+        let since = if is_near { since } else { 0 };
+        let is_all = since == 0;
         let since = since.to_string();
         let mut by_function: HashMap<String, Vec<front::Trigger>> = HashMap::new();
         for [doc, app_name] in transaction.query::<2>(TRIGGERS, &[&since]).await? {
@@ -58,8 +67,15 @@ impl Store {
             let triggers = by_function.remove(id).unwrap_or_default();
             Ok(Change::Served(Box::new(Deployment { function: function.served(&app), triggers })))
         });
-        Ok(Changes { up_to, changes: changes.collect::<Result<_, Error>>()? })
+        Ok(Changes { up_to, is_all, changes: changes.collect::<Result<_, Error>>()? })
     }
+}
+
+/// Forgets which functions were deleted long ago.
+pub(super) async fn forget(transaction: &mut Transaction) -> Result<(), Failure> {
+    let sql = "DELETE FROM changes WHERE n < (SELECT n FROM revision) - CAST(CAST($1 AS TEXT) AS BIGINT) \
+               AND NOT EXISTS (SELECT 1 FROM fns f WHERE f.id = changes.fn_id)";
+    transaction.execute(sql, &[&REMEMBERED.to_string()]).await
 }
 
 /// Notes that the function `id` is served differently from this write on.

@@ -90,7 +90,11 @@ impl Store {
     /// # Errors
     /// When the database cannot be used, or is newer than we are.
     pub async fn open(url: &Url) -> Result<Self, Failure> {
-        Ok(Self { database: Database::open(url).await? })
+        let database = Database::open(url).await?;
+        let mut transaction = database.begin(Access::Write).await?;
+        changes::forget(&mut transaction).await?;
+        transaction.commit().await?;
+        Ok(Self { database })
     }
 
     async fn read(&self) -> Result<Transaction, Failure> {

@@ -95,6 +95,8 @@ pub struct Knobs {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub min_warm: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    pub stock: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub max_containers: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_calls_per_container: Option<u64>,
@@ -139,7 +141,7 @@ impl Function {
     /// What an agent needs to know of it, as a function of `app`.
     #[must_use]
     pub fn served(self, app: &App) -> hotfn::Function {
-        let Knobs { format, dir, cpu_milli, concurrency, min_warm, .. } = self.knobs;
+        let Knobs { format, dir, cpu_milli, concurrency, min_warm, stock, .. } = self.knobs;
         let usual = hotfn::Function::new(self.id, self.image);
         let mut config = app.config.clone();
         config.extend(self.config);
@@ -155,13 +157,15 @@ impl Function {
             idle_timeout: Duration::from_secs(self.idle_timeout),
             concurrency: concurrency.unwrap_or(usual.concurrency),
             min_warm: min_warm.unwrap_or(usual.min_warm),
+            stock: stock.unwrap_or(usual.stock),
             max_containers: self.knobs.max_containers,
             max_calls_per_container: self.knobs.max_calls_per_container,
             max_age: self.knobs.max_age.map(Duration::from_secs),
             queue_max: self.knobs.queue_max,
             queue_wait_max: self.knobs.queue_wait_max_ms.map(Duration::from_millis),
             config,
-            ..usual
+            id: usual.id,
+            image: usual.image,
         }
     }
 
@@ -179,6 +183,7 @@ impl Function {
             cpu_milli: unusual(served.cpu_milli, &usual.cpu_milli),
             concurrency: unusual(served.concurrency, &usual.concurrency),
             min_warm: unusual(served.min_warm, &usual.min_warm),
+            stock: unusual(served.stock, &usual.stock),
             max_containers: served.max_containers,
             max_calls_per_container: served.max_calls_per_container,
             max_age: served.max_age.map(|age| age.as_secs()),
@@ -237,6 +242,7 @@ mod tests {
             format: Format::Json,
             memory_mb: 64,
             min_warm: 2,
+            stock: 1,
             max_age: Some(Duration::from_secs(60)),
             queue_max: Some(0),
             queue_wait_max: Some(Duration::from_millis(250)),

@@ -5,6 +5,8 @@
 //! what was answered is on the disk. Another process may use the same file; it is waited for.
 
 use std::fmt;
+use std::fs::{self, File};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::PathBuf;
 use std::sync::{Arc, mpsc};
 use std::thread::{self, JoinHandle};
@@ -155,8 +157,10 @@ fn connect(path: Option<PathBuf>) -> Result<Connection, Failure> {
         None => Connection::open_in_memory(),
         Some(path) => {
             if let Some(folder) = path.parent() {
-                std::fs::create_dir_all(folder).map_err(unusable)?;
+                fs::create_dir_all(folder).map_err(unusable)?;
             }
+            // Functions have secrets in their config. What SQLite puts beside it has the same mode.
+            File::options().append(true).create(true).mode(0o600).open(&path).map_err(unusable)?;
             Connection::open(path)
         }
     };

@@ -69,6 +69,7 @@ async fn each_rule_has_its_status() {
     check(400, json!({"app_id": null})).await;
     check(404, json!({"app_id": "nobody"})).await;
     check(400, json!({"image": ""})).await;
+    check(400, json!({"image": "shop/hello:0.0.1"})).await; // This node starts processes.
     for (member, most) in [("memory", 8192), ("timeout", 300), ("idle_timeout", 3600)] {
         for (value, status) in [(-1, 400), (0, 200), (1, 200), (most, 200), (most + 1, 400)] {
             check(status, json!({ member: value })).await;
@@ -86,7 +87,7 @@ async fn the_knobs_of_our_own_are_members_like_others() {
     let app = api.app("a").await;
     let given = json!({
         "name": "f", "app_id": app, "image": IMAGE, "format": "http-stream", "dir": "/tmp", "cpu_milli": 100,
-        "concurrency": 4, "min_warm": 0, "max_containers": 2, "max_calls_per_container": 10, "max_age": 60,
+        "concurrency": 4, "min_warm": 0, "stock": 1, "max_containers": 2, "max_calls_per_container": 10, "max_age": 60,
         "queue_max": 0, "queue_wait_max_ms": 250,
     });
     let made = api.post("/v2/fns", given.clone()).await.ok();

@@ -56,6 +56,32 @@ async fn what_another_node_writes_is_served_within_a_second() {
 }
 
 #[tokio::test]
+async fn a_store_that_was_put_back_is_followed() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("fn.db");
+    let api = Api::with(Settings { db: Some(Url::Sqlite(path.clone())), ..Settings::default() }).await;
+    let (early, late) = (api.app("early").await, api.app("late").await);
+    let create = async |app: &str| {
+        let body = json!({"name": "f", "app_id": app, "image": IMAGE, "format": "default"});
+        format!("/invoke/{}", text(&api.post("/v2/fns", body).await.ok(), "id"))
+    };
+    let early = create(&early).await;
+    let copy = folder.path().join("copy.db");
+    let database = rusqlite::Connection::open(&path).unwrap();
+    database.execute("VACUUM INTO ?1", [copy.to_str().unwrap()]).unwrap();
+    let late = create(&late).await;
+    assert_eq!(api.send("POST", &late, "hi").await.status, 200);
+
+    database.execute("ATTACH ?1 AS copy", [copy.to_str().unwrap()]).unwrap();
+    let tables = ["fns", "changes", "revision"];
+    let restore =
+        tables.map(|table| format!("DELETE FROM main.{table}; INSERT INTO main.{table} SELECT * FROM copy.{table};"));
+    database.execute_batch(&format!("BEGIN; {} COMMIT", restore.join(" "))).unwrap();
+    soon(async { while api.send("POST", &late, "hi").await.status != 404 {} }).await;
+    assert_eq!(api.send("POST", &early, "hi").await.status, 200);
+}
+
+#[tokio::test]
 async fn a_note_on_a_function_keeps_its_containers() {
     let api = Api::start().await;
     let app = api.app("a").await;

@@ -188,6 +188,14 @@ async fn changes(store: &Store) {
     let gone = since(untriggered.up_to).await;
     assert_eq!(gone.changes, [Change::Gone(f.id.as_str().into())]);
     assert!(since(gone.up_to).await.changes.is_empty());
+
+    let g = function_of(store, "b", "g").await;
+    assert!(!since(gone.up_to).await.is_all);
+    for elsewhere in [0, gone.up_to + 10, gone.up_to - 1_000_000] {
+        let all = since(elsewhere).await;
+        assert!(all.is_all && served(&all) == ["g"], "{all:?}");
+    }
+    store.delete_app(&g.app_id).await.unwrap();
 }
 
 async fn given(store: &Store) {

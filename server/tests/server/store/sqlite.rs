@@ -1,5 +1,7 @@
 //! Stores in memory and in files.
 
+use std::os::unix::fs::PermissionsExt as _;
+
 use hotfn_server::store::{App, Store, Url};
 
 use super::contract;
@@ -21,6 +23,17 @@ async fn what_was_stored_is_there_after_a_restart() {
     let url = Url::Sqlite(folder.path().join("fn.db"));
     let made = Store::open(&url).await.unwrap().create_app(App { name: "a".into(), ..App::default() }).await.unwrap();
     assert_eq!(Store::open(&url).await.unwrap().app(&made.id).await.unwrap(), made);
+}
+
+#[tokio::test]
+async fn a_file_is_its_owners_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let _store = Store::open(&Url::Sqlite(folder.path().join("fn.db"))).await.unwrap();
+    let files: Vec<_> = std::fs::read_dir(folder.path()).unwrap().map(Result::unwrap).collect();
+    assert!(files.len() >= 2, "the database and its journal: {files:?}");
+    for file in files {
+        assert_eq!(file.metadata().unwrap().permissions().mode() & 0o777, 0o600, "{file:?}");
+    }
 }
 
 #[tokio::test]

@@ -62,6 +62,7 @@ table! {
         engine {
             an_image_is_pulled_once_for_all_who_wait, a_registrys_no_is_told_from_its_silence,
             of_what_was_pulled_the_longest_unneeded_goes, an_oci_layout_is_loaded,
+            an_engine_over_tcp_freezes_by_itself,
         }
         leaks { what_was_made_by_halves_is_removed, of_a_killed_node_nothing_is_left }
     }

@@ -10,22 +10,16 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
-use bollard::query_parameters::{CreateImageOptions, ImportImageOptions};
+use bollard::query_parameters::ImportImageOptions;
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt};
-use hotfn_images::{ImageError, Reference, Remote, Store};
+use hotfn_images::{ImageError, Reference, Store};
 use tokio::sync::watch;
 
 use super::engine::{self, Engine};
-use super::{auth, load, store};
+use super::{load, pull, store};
 use crate::container::{DriverError, PullFailure, process};
-
-/// How often a pull is tried that was broken off,
-const PULLS_MAX: u32 = 3;
-/// and the pause after the first; each further one is four times as long.
-const PULL_PAUSE: Duration = Duration::from_millis(500);
 
 /// The images of an engine.
 #[derive(Debug)]
@@ -173,7 +167,9 @@ impl Images {
             Reference::Remote(remote) => {
                 let name = remote.to_string();
                 if !self.inspect(&name).await? {
-                    self.pull(remote, &name).await?;
+                    let pulled = pull::pull(&self.engine, self.rules.auth.as_deref(), remote).await;
+                    pulled.map_err(|(why, failure)| Refusal::Pull(why, failure))?;
+                    self.fetched.add(&name);
                 }
                 name
             }
@@ -203,49 +199,6 @@ impl Images {
             ))),
             _ => Ok(true),
         }
-    }
-
-    async fn pull(&self, remote: &Remote, name: &str) -> Result<(), Refusal> {
-        let (mut pause, mut tries) = (PULL_PAUSE, 1);
-        loop {
-            match self.pull_once(remote, name).await {
-                Err(Refusal::Pull(why, PullFailure::Broken)) if tries < PULLS_MAX => {
-                    tracing::warn!(image = name, tries, "image could not be fetched, trying again in {pause:?}: {why}");
-                    tokio::time::sleep(pause).await;
-                }
-                pulled => return pulled,
-            }
-            pause *= 4;
-            tries += 1;
-        }
-    }
-
-    async fn pull_once(&self, remote: &Remote, name: &str) -> Result<(), Refusal> {
-        let registry = remote.registry();
-        // Without either, an engine would fetch all that the repository has.
-        let pick = remote.digest().map(|digest| digest.to_string()).or_else(|| remote.tag().map(str::to_owned));
-        let (given, server) = (self.rules.auth.clone(), registry.to_owned());
-        let credentials = tokio::task::spawn_blocking(move || auth::credentials(given.as_deref(), &server)).await;
-        let options = CreateImageOptions {
-            from_image: Some(format!("{registry}/{}", remote.repository())),
-            tag: Some(pick.unwrap_or_else(|| "latest".to_owned())),
-            ..CreateImageOptions::default()
-        };
-        tracing::info!(image = name, registry, "image is not here, it is fetched");
-        let mut events = self.engine.api.create_image(Some(options), None, credentials.ok().flatten());
-        while let Some(event) = events.next().await {
-            let event = event.map_err(|e| {
-                let why = engine::why(&e);
-                let failure = failure(engine::status(&e), &why);
-                Refusal::Pull(format!("registry {registry:?}: {why}"), failure)
-            })?;
-            if let (Some(layer), Some(status)) = (event.id, event.status) {
-                tracing::debug!(image = name, layer, status, "image is fetched");
-            }
-        }
-        self.fetched.add(name);
-        tracing::info!(image = name, registry, "image is here");
-        Ok(())
     }
 
     /// An OCI layout as an archive that any engine loads: the older ones know no layouts.
@@ -309,48 +262,4 @@ impl Image {
 
 fn unreadable(e: io::Error) -> Refusal {
     Refusal::Image(format!("cannot be read: {e}"))
-}
-
-/// What a registry meant. The engine hands on its words, with a status of its own, or in the middle
-/// of an answer that began well.
-fn failure(status: Option<u16>, why: &str) -> PullFailure {
-    let says = |words: &[&str]| words.iter().any(|word| why.contains(word));
-    if says(&["toomanyrequests", "too many requests"]) {
-        return PullFailure::Refused(429);
-    }
-    if says(&["unauthorized", "no basic auth credentials", "authentication required"]) {
-        return PullFailure::Refused(401);
-    }
-    if says(&["not found", "manifest unknown", "does not exist", "name unknown"]) {
-        return PullFailure::Refused(404);
-    }
-    if says(&["access denied", "denied:", "forbidden"]) {
-        return PullFailure::Refused(403);
-    }
-    match status {
-        Some(status @ 400..500) => PullFailure::Refused(status),
-        _ => PullFailure::Broken,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_registrys_no_is_told_from_its_silence() {
-        let check = |status, why, expected| assert_eq!(failure(status, why), expected, "{why}");
-        check(Some(500), "Get http://r/v2/x: unauthorized: authentication required", PullFailure::Refused(401));
-        check(Some(500), "Head http://r/v2/x: no basic auth credentials", PullFailure::Refused(401));
-        check(Some(404), "manifest for r/x:1 not found: manifest unknown", PullFailure::Refused(404));
-        check(
-            Some(404),
-            "pull access denied for x, repository does not exist or may require 'docker login'",
-            PullFailure::Refused(404),
-        );
-        check(Some(403), "denied: requested access to the resource is denied", PullFailure::Refused(403));
-        check(None, "toomanyrequests: You have reached your pull rate limit", PullFailure::Refused(429));
-        check(Some(500), "dial tcp 127.0.0.1:1: connect: connection refused", PullFailure::Broken);
-        check(None, "unexpected EOF", PullFailure::Broken);
-    }
 }

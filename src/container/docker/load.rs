@@ -20,6 +20,8 @@ pub(super) fn piped(
     tokio::task::spawn_blocking(move || {
         let mut into = BufWriter::with_capacity(CHUNK_BYTES, Chunks(tell.clone()));
         if let Err(e) = write(&mut into).and_then(|()| into.flush()) {
+            // What is still buffered is of no use to anybody.
+            let _ = into.into_parts();
             // Unless nobody reads any more, which is why it failed then.
             let _ = tell.blocking_send(Err(e));
         }

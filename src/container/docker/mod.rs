@@ -10,7 +10,7 @@
 //! * [`Docker`] says where the engine is and what holds for all containers; [`DockerDriver`] is both
 //!   of them, connected.
 //! * `engine` finds it and speaks to it, over connections of `wire`.
-//! * `images` sees to it that an image is there (`auth`, `load`), and `store` that what was
+//! * `images` sees to it that an image is there (`load`, `pull`, `auth`), and `store` that what was
 //!   fetched does not grow without end.
 //! * `body` is what an engine is told of a container: the sandbox, property by property.
 //! * `container` is one container's life, with a `background` for what nobody waits for; `networks` is
@@ -42,6 +42,7 @@ pub mod frames;
 mod images;
 mod load;
 mod networks;
+mod pull;
 mod store;
 mod streams;
 mod wire;

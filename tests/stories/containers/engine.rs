@@ -1,6 +1,7 @@
 //! The images of an engine: pulled, loaded, kept under a mark.
 
 use std::process::Command;
+use std::sync::Arc;
 
 use hotfn::container::docker::{Docker, DockerDriver, Keep};
 use hotfn::container::{Driver, DriverError, PullFailure};
@@ -9,8 +10,9 @@ use hotfn_tests::program;
 use hotfn_tests::registry::{Door, NAME, PASSWORD, Registry};
 use hotfn_tests::skipped;
 use serde_json::json;
+use tokio::net::{TcpListener, UnixStream};
 
-use super::{House, PATIENCE, answer};
+use super::{House, PATIENCE, answer, lifecycle};
 
 async fn registry(door: Door) -> Option<Registry> {
     let registry = Registry::start(door).await;
@@ -108,6 +110,30 @@ pub(super) async fn of_what_was_pulled_the_longest_unneeded_goes(house: &House) 
     }
 }
 
+/// Where the engine of this machine is reached over TCP, for as long as this test runs.
+async fn over_tcp() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((mut near, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                let mut far = UnixStream::connect("/var/run/docker.sock").await?;
+                tokio::io::copy_bidirectional(&mut near, &mut far).await
+            });
+        }
+    });
+    format!("tcp://{address}")
+}
+
+/// Its freezer is not ours to write to, wherever it really is.
+pub(super) async fn an_engine_over_tcp_freezes_by_itself(house: &House) {
+    let docker = Docker { host: Some(over_tcp().await), networks: vec!["none".to_owned()], ..Docker::default() };
+    let house = House::of(house.kind, Arc::new(driver(docker).await));
+    lifecycle::every_format_is_answered(&house).await;
+    lifecycle::frozen_it_stands_still_and_thawed_it_goes_on(&house).await;
+    lifecycle::a_frozen_one_hears_that_it_is_to_end(&house).await;
+}
+
 pub(super) async fn an_oci_layout_is_loaded(house: &House) {
     let store = Store::open(&house.path("store"), hotfn_images::store::Config::default()).unwrap();
     let archive = Reference::parse(&house.image("echo")).unwrap();
@@ -116,7 +142,7 @@ pub(super) async fn an_oci_layout_is_loaded(house: &House) {
     image.oci_archive(Some("story"), std::fs::File::create(&layout).unwrap()).unwrap();
 
     let docker = Docker { layouts: Some(store), networks: vec!["none".to_owned()], ..Docker::default() };
-    let house = House::of("docker", std::sync::Arc::new(driver(docker).await));
+    let house = House::of("docker", Arc::new(driver(docker).await));
     let agent = house.agent();
     let mut function = hotfn::Function::new("f", format!("oci:{}:story", layout.display()));
     function.memory_mb = 64;

@@ -79,7 +79,10 @@ impl Image {
             images.push(ours);
             fs::create_dir_all(dir.join(layout::BLOBS)).map_err(unwritten)?;
             for blob in shared.read_record(self.digest())?.blobs {
-                fs::copy(shared.dirs.blob(blob), dir.join(layout::path(blob))).map_err(unwritten)?;
+                // Not with the store's rights, which are for nobody else.
+                let mut from = File::open(shared.dirs.blob(blob)).map_err(unwritten)?;
+                let mut to = File::create(dir.join(layout::path(blob))).map_err(unwritten)?;
+                io::copy(&mut from, &mut to).map_err(unwritten)?;
             }
             fs::write(dir.join(LAYOUT.0), LAYOUT.1).map_err(unwritten)?;
             // Last, for it is what makes the image count.

@@ -154,6 +154,8 @@ impl Remote {
 const DOCKER_HUB: &str = "docker.io";
 const LATEST: &str = "latest";
 const LIBRARY: &str = "library/";
+/// Words that mean something else before a colon, here or to those who use us.
+const PLACES: [&str; 3] = ["docker-archive", "oci", "process"];
 const NAME_BYTES_MAX: usize = 255;
 const TAG_BYTES_MAX: usize = 128;
 
@@ -252,6 +254,8 @@ impl fmt::Display for Remote {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let familiar = self.repository.strip_prefix(LIBRARY).filter(|rest| !rest.contains('/'));
         match (self.registry.as_str(), familiar) {
+            // With its tag behind it, it would be taken for a place.
+            (DOCKER_HUB, Some(name)) if PLACES.contains(&name) => write!(f, "{DOCKER_HUB}/{name}")?,
             (DOCKER_HUB, Some(name)) => f.write_str(name)?,
             // A first part that looks like a host would be taken for one.
             (DOCKER_HUB, None) if split(&self.repository).0 == DOCKER_HUB => f.write_str(&self.repository)?,

@@ -12,7 +12,7 @@ fn echo() -> String {
 #[test]
 fn every_subcommand_helps_with_an_example() {
     let whole = program::hotfn(&["--help"]).well().text();
-    for subcommand in ["dev", "invoke", "run", "serve"] {
+    for subcommand in ["build", "dev", "invoke", "run", "serve"] {
         assert!(whole.contains(subcommand), "{whole}");
         let help = program::hotfn(&[subcommand, "--help"]).well().text();
         assert!(help.contains(&format!("hotfn {subcommand} ")) && help.to_lowercase().contains("example"), "{help}");
@@ -30,11 +30,18 @@ fn wrong_usage_ends_with_2() {
     check(&["run", "--format", "grpc", "--", "true"], "grpc");
     check(&["run"], "Usage");
     check(&["frobnicate"], "frobnicate");
+    check(&["build", "."], "--tag");
+    check(&["build", ".", "-t", "oci:x"], "that is a place");
+    check(&["build", ".", "-t", "Hello"], "lower case");
+    check(&["build", ".", "-t", "hello", "-o", "hello"], "that is no place");
     check(&["run", "--timeout", "0", "--", "true"], "--timeout");
 }
 
 #[test]
 fn what_is_missing_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let state = folder.path().display().to_string();
+    let python = binaries::example("hello-python").display().to_string();
     let check = |args: &[&str], named: &str| {
         let ended = program::hotfn(args);
         assert!(matches!(ended.code, Some(1 | 2)), "{args:?}: {:?} {}", ended.code, ended.stderr);
@@ -44,6 +51,8 @@ fn what_is_missing_is_named() {
     check(&["run", "--", "/no/such/program"], "/no/such/program");
     check(&["run", "-d", "@/no/such/data", "--", "true"], "/no/such/data");
     check(&["serve", "--config", "/no/such/hotfn.toml"], "/no/such/hotfn.toml");
+    check(&["build", "/no/such/function", "-t", "x", "--state", &state], "/no/such/function");
+    check(&["build", &python, "-t", "x", "--state", &state], "put a Dockerfile into");
     check(&["dev", "/no/such/function"], "/no/such/function");
     check(&["invoke", "http://127.0.0.1:9/invoke/f"], "127.0.0.1:9");
 }

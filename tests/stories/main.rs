@@ -4,6 +4,7 @@
 //! Rust is said aloud where it is missing; `cargo xtask test` brings it.
 
 mod api_description;
+mod build;
 mod cli;
 mod containers;
 mod crash;

@@ -20,6 +20,8 @@ fn names_are_read_by_dockers_rules() {
     check("index.docker.io/ada/hello", "docker.io", "ada/hello", Some("latest"), "ada/hello:latest");
     check("library/hello", "docker.io", "library/hello", Some("latest"), "hello:latest");
     check("docker.io/library/a/b:1", "docker.io", "library/a/b", Some("1"), "library/a/b:1");
+    check("oci", "docker.io", "library/oci", Some("latest"), "docker.io/oci:latest");
+    check("docker.io/process:1", "docker.io", "library/process", Some("1"), "docker.io/process:1");
     check("localhost/hello", "localhost", "hello", Some("latest"), "localhost/hello:latest");
     check("localhost:5000/hello:v1.0", "localhost:5000", "hello", Some("v1.0"), "localhost:5000/hello:v1.0");
     check("127.0.0.1:5000/a/b/c", "127.0.0.1:5000", "a/b/c", Some("latest"), "127.0.0.1:5000/a/b/c:latest");

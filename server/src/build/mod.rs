@@ -6,6 +6,7 @@
 
 mod executable;
 mod go;
+pub mod image;
 mod node;
 mod python;
 mod rust;
@@ -14,9 +15,10 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 
+use hotfn_images::ImageError;
 use tokio::process;
 
-use crate::project::{Command, Project, Runtime};
+use crate::project::{Command, Project, ProjectError, Runtime};
 
 /// The folder in a project's own that holds what was built and fetched for it.
 pub const OWN: &str = ".hotfn";
@@ -24,6 +26,9 @@ pub const OWN: &str = ".hotfn";
 /// Why a build failed.
 #[derive(Debug, thiserror::Error)]
 pub enum BuildError {
+    /// No image came of it.
+    #[error(transparent)]
+    Image(#[from] ImageError),
     /// A tool it needs is not on this machine.
     #[error("{tool} is needed to build this function and was not found; install it, or put it on PATH")]
     NoTool {
@@ -38,6 +43,9 @@ pub enum BuildError {
         /// The system's answer.
         source: io::Error,
     },
+    /// The folder is no function's.
+    #[error(transparent)]
+    Project(#[from] ProjectError),
     /// A tool said no; why, it has told standard error.
     #[error("{tool} failed with {status}; its own words are above")]
     Refused {

@@ -3,6 +3,7 @@
 //! The folder may be a package of its own or a member of a workspace: where `cargo` puts the
 //! program is its affair, and it names the place in its messages.
 
+use std::path::Path;
 use std::process::Stdio;
 
 use serde::Deserialize;
@@ -12,8 +13,34 @@ use super::{BuildError, finish, io_error, not_started, tool};
 use crate::project::{Command, Project};
 
 pub(super) async fn build(project: &Project) -> Result<Command, BuildError> {
+    build_with(project, &[]).await
+}
+
+/// A program that needs no libraries: for musl, where the toolchain has that, else with glibc linked in.
+pub(super) async fn build_static(project: &Project) -> Result<Command, BuildError> {
+    let arch = std::env::consts::ARCH;
+    let musl = format!("{arch}-unknown-linux-musl");
+    if has_target(project, &musl).await? {
+        return build_with(project, &["--target", &musl]).await;
+    }
+    // With the target named, what runs while building (macros, build scripts) is not linked statically.
+    let gnu = format!("{arch}-unknown-linux-gnu");
+    let linked_in = format!("target.{gnu}.rustflags=[\"-C\", \"target-feature=+crt-static\"]");
+    build_with(project, &["--target", &gnu, "--config", &linked_in]).await
+}
+
+/// Has the toolchain the standard library for `target`?
+async fn has_target(project: &Project, target: &str) -> Result<bool, BuildError> {
+    let mut rustc = tool("rustc", &project.dir);
+    rustc.args(["--print", "target-libdir", "--target", target]).stdout(Stdio::piped());
+    let said = rustc.output().await.map_err(|e| not_started(&rustc, e))?;
+    Ok(said.status.success() && Path::new(String::from_utf8_lossy(&said.stdout).trim()).is_dir())
+}
+
+async fn build_with(project: &Project, how: &[&str]) -> Result<Command, BuildError> {
     let mut cargo = tool("cargo", &project.dir);
-    cargo.args(["build", "--release", "--bins", "--message-format=json-render-diagnostics"]).stdout(Stdio::piped());
+    cargo.args(["build", "--release", "--bins", "--message-format=json-render-diagnostics"]).args(how);
+    cargo.stdout(Stdio::piped());
     let mut child = cargo.spawn().map_err(|e| not_started(&cargo, e))?;
     let stdout = child.stdout.take().expect("it was piped a line above");
     let mut programs = Vec::new();

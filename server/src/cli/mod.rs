@@ -3,6 +3,7 @@
 //! Exit codes are the same everywhere: 0 when it went well, 1 for a fault or another failure, 2
 //! for wrong usage, config that cannot be followed included.
 
+mod build;
 mod conformance;
 mod dev;
 mod driver;
@@ -38,6 +39,8 @@ const EXAMPLE: &str =
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Make a container image of the function in a folder
+    Build(build::Args),
     /// Check whether a function keeps the contract, case by case
     Conformance(conformance::Args),
     /// Build and serve the function in a folder, again at each change
@@ -78,7 +81,7 @@ impl Cli {
         let (quiet, lines) = match self.command {
             Command::Serve(_) => ("info", FunctionLines::Events),
             // A person sees answers and what the function prints; of the rest only what is wrong.
-            Command::Conformance(_) | Command::Dev(_) | Command::Invoke(_) | Command::Run(_) => {
+            Command::Build(_) | Command::Conformance(_) | Command::Dev(_) | Command::Invoke(_) | Command::Run(_) => {
                 ("warn", FunctionLines::Bare)
             }
         };
@@ -87,6 +90,7 @@ impl Cli {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         runtime.block_on(async {
             match self.command {
+                Command::Build(args) => build::run(args).await,
                 Command::Conformance(args) => conformance::run(&args),
                 Command::Dev(args) => dev::run(args).await,
                 Command::Invoke(args) => invoke::run(args).await,

@@ -14,7 +14,7 @@ const KNOWS: &[(&str, &[&str])] = &[
     ("hotfn-fdk", &["hotfn-protocols", "hotfn-socket"]),
     ("hotfn-images", &[]),
     ("hotfn-protocols", &[]),
-    ("hotfn-server", &["hotfn", "hotfn-exec", "hotfn-fdk", "hotfn-protocols", "hotfn-socket"]),
+    ("hotfn-server", &["hotfn", "hotfn-exec", "hotfn-fdk", "hotfn-images", "hotfn-protocols", "hotfn-socket"]),
     ("hotfn-socket", &[]),
     // An embedder as any other, and functions as anybody's.
     ("hotfn-benches", &["hotfn", "hotfn-fdk", "hotfn-protocols"]),

@@ -13,7 +13,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::io;
 use std::mem::MaybeUninit;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rustix::fs::inotify::{self, CreateFlags, ReadFlags, Reader, WatchFlags};
@@ -88,10 +88,14 @@ impl Watch {
     /// # Errors
     /// When the user has no watch left, or the directory is gone.
     pub fn arm(&self, iofs: &Iofs) -> Result<Armed, WatchError> {
-        let path = iofs.path();
+        self.arm_for(iofs.path(), GIVES_A_NAME)
+    }
+
+    /// Watches a directory for what happens in it.
+    pub(crate) fn arm_for(&self, path: &Path, what: WatchFlags) -> Result<Armed, WatchError> {
         // Locked around both: an event that comes at once finds its way only when the number is known.
         let mut waiting = self.inner.waiting();
-        let number = inotify::add_watch(&self.inner.inotify, path, GIVES_A_NAME)
+        let number = inotify::add_watch(&self.inner.inotify, path, what)
             .map_err(|e| WatchError::Directory { path: path.to_owned(), source: e.into() })?;
         let named = Arc::new(Notify::new());
         waiting.insert(number, Arc::clone(&named));
@@ -101,6 +105,18 @@ impl Watch {
 }
 
 impl Armed {
+    /// Waits until `look`, which is asked now and after everything that happens, sees something. Cancel
+    /// safe.
+    #[cfg(feature = "oci")]
+    pub(crate) async fn until<T>(&self, mut look: impl FnMut() -> Option<T>) -> T {
+        loop {
+            match look() {
+                None => self.changed().await,
+                Some(seen) => return seen,
+            }
+        }
+    }
+
     /// Waits until the container's socket is there.
     ///
     /// Only the first appearance of the name decides: whatever has it then is the function's socket

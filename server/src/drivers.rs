@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use hotfn::container;
 use hotfn::container::docker::{Docker, DockerDriver, Keep, Seen};
+use hotfn::container::oci::{self, Cni, Network, OciDriver};
 use hotfn::container::process::ProcessDriver;
+use hotfn_images::{Reference, Store, store};
 
 use crate::config::{Deployment, Driver, Settings};
 
@@ -46,7 +48,11 @@ pub async fn start(settings: &Settings) -> Result<Arc<dyn container::Driver>, Dr
             let engine = DockerDriver::connect(docker(settings)).await;
             Arc::new(engine.map_err(|e| refused(e.into()))?)
         }
-        Driver::Oci => return Err(refused("it is not part of this build".into())),
+        Driver::Oci => {
+            let store = images(settings).map_err(refused)?;
+            let driver = OciDriver::start(runtime(settings).map_err(refused)?, store).await;
+            Arc::new(driver.map_err(|e| refused(e.into()))?)
+        }
     })
 }
 
@@ -77,4 +83,38 @@ fn docker(settings: &Settings) -> Docker {
         },
         sandbox: containers.sandbox(),
     }
+}
+
+/// The images that containers without an engine are made of.
+fn images(settings: &Settings) -> Result<Store, Box<dyn Error + Send + Sync>> {
+    let containers = &settings.containers;
+    let exempt = containers.images_exempt.iter().flatten().map(|image| Reference::parse(image));
+    let usual = store::Config::default();
+    let config = store::Config {
+        bytes_max: containers.images_bytes_max.unwrap_or(usual.bytes_max),
+        pull_timeout: containers.pull_timeout().unwrap_or(usual.pull_timeout),
+        exempt: exempt.collect::<Result<_, _>>()?,
+        ..usual
+    };
+    Ok(Store::open(&settings.agent().config.state_dir.join("images"), config)?)
+}
+
+fn runtime(settings: &Settings) -> Result<oci::Config, Box<dyn Error + Send + Sync>> {
+    let containers = &settings.containers;
+    let network = match containers.networks.as_deref().unwrap_or_default() {
+        [] => Network::None,
+        [name] => match name.as_str() {
+            "cni" => Network::Cni(Cni::default()),
+            "host" => Network::Host,
+            "none" => Network::None,
+            path => Network::Cni(Cni { conflist: Some(path.into()), ..Cni::default() }),
+        },
+        many => return Err(format!("its containers join one network, not {}: {}", many.len(), many.join(", ")).into()),
+    };
+    Ok(oci::Config {
+        runtime: containers.runtime.clone(),
+        sandbox: containers.sandbox(),
+        network,
+        ..oci::Config::default()
+    })
 }

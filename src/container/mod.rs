@@ -1,7 +1,7 @@
 //! How a container is made: the driver's side of the agent.
 //!
 //! A driver gets images ready, makes containers of them, starts these and gives their ends; it knows
-//! no format. [`process`] runs a function as a child process.
+//! no format. [`process`] runs a function as a child process, [`oci`] in a container of an OCI runtime's.
 //!
 //! Making and starting are two steps, because the first is the slow one and can be done ahead. What
 //! was made and not started has no process and costs no memory of the function's.
@@ -19,9 +19,12 @@ pub mod cgroup;
 #[cfg(feature = "docker")]
 pub mod docker;
 mod lines;
+#[cfg(feature = "oci")]
+pub mod oci;
 mod pipes;
 pub mod process;
 pub mod sandbox;
+mod streams;
 
 pub use lines::LINE_BYTES_MAX;
 

@@ -23,10 +23,10 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use hotfn_exec::{Child, Job, Resource, Signal, SpawnError, Supervisor, program};
-use hotfn_protocols::{Ends, Exit, Exiting};
-use tokio::task::JoinHandle;
+use hotfn_protocols::{Ends, Exit};
 
-use super::{Container, Created, Doing, Driver, DriverError, LogLine, Spec, Stdio, View, lines, pipes};
+use super::streams::{self, Logs};
+use super::{Container, Created, Doing, Driver, DriverError, LogLine, Spec, View};
 use crate::iofs::LABEL;
 
 mod image;
@@ -41,10 +41,6 @@ pub const SCHEME: &str = "process:";
 
 /// Descriptors that a function has for itself, however many connections it was told to take.
 pub const FILES_BESIDE_CONNECTIONS: u64 = 128;
-
-/// How long the last lines of a process that has ended may take to be read: it is over when the
-/// pipe is empty, unless somebody else still holds its other end.
-const LAST_LINES_PATIENCE: Duration = Duration::from_secs(1);
 
 /// The limits that every function's process has.
 ///
@@ -83,7 +79,8 @@ impl Rlimits {
         self.open_files.max(u64::from(connections_max) + FILES_BESIDE_CONNECTIONS)
     }
 
-    fn list(&self, connections_max: u32) -> Vec<(Resource, u64)> {
+    /// As the kernel's.
+    pub(super) fn list(&self, connections_max: u32) -> Vec<(Resource, u64)> {
         vec![
             (Resource::Core, self.core_bytes),
             (Resource::Memlock, self.locked_bytes),
@@ -188,25 +185,10 @@ struct Ready {
 impl Ready {
     async fn spawn(self, log: LogLine) -> Result<Process, DriverError> {
         let mut spawned = self.supervisor.spawn(self.job).await.map_err(|e| refused(&self.image, e))?;
-
-        let unusable = |e| os("use the pipes of a new process", e);
         let child = spawned.child.clone();
-        let mut logs = Vec::with_capacity(2);
-        if let Some(stderr) = spawned.stderr.take() {
-            logs.push(lines::follow(stderr, Stdio::Err, log.clone()).map_err(unusable)?);
-        }
-        let pipes = match (self.pipes, spawned.stdin.take(), spawned.stdout.take()) {
-            (true, Some(stdin), Some(stdout)) => Some(Ends::Pipes {
-                stdin: pipes::writer(stdin).map_err(unusable)?,
-                stdout: pipes::reader(stdout).map_err(unusable)?,
-                exit: Exiting(Box::pin(exit(&child))),
-            }),
-            (_, _, Some(stdout)) => {
-                logs.push(lines::follow(stdout, Stdio::Out, log).map_err(unusable)?);
-                None
-            }
-            _ => None,
-        };
+        let exit = Box::pin(exit(&child));
+        let (pipes, logs) = streams::connect(&mut spawned, self.pipes, exit, log)
+            .map_err(|e| os("use the pipes of a new process", e))?;
         Ok(Process { child, pipes: Mutex::new(pipes), logs: Mutex::new(logs), strays: self.strays, label: self.label })
     }
 }
@@ -225,8 +207,7 @@ impl Created for Ready {
 struct Process {
     child: Child,
     pipes: Mutex<Option<Ends>>,
-    /// One task a stream; each ends with its stream.
-    logs: Mutex<Vec<JoinHandle<()>>>,
+    logs: Mutex<Logs>,
     strays: Strays,
     label: OsString,
 }
@@ -255,13 +236,7 @@ impl Container for Process {
             self.child.end(grace).await;
             self.strays.end(&self.label).await;
             let logs = std::mem::take(&mut *self.logs.lock().unwrap_or_else(PoisonError::into_inner));
-            let read = async {
-                for log in logs {
-                    // One that panicked has lost lines, which is the log's loss alone.
-                    let _ = log.await;
-                }
-            };
-            let _ = tokio::time::timeout(LAST_LINES_PATIENCE, read).await;
+            logs.last_lines().await;
         })
     }
 }

@@ -8,10 +8,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hotfn::container::docker::{Docker, DockerDriver};
+use hotfn::container::oci::OciDriver;
 use hotfn::container::process::ProcessDriver;
 use hotfn::container::sandbox::Sandbox;
 use hotfn::container::{Driver, Heard, LogLine, Spec, Stdio};
 use hotfn::{Agent, Config, Function, Invoke};
+use hotfn_images::{Store, store};
 use hotfn_protocols::{Call, Fault};
 use hotfn_tests::images::Image;
 use hotfn_tests::{binaries, skipped};
@@ -66,6 +68,20 @@ table! {
         }
         leaks { what_was_made_by_halves_is_removed, of_a_killed_node_nothing_is_left }
     }
+    oci {
+        lifecycle {
+            every_format_is_answered, the_functions_environment_is_over_the_images,
+            how_it_ended_is_told, what_it_prints_is_log_line_by_line,
+            frozen_it_stands_still_and_thawed_it_goes_on, a_frozen_one_hears_that_it_is_to_end,
+            one_that_dies_while_it_idles_is_replaced, what_cannot_be_started_is_the_images_fault,
+            an_image_with_a_volume_is_refused,
+        }
+        limits {
+            what_a_sandbox_refuses, memory_is_held_to_and_told_as_such, a_start_without_memory_is_told_as_such,
+            a_share_of_a_cpu_is_no_more,
+        }
+        leaks { what_was_made_by_halves_is_removed, of_a_killed_node_nothing_is_left }
+    }
 }
 
 /// Far more than anything here takes.
@@ -95,6 +111,18 @@ impl House {
     async fn docker(sandbox: Sandbox) -> Option<Self> {
         match DockerDriver::connect(Docker { sandbox, networks: vec!["none".to_owned()], ..Docker::default() }).await {
             Ok(driver) => Some(Self::of("docker", Arc::new(driver))),
+            Err(e) => {
+                skipped(&e.to_string());
+                None
+            }
+        }
+    }
+
+    async fn oci(sandbox: Sandbox) -> Option<Self> {
+        let folder = TempDir::with_prefix("story-").unwrap();
+        let store = Store::open(&folder.path().join("images"), store::Config::default()).unwrap();
+        match OciDriver::start(hotfn::container::oci::Config { sandbox, ..Default::default() }, store).await {
+            Ok(driver) => Some(Self { folder, ..Self::of("oci", Arc::new(driver)) }),
             Err(e) => {
                 skipped(&e.to_string());
                 None

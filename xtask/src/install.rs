@@ -50,6 +50,18 @@ pub(crate) const NPM: Debian = Debian { at_hand: || works(Command::new("npm").ar
 /// A registry of images.
 pub(crate) const REGISTRY: Debian =
     Debian { at_hand: || works(Command::new("docker-registry").arg("--version")), package: "docker-registry" };
+/// A container runtime that works wherever containers do.
+pub(crate) const RUNC: Debian = Debian { at_hand: || works(Command::new("runc").arg("--version")), package: "runc" };
+/// Another, which refuses some hosts.
+pub(crate) const CRUN: Debian = Debian { at_hand: || works(Command::new("crun").arg("--version")), package: "crun" };
+/// The first process of a container.
+pub(crate) const TINI: Debian =
+    Debian { at_hand: || works(Command::new("tini-static").arg("--version")), package: "tini" };
+/// Networks for containers.
+pub(crate) const CNI: Debian =
+    Debian { at_hand: || Path::new("/usr/lib/cni/bridge").exists(), package: "containernetworking-plugins" };
+/// Users for the containers of somebody who is not root.
+pub(crate) const UIDMAP: Debian = Debian { at_hand: || Path::new("/usr/bin/newuidmap").exists(), package: "uidmap" };
 /// The yardstick of the benchmarks.
 pub(crate) const NGINX: Debian = Debian { at_hand: || works(Command::new("nginx").arg("-v")), package: "nginx-light" };
 /// A server that the store's tests start for themselves. Its programs are on nobody's path.

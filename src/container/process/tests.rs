@@ -9,6 +9,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::mpsc;
 
 use super::*;
+use crate::container::Stdio;
 use crate::container::{Heard, LINE_BYTES_MAX};
 
 /// Far more than anything here takes.

@@ -1,8 +1,6 @@
 //! The API as its description says: everything that it allows, and what it does not, is asked for
 //! by schemathesis, which reads `/v2/openapi.yaml` from the node.
 
-use std::time::Duration;
-
 use hotfn_tests::node::Home;
 use hotfn_tests::peers::Python;
 use hotfn_tests::program;
@@ -11,10 +9,8 @@ use hotfn_tests::program;
 /// description has.
 const CHECKS: &str = "not_a_server_error,status_code_conformance,content_type_conformance,\
                       response_schema_conformance,unsupported_method,use_after_free";
-/// Requests of each kind for each endpoint.
+/// Requests of each kind for each endpoint: some 1500 in all, which take 10 s.
 const EXAMPLES: &str = "15";
-/// How long it may go on.
-const BOUND: Duration = Duration::from_secs(40);
 
 #[tokio::test]
 async fn no_request_meets_a_server_error() {
@@ -23,8 +19,8 @@ async fn no_request_meets_a_server_error() {
     let node = home.start().await;
     let mut fuzz = python.schemathesis();
     // The same requests each time: what is found once is found again.
-    fuzz.args(["run", "--seed", "1", "--max-examples", EXAMPLES, "--max-time", &BOUND.as_secs().to_string()]);
-    fuzz.args(["--checks", CHECKS, "--no-color"]).arg(format!("http://{}/v2/openapi.yaml", node.address()));
+    fuzz.args(["run", "--seed", "1", "--max-examples", EXAMPLES, "--checks", CHECKS, "--no-color"]);
+    fuzz.arg(format!("http://{}/v2/openapi.yaml", node.address()));
     // It keeps what it has seen in the folder it runs in.
     fuzz.current_dir(home.scratch());
     let ended = tokio::task::spawn_blocking(move || program::run(&mut fuzz, b"")).await.unwrap();

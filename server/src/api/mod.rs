@@ -2,7 +2,7 @@
 //!
 //! Read in this order:
 //!
-//! * `router`: a method and a path become an [`Endpoint`](router::Endpoint), or a refusal.
+//! * `router`: a method and a path become an endpoint, or a refusal.
 //! * `apps`, `functions`, `triggers`: what each endpoint does.
 //! * `input`: JSON as Fn reads it: what is absent, `null` or of no value are one.
 //! * `rules`: what members may say; what `config::function` has no rule for.

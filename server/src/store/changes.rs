@@ -54,11 +54,11 @@ impl Store {
         let is_all = since == 0;
         let since = since.to_string();
         let mut by_function: HashMap<String, Vec<front::Trigger>> = HashMap::new();
-        for [doc, app_name] in transaction.query::<2>(TRIGGERS, &[&since]).await? {
+        for [doc, app_name] in transaction.query::<2>(&triggers_changed(), &[&since]).await? {
             let Trigger { fn_id, app_name: app, source, .. } = triggers::trigger([doc, app_name])?;
             by_function.entry(fn_id).or_default().push(front::Trigger { app, source });
         }
-        let rows = transaction.query::<3>(FUNCTIONS, &[&since]).await?;
+        let rows = transaction.query::<3>(&functions_changed(), &[&since]).await?;
         let changes = rows.iter().map(|[id, function, app]| {
             if function.is_empty() {
                 return Ok(Change::Gone(id.as_str().into()));
@@ -92,10 +92,19 @@ pub(super) async fn note_app(transaction: &mut Transaction, id: &str) -> Result<
     transaction.execute(sql, &[id]).await
 }
 
-const FUNCTIONS: &str = "SELECT c.fn_id, COALESCE(f.doc, ''), COALESCE(a.doc, '') FROM changes c \
-    LEFT JOIN fns f ON f.id = c.fn_id LEFT JOIN apps a ON a.id = f.app_id \
-    WHERE c.n > CAST(CAST($1 AS TEXT) AS BIGINT)";
+/// The functions that changed, with their apps; both empty where a function is gone.
+pub(super) fn functions_changed() -> String {
+    format!(
+        "SELECT c.fn_id, COALESCE(f.doc, ''), COALESCE(a.doc, '') FROM changes c \
+         LEFT JOIN fns f ON f.id = c.fn_id LEFT JOIN apps a ON a.id = f.app_id WHERE c.n > {SINCE}"
+    )
+}
 
-const TRIGGERS: &str = "SELECT t.doc, a.name FROM changes c \
-    JOIN triggers t ON t.fn_id = c.fn_id JOIN apps a ON a.id = t.app_id \
-    WHERE c.n > CAST(CAST($1 AS TEXT) AS BIGINT) ORDER BY t.name, t.id";
+/// The triggers of the functions that changed.
+pub(super) fn triggers_changed() -> String {
+    let select = triggers::SELECT;
+    format!("{select} WHERE r.fn_id IN (SELECT c.fn_id FROM changes c WHERE c.n > {SINCE}) ORDER BY r.name, r.id")
+}
+
+/// The number of a write, which is text on its way in.
+const SINCE: &str = "CAST(CAST($1 AS TEXT) AS BIGINT)";

@@ -132,12 +132,15 @@ impl<'a> Listing<'a> {
     }
 
     async fn rows<const N: usize>(
-        mut self,
+        self,
         transaction: &mut Transaction,
         page: &Page,
     ) -> Result<Vec<[String; N]>, Failure> {
-        self.sql.push_str(&format!(" ORDER BY r.name, r.id LIMIT {}", page.count_max));
-        transaction.query(&self.sql, &self.params).await
+        transaction.query(&self.ordered(page), &self.params).await
+    }
+
+    fn ordered(&self, page: &Page) -> String {
+        format!("{} ORDER BY r.name, r.id LIMIT {}", self.sql, page.count_max)
     }
 }
 
@@ -155,6 +158,44 @@ impl Failure {
         match self {
             Self::Taken { rule } => named(&rule),
             other => other.into(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A list of ten thousand is as quick as one of ten as long as this holds.
+    #[test]
+    fn nothing_is_looked_for_from_the_beginning() {
+        let connection = rusqlite::Connection::open_in_memory().unwrap();
+        connection.execute_batch(include_str!("migrations/sqlite/0001_definitions.sql")).unwrap();
+        let plan = |sql: &str| -> Vec<String> {
+            let mut statement = connection.prepare(&format!("EXPLAIN QUERY PLAN {}", sql.replace('$', "?"))).unwrap();
+            let params = vec![""; statement.parameter_count()];
+            let steps = statement.query_map(rusqlite::params_from_iter(params), |row| row.get("detail")).unwrap();
+            steps.map(Result::unwrap).collect()
+        };
+        let page = Page { count_max: 30, ..Page::default() };
+        let apps = || Listing::new("SELECT r.doc FROM apps r", &page);
+        let functions = || Listing::new("SELECT r.doc FROM fns r", &page).only("app_id", Some("a"));
+        let triggers = || Listing::new(triggers::SELECT, &page).only("app_id", Some("a"));
+        for listing in [
+            apps(),
+            apps().only("name", Some("n")),
+            functions(),
+            functions().only("name", Some("n")),
+            triggers(),
+            triggers().only("fn_id", Some("f")),
+            triggers().only("fn_id", Some("f")).only("name", Some("n")),
+        ] {
+            let (sql, plan) = (listing.ordered(&page), plan(&listing.ordered(&page)));
+            assert!(plan.iter().all(|step| step.starts_with("SEARCH")), "{sql}: {plan:?}");
+        }
+        for sql in [changes::functions_changed(), changes::triggers_changed()] {
+            let plan = plan(&sql);
+            assert!(plan.iter().all(|step| !step.starts_with("SCAN")), "{sql}: {plan:?}");
         }
     }
 }

@@ -32,6 +32,15 @@ pub(crate) fn run_all(args: &[&str]) -> Result<()> {
             .args(FEATURES)
             .current_dir(tree::root()))
     })?;
+    // Built here for the same reason as the next one. The stories ask for the same, and find it done.
+    step("build the examples that stories put into container images", || {
+        run(Command::new("cargo")
+            .args(["build", "--release", "--package", "echo", "--package", "faulty"])
+            .args(["--target", &format!("{}-unknown-linux-gnu", std::env::consts::ARCH), "--target-dir"])
+            .arg(tree::target().join("static"))
+            .env("RUSTFLAGS", "-Ctarget-feature=+crt-static")
+            .current_dir(tree::root()))
+    })?;
     // A story runs this example from its folder as a reader would, which builds it for release. Built
     // here, that takes its time in sight and not out of the story's.
     step("build the example that a story starts from its source", || {

@@ -1,6 +1,9 @@
 //! How far a pull is.
 
+use std::fmt;
 use std::sync::Mutex;
+
+use crate::Reference;
 
 /// How far a pull is: a snapshot, of which only the latest counts.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -35,13 +38,13 @@ pub enum Phase {
 ///
 /// Called in the task of the one who waits, some ten times a second at most and once at the end; a
 /// slow one delays nobody but itself. `()` does not want to know.
-pub trait Progress: Send + Sync {
-    /// The pull is this far.
-    fn at(&self, snapshot: Snapshot);
+pub trait Progress: fmt::Debug + Send + Sync {
+    /// The pull of `image` is this far.
+    fn at(&self, image: &Reference, snapshot: Snapshot);
 }
 
 impl Progress for () {
-    fn at(&self, _snapshot: Snapshot) {}
+    fn at(&self, _image: &Reference, _snapshot: Snapshot) {}
 }
 
 /// Where a pull writes down how far it is.

@@ -10,6 +10,7 @@ use hotfn::container::process::ProcessDriver;
 use hotfn_images::{Reference, Store, store};
 
 use crate::config::{Deployment, Driver, Settings};
+use crate::pulls;
 
 /// Why a node has no driver, or a function none that takes it.
 #[derive(Debug, thiserror::Error)]
@@ -45,13 +46,19 @@ pub async fn start(settings: &Settings) -> Result<Arc<dyn container::Driver>, Dr
             Arc::new(processes.rlimits(settings.containers.sandbox().rlimits))
         }
         Driver::Docker => {
-            let engine = DockerDriver::connect(docker(settings)).await;
+            let layouts = images(settings).map_err(refused)?;
+            let engine = DockerDriver::connect(docker(settings, layouts)).await;
             Arc::new(engine.map_err(|e| refused(e.into()))?)
         }
         Driver::Oci => {
             let store = images(settings).map_err(refused)?;
+            if settings.containers.load.is_some() {
+                return Err(refused(
+                    "`load` is for the driver docker; name docker-archive:FILE as an image instead".into(),
+                ));
+            }
             let driver = OciDriver::start(runtime(settings).map_err(refused)?, store).await;
-            Arc::new(driver.map_err(|e| refused(e.into()))?)
+            Arc::new(driver.map_err(|e| refused(e.into()))?.progress(pulls::watched()))
         }
     })
 }
@@ -66,7 +73,7 @@ pub fn check(settings: &Settings, deployment: &Deployment) -> Result<(), DriverR
     taken.map_err(|what| DriverRefused::Image { function: function.id.to_string(), what })
 }
 
-fn docker(settings: &Settings) -> Docker {
+fn docker(settings: &Settings, layouts: Store) -> Docker {
     let containers = &settings.containers;
     let there = containers.docker_iofs.clone();
     Docker {
@@ -76,7 +83,8 @@ fn docker(settings: &Settings) -> Docker {
         label_tag: containers.docker_label.clone(),
         auth: containers.docker_auth.clone(),
         load_file: containers.load.clone(),
-        layouts: None,
+        layouts: Some(layouts),
+        progress: Some(pulls::watched()),
         keep: Keep {
             bytes_max: containers.images_bytes_max.unwrap_or_default(),
             exempt: containers.images_exempt.clone().unwrap_or_default(),
@@ -85,8 +93,8 @@ fn docker(settings: &Settings) -> Docker {
     }
 }
 
-/// The images that containers without an engine are made of.
-fn images(settings: &Settings) -> Result<Store, Box<dyn Error + Send + Sync>> {
+/// The images that are here without an engine.
+pub(crate) fn images(settings: &Settings) -> Result<Store, Box<dyn Error + Send + Sync>> {
     let containers = &settings.containers;
     let exempt = containers.images_exempt.iter().flatten().map(|image| Reference::parse(image));
     let usual = store::Config::default();

@@ -6,7 +6,8 @@
 //! * [`config`]: what a node serves and within which bounds: file, environment, flags.
 //! * [`project`] and [`build`]: a folder with a function's source, and how it becomes something
 //!   that can be started.
-//! * [`drivers`]: from what the config says to what makes containers.
+//! * [`drivers`]: from what the config says to what makes containers; [`pulls`] shows how far the
+//!   fetching of their images is.
 //! * [`store`]: the functions of a server, kept in a database.
 //! * [`api`]: how clients change them.
 //! * [`mirror`]: what the store holds, the node serves.
@@ -27,5 +28,6 @@ pub mod mirror;
 pub mod node;
 mod percent;
 pub mod project;
+pub mod pulls;
 pub mod store;
 pub mod threads;

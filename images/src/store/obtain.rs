@@ -48,7 +48,7 @@ impl Store {
             let ended = loop {
                 let snapshot = meter.snapshot();
                 if told.replace(snapshot) != Some(snapshot) {
-                    progress.at(snapshot);
+                    progress.at(reference, snapshot);
                 }
                 let ended = outcome.wait_for(Option::is_some);
                 if let Ok(ended) = tokio::time::timeout(REPORT_EVERY, ended).await {
@@ -57,7 +57,7 @@ impl Store {
             };
             match ended {
                 Some(outcome) => {
-                    progress.at(meter.snapshot());
+                    progress.at(reference, meter.snapshot());
                     return outcome;
                 }
                 // Its runtime ended before it did; ours has not.

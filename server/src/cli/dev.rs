@@ -11,8 +11,8 @@ use super::Usage;
 use super::driver::DriverArgs;
 use super::serve::start;
 use super::signals::Signals;
-use crate::build::build;
-use crate::config::{Deployment, env, function as limit};
+use super::source;
+use crate::config::{Deployment, Settings, env, function as limit};
 use crate::node::Node;
 use crate::project::Project;
 use crate::project::watch::Watch;
@@ -48,7 +48,7 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let mut watch = Watch::new(&project.dir)?;
 
     let deployment = tokio::select! {
-        built = build(&project) => project.deployment(&args.app, &built?),
+        built = source::deployment(&project, &args.app, &settings) => built?,
         () = signals.next() => return Ok(ExitCode::SUCCESS),
     };
     let mut served = deployment.function.id.clone();
@@ -62,7 +62,7 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
         }
         tokio::select! {
             () = signals.next() => break,
-            swapped = swap(&args, &node, &served) => match swapped {
+            swapped = swap(&args, &settings, &node, &served) => match swapped {
                 Ok(now) => served = now,
                 Err(e) => eprintln!("hotfn: {e:#}\nhotfn: the version before it is still served"),
             },
@@ -75,10 +75,10 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
 
 /// Builds what is there now and serves it instead of `before`. Anything may have changed, the name
 /// included.
-async fn swap(args: &Args, node: &Node, before: &FunctionId) -> anyhow::Result<FunctionId> {
+async fn swap(args: &Args, settings: &Settings, node: &Node, before: &FunctionId) -> anyhow::Result<FunctionId> {
     let began = Instant::now();
     let project = Project::open(&args.dir)?;
-    let deployment = project.deployment(&args.app, &build(&project).await?);
+    let deployment = source::deployment(&project, &args.app, settings).await?;
     let now = deployment.function.id.clone();
     if now != *before {
         announce(&project, &deployment, node);

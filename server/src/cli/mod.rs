@@ -13,6 +13,7 @@ mod run;
 mod serve;
 mod show;
 mod signals;
+mod source;
 
 use std::process::ExitCode;
 

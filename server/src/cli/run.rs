@@ -10,8 +10,8 @@ use hotfn_protocols::{Call, Fault, Format};
 use super::driver::DriverArgs;
 use super::input::{Input, Variable};
 use super::signals::Signals;
-use super::{Usage, show};
-use crate::build::{self, build};
+use super::{Usage, show, source};
+use crate::build;
 use crate::config::{Driver, Settings, env};
 use crate::drivers;
 use crate::project::Project;
@@ -25,7 +25,8 @@ use crate::project::Project;
         hotfn run --driver docker shop/hello:1 -d '{\"name\":\"Ada\"}'"
 )]
 pub(super) struct Args {
-    /// A folder that holds a function, which is built first; with a driver of containers, an image
+    /// A folder that holds a function, which is built first; with a driver of containers, an image, or a folder that
+    /// begins with . or /
     #[arg(value_name = "DIR|IMAGE", required_unless_present = "command", conflicts_with = "command")]
     what: Option<String>,
     /// A program that is a function
@@ -50,7 +51,7 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let settings: Settings = args.driver.over(env::settings(&env::process).map_err(Usage::of)?);
     let mut signals = Signals::new()?;
     let function = tokio::select! {
-        function = function(&args, settings.containers.driver()) => function?,
+        function = function(&args, &settings) => function?,
         () = signals.next() => return Ok(INTERRUPTED.into()),
     };
     let mut call = Call::new(function.id.clone(), args.input.body().await?);
@@ -73,15 +74,15 @@ const INTERRUPTED: u8 = 130;
 /// bounds: TERM, a grace, KILL.
 const DRAIN_PATIENCE: Duration = Duration::from_secs(10);
 
-async fn function(args: &Args, driver: Driver) -> anyhow::Result<Function> {
-    let mut function = match (&args.what, driver) {
-        (Some(dir), Driver::Process) => {
+async fn function(args: &Args, settings: &Settings) -> anyhow::Result<Function> {
+    let driver = settings.containers.driver();
+    let mut function = match &args.what {
+        Some(dir) if driver == Driver::Process || source::is_folder(dir) => {
             let project = Project::open(Path::new(dir)).map_err(Usage::of)?;
-            let command = build(&project).await?;
-            project.deployment("run", &command).function
+            source::deployment(&project, "run", settings).await?.function
         }
-        (Some(image), Driver::Docker | Driver::Oci) => Function::new("run", image),
-        (None, _) => Function::new("run", build::image(&args.command)),
+        Some(image) => Function::new("run", image),
+        None => Function::new("run", build::image(&args.command)),
     };
     driver.takes(&function.image).map_err(|what| Usage::of(anyhow::anyhow!("image {what}")))?;
     function.format = args.format.unwrap_or(function.format);

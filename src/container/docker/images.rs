@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use bollard::query_parameters::ImportImageOptions;
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt};
-use hotfn_images::{ImageError, Reference, Store};
+use hotfn_images::{ImageError, Progress, Reference, Store};
 use tokio::sync::watch;
 
 use super::engine::{self, Engine};
@@ -39,6 +39,7 @@ pub(super) struct Rules {
     pub(super) auth: Option<String>,
     /// Where OCI layouts are read.
     pub(super) layouts: Option<Store>,
+    pub(super) progress: Arc<dyn Progress>,
 }
 
 #[derive(Debug)]
@@ -167,7 +168,7 @@ impl Images {
             Reference::Remote(remote) => {
                 let name = remote.to_string();
                 if !self.inspect(&name).await? {
-                    let pulled = pull::pull(&self.engine, self.rules.auth.as_deref(), remote).await;
+                    let pulled = pull::pull(&self.engine, &self.rules, &reference, remote).await;
                     pulled.map_err(|(why, failure)| Refusal::Pull(why, failure))?;
                     self.fetched.add(&name);
                 }

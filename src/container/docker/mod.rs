@@ -27,7 +27,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use bollard::query_parameters::{CreateContainerOptions, ListContainersOptions};
-use hotfn_images::Store;
+use hotfn_images::{Progress, Store};
 
 use super::sandbox::{IOFS, Sandbox};
 use super::{Created, Doing, Driver, DriverError, Spec, View};
@@ -83,6 +83,8 @@ pub struct Docker {
     pub auth: Option<String>,
     /// A file of images to load at the start. Default: none (`FN_DOCKER_LOAD_FILE`).
     pub load_file: Option<PathBuf>,
+    /// Who is told how far the fetching of images is. Default: nobody.
+    pub progress: Option<Arc<dyn Progress>>,
     /// Where images in OCI layouts (`oci:PATH`) are read, since older engines load none. Default: none,
     /// and they are refused.
     pub layouts: Option<Store>,
@@ -118,7 +120,12 @@ impl DockerDriver {
     pub async fn connect(docker: Docker) -> Result<Self, DriverError> {
         let engine = Arc::new(Engine::connect(docker.host.as_deref()).await?);
         let networks = Arc::new(Networks::find(&engine, docker.networks).await?);
-        let rules = Rules { volumes: docker.sandbox.volumes, auth: docker.auth, layouts: docker.layouts };
+        let rules = Rules {
+            volumes: docker.sandbox.volumes,
+            auth: docker.auth,
+            layouts: docker.layouts,
+            progress: docker.progress.unwrap_or_else(|| Arc::new(())),
+        };
         let images = Arc::new(Images::new(engine.clone(), rules, store::Fetched::new(docker.keep)));
         if let Some(file) = docker.load_file {
             images.preload(&file).await?;

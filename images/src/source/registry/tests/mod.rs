@@ -79,11 +79,11 @@ async fn func(image: &Image) -> String {
 }
 
 /// Remembers all it was told.
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Told(Mutex<Vec<Snapshot>>);
 
 impl Progress for Told {
-    fn at(&self, snapshot: Snapshot) {
+    fn at(&self, _image: &Reference, snapshot: Snapshot) {
         self.0.lock().unwrap().push(snapshot);
     }
 }

@@ -10,16 +10,18 @@ use serde_json::Value;
 /// know none.
 const KNOWS: &[(&str, &[&str])] = &[
     ("hotfn", &["hotfn-exec", "hotfn-images", "hotfn-protocols", "hotfn-socket"]),
+    ("hotfn-conformance", &["hotfn-protocols"]),
     ("hotfn-exec", &["hotfn-socket"]),
     ("hotfn-fdk", &["hotfn-protocols", "hotfn-socket"]),
     ("hotfn-images", &[]),
     ("hotfn-protocols", &[]),
-    ("hotfn-server", &["hotfn", "hotfn-exec", "hotfn-fdk", "hotfn-protocols", "hotfn-socket"]),
+    ("hotfn-server", &["hotfn", "hotfn-conformance", "hotfn-exec", "hotfn-fdk", "hotfn-protocols", "hotfn-socket"]),
     ("hotfn-socket", &[]),
     // An embedder as any other, and functions as anybody's.
     ("hotfn-benches", &["hotfn", "hotfn-fdk", "hotfn-protocols"]),
     // Functions stand outside the house: they know what any user's function would.
     ("echo", &["hotfn-fdk"]),
+    ("conformance", &["hotfn-fdk"]),
     ("faulty", &["hotfn-fdk"]),
     ("gateway", &["hotfn-fdk"]),
     ("hello", &["hotfn-fdk"]),

@@ -3,6 +3,7 @@
 //! Exit codes are the same everywhere: 0 when it went well, 1 for a fault or another failure, 2
 //! for wrong usage, config that cannot be followed included.
 
+mod conformance;
 mod dev;
 mod driver;
 mod input;
@@ -37,6 +38,8 @@ const EXAMPLE: &str =
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Check whether a function keeps the contract, case by case
+    Conformance(conformance::Args),
     /// Build and serve the function in a folder, again at each change
     Dev(dev::Args),
     /// Call a function that is served somewhere
@@ -75,13 +78,16 @@ impl Cli {
         let (quiet, lines) = match self.command {
             Command::Serve(_) => ("info", FunctionLines::Events),
             // A person sees answers and what the function prints; of the rest only what is wrong.
-            Command::Dev(_) | Command::Invoke(_) | Command::Run(_) => ("warn", FunctionLines::Bare),
+            Command::Conformance(_) | Command::Dev(_) | Command::Invoke(_) | Command::Run(_) => {
+                ("warn", FunctionLines::Bare)
+            }
         };
         log::start(self.log_level.as_deref(), self.log_format, quiet, lines).map_err(Usage::of)?;
         // The first thread that serves, and often the only one: see `threads`.
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         runtime.block_on(async {
             match self.command {
+                Command::Conformance(args) => conformance::run(&args),
                 Command::Dev(args) => dev::run(args).await,
                 Command::Invoke(args) => invoke::run(args).await,
                 Command::Run(args) => run::run(args).await,

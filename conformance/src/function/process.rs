@@ -1,0 +1,124 @@
+//! The process of a function, and all it starts.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::os::unix::process::CommandExt as _;
+use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
+
+use super::Output;
+use super::watch::readable;
+use crate::check::{Run, ours};
+use crate::transcript::Transcript;
+
+/// How to start one.
+#[derive(Clone, Debug)]
+pub(crate) struct Launch<'l> {
+    /// The program and its arguments.
+    pub(crate) command: &'l [OsString],
+    /// Words before it: a program that starts it with less.
+    pub(crate) prefix: Vec<OsString>,
+    /// On top of the harness's own environment, of which nothing that begins like ours remains.
+    pub(crate) environment: BTreeMap<String, String>,
+    pub(crate) stdio: Stdio,
+}
+
+/// What standard input and output are for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Stdio {
+    /// Input is closed, output is a log.
+    Log,
+    /// Calls and answers.
+    Wire,
+}
+
+/// One that was started. Dropping it ends it, and whatever it started that is still of its group.
+#[derive(Debug)]
+pub(crate) struct Process {
+    child: Child,
+    pidfd: OwnedFd,
+    pub(crate) stdin: Option<ChildStdin>,
+    /// The wire, if that is what it is for.
+    pub(crate) wire: Option<ChildStdout>,
+    /// The log, if that is what it is for.
+    pub(crate) stdout: Output,
+    pub(crate) stderr: Output,
+}
+
+/// Variables of the harness's environment that begin like this are not the function's business.
+const OURS: [&str; 3] = ["FN_", "OCI_", "CONFORMANCE_"];
+
+impl Process {
+    pub(crate) fn start(launch: &Launch<'_>, transcript: &Transcript) -> Run<Self> {
+        let mut words = launch.prefix.iter().chain(launch.command);
+        let program = words.next().expect("a command has a program");
+        let mut command = Command::new(program);
+        command.args(words).process_group(0);
+        for (name, _) in std::env::vars_os() {
+            if OURS.iter().any(|ours| name.to_string_lossy().starts_with(ours)) {
+                command.env_remove(name);
+            }
+        }
+        command.envs(&launch.environment).stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
+        command.stdin(match launch.stdio {
+            Stdio::Log => std::process::Stdio::null(),
+            Stdio::Wire => std::process::Stdio::piped(),
+        });
+        let mut child = ours(command.spawn(), &format!("start {}", program.display()))?;
+        transcript.note(format!("started {}", shown(launch)));
+        let pidfd = Pid::from_child(&child);
+        let pidfd = ours(pidfd_open(pidfd, PidfdFlags::empty()), "watch the process")?;
+        let stderr = Output::follow(child.stderr.take().expect("its errors are a pipe"));
+        let stdout = child.stdout.take().expect("its output is a pipe");
+        let (wire, stdout) = match launch.stdio {
+            Stdio::Log => (None, Output::follow(stdout)),
+            Stdio::Wire => (Some(stdout), Output::default()),
+        };
+        Ok(Self { stdin: child.stdin.take(), child, pidfd, wire, stdout, stderr })
+    }
+
+    /// Readable once it has ended.
+    pub(crate) fn pidfd(&self) -> BorrowedFd<'_> {
+        self.pidfd.as_fd()
+    }
+
+    /// How it ended, if it has.
+    pub(crate) fn ended(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().ok().flatten()
+    }
+
+    /// How it ends, within `bound`.
+    pub(crate) fn ends_within(&mut self, bound: Duration) -> Option<ExitStatus> {
+        let until = Instant::now() + bound;
+        while Instant::now() < until {
+            let left = until.saturating_duration_since(Instant::now());
+            let _ = readable(&[self.pidfd.as_fd()], left);
+            if let Some(status) = self.ended() {
+                return Some(status);
+            }
+        }
+        self.ended()
+    }
+
+    /// Sends a signal to it and to whatever it started.
+    pub(crate) fn signal(&self, signal: Signal) {
+        // It may have ended, which is no news here.
+        let _ = kill_process_group(Pid::from_child(&self.child), signal);
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.signal(Signal::KILL);
+        let _ = self.child.wait();
+    }
+}
+
+fn shown(launch: &Launch<'_>) -> String {
+    let variables = launch.environment.iter().map(|(name, value)| format!("{name}={value:?}"));
+    let words = launch.prefix.iter().chain(launch.command).map(|word| word.to_string_lossy().into_owned());
+    variables.chain(words).collect::<Vec<_>>().join(" ")
+}

@@ -62,6 +62,13 @@ impl Suite {
         Self { name: format.as_str(), subject, profile, seed, prepared }
     }
 
+    /// The same, with another name for the subject in its report than its command.
+    #[must_use]
+    pub fn named(mut self, subject: &str) -> Self {
+        subject.clone_into(&mut self.subject);
+        self
+    }
+
     /// Those of them that are wanted.
     #[must_use]
     pub fn only(mut self, only: &Only) -> Self {

@@ -5,6 +5,7 @@
 
 mod api_description;
 mod cli;
+mod conformance;
 mod containers;
 mod crash;
 mod dev;

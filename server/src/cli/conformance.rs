@@ -56,6 +56,9 @@ struct Common {
     /// What random bytes are made of: the same seed, the same bytes
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// What the report calls the subject [default: its command]
+    #[arg(long)]
+    name: Option<String>,
     /// Write a report: html, json, junit or md
     #[arg(long, value_name = "FORM")]
     report: Option<Form>,
@@ -84,6 +87,10 @@ impl Common {
             println!("{}", explained(suite.cases().find(|case| case.number == number).ok_or_else(unknown)?));
             return Ok(ExitCode::SUCCESS);
         }
+        let suite = match &self.name {
+            Some(name) => suite.named(name),
+            None => suite,
+        };
         let suite = suite.only(&self.only.clone().unwrap_or_default());
         if self.list {
             suite.cases().for_each(|case| println!("{:>4}  {:<6}  {}", case.number, case.level, case.title));

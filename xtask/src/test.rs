@@ -5,19 +5,12 @@ use std::process::Command;
 use anyhow::Result;
 
 use crate::engine;
-use crate::install::{self, Debian, DOCKER, NODE, NPM, POSTGRES, PYTHON, REGISTRY};
+use crate::install::{self, DOCKER, Debian, NODE, NPM, POSTGRES, PYTHON, REGISTRY};
 use crate::step::{run, step};
 use crate::tree;
 
 /// What the tests need of Debian.
-const NEEDED: &[Debian] = &[
-    DOCKER,
-    NODE,
-    NPM,
-    POSTGRES,
-    PYTHON,
-    REGISTRY,
-];
+const NEEDED: &[Debian] = &[DOCKER, NODE, NPM, POSTGRES, PYTHON, REGISTRY];
 
 /// What is not built unless it is asked for, and tested all the same.
 const FEATURES: [&str; 2] = ["--features", "hotfn-server/postgres"];

@@ -38,7 +38,7 @@ const EXAMPLE: &str =
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Check whether a function keeps the contract, case by case
+    /// Check whether a function, or an agent, keeps the contract, case by case
     Conformance(conformance::Args),
     /// Build and serve the function in a folder, again at each change
     Dev(dev::Args),

@@ -2,11 +2,13 @@
 
 use serde_json::json;
 
+use super::containers;
 use super::stage::{Deployed, Stage, fault, script, sight};
 use crate::bounds;
 use crate::case::Entry;
 use crate::check::{Run, Stop, holds};
 use crate::transcript::shortened;
+use crate::wire::Unanswered;
 
 /// Statuses that mean nothing to an agent.
 const STRANGE: [u16; 6] = [201, 204, 302, 404, 500, 503];
@@ -104,13 +106,18 @@ pub(super) const CASES: &[Entry<Stage>] = &[
             let function = stage.start("link")?;
             let before = function.container()?;
             let mut connection = stage.connect()?;
-            connection.send(&function.request(script(&["pause 500", "hang"])).bytes())?;
-            // The call is at work once the witness would have answered anybody else.
-            if !matches!(connection.answer_within(bounds::SILENCE), Err(crate::wire::Unanswered::Silent)) {
-                return Err(Stop::broken("a call that hangs was answered"));
+            connection.send(&function.request(script(&["pause 1000", "ok"])).bytes())?;
+            // The call is at work: it was not answered at once.
+            if !matches!(connection.answer_within(bounds::SILENCE), Err(Unanswered::Silent)) {
+                return Err(Stop::broken("a call that takes a second was answered at once"));
             }
             drop(connection);
-            replaced(&function, &before, "its caller left")
+            // Had its container been kept, it would by then be idle, and one of two calls at once be its.
+            let pause = function.request(script(&["pause 1500", "saw"]));
+            containers::at_once(&function, &pause, 2)?;
+            let after = containers::at_once(&function, &pause, 2)?;
+            holds!(!after.contains(&before), "the container of a caller that left serves on; it must have ended");
+            Ok(())
         },
     ),
     Entry::must(
@@ -119,9 +126,12 @@ pub(super) const CASES: &[Entry<Stage>] = &[
         "What a function sends after an answer never shows in the next one.",
         |stage| {
             let function = stage.start("link")?;
-            let surplus = "send HTTP/1.1 200 OK%0d%0aContent-Length: 6%0d%0a%0d%0aforged";
-            let first = function.steps(&["ok", surplus])?.is(200, "an answer before surplus bytes")?;
-            holds!(first.body != b"forged", "the answer was {}", first.brief());
+            // Both in one write: bytes that come when the next call is already under way are its answer,
+            // as far as anybody can tell.
+            let surplus = "send HTTP/1.1 200 OK%0d%0aContent-Length: 2%0d%0a%0d%0ahi\
+                           HTTP/1.1 200 OK%0d%0aContent-Length: 6%0d%0a%0d%0aforged";
+            let first = function.steps(&[surplus])?.is(200, "an answer before surplus bytes")?;
+            holds!(first.body == b"hi", "the answer was {}", first.brief());
             for _ in 0..5 {
                 let next = function.steps(&["ok"])?.is(200, "the call after surplus bytes")?;
                 holds!(next.body != b"forged", "bytes left over from one call answered the next");
@@ -205,7 +215,7 @@ fn late(stage: &Stage, steps: &[&str]) -> Run {
     match connection.answer() {
         Ok(answer) => fault(&answer, 504, &["timed out", "timeout"])?,
         // What streams can only be cut, and a cut shows.
-        Err(crate::wire::Unanswered::Closed(1..)) => {}
+        Err(Unanswered::Closed(1..)) => {}
         Err(other) => return Err(other.into()),
     }
     replaced(&function, &before, "its deadline")
@@ -219,7 +229,7 @@ fn not_whole(function: &Deployed<'_>, steps: &[&str]) -> Run {
             holds!(answer.status >= 500, "a body that was cut came as {}", answer.brief());
             connection.is_silent()
         }
-        Err(crate::wire::Unanswered::Closed(_)) => Ok(()),
+        Err(Unanswered::Closed(_)) => Ok(()),
         Err(other) => Err(other.into()),
     }
 }

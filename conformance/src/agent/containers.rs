@@ -123,7 +123,7 @@ pub(super) const CASES: &[Entry<Stage>] = &[
 ];
 
 /// The containers that served `count` calls at the same time.
-fn at_once(function: &Deployed<'_>, request: &Request, count: usize) -> Run<Vec<String>> {
+pub(super) fn at_once(function: &Deployed<'_>, request: &Request, count: usize) -> Run<Vec<String>> {
     let (address, transcript) = (function.app.stage.subject.address, &function.app.stage.transcript);
     let call = || crate::wire::Connection::to(address, transcript)?.call(request);
     thread::scope(|scope| {

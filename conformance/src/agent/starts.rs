@@ -14,8 +14,10 @@ const START_TIMEOUT: Duration = Duration::from_secs(5);
 const LATE: Duration = Duration::from_secs(1);
 /// What an agent gives every container.
 const SYSTEM: [&str; 6] = ["FN_FORMAT", "FN_LISTENER", "FN_APP_ID", "FN_FN_ID", "FN_MEMORY", "FN_TYPE"];
-/// What an agent may give beside, to the good of functions.
-const MAY: [&str; 6] = ["FN_APP_NAME", "FN_FN_NAME", "FN_TMPSIZE", "FN_CPUS", "FN_SPAWN_CALL_ID", "FN_NAME"];
+/// What an agent may give beside, to the good of functions. Who ends containers with SIGTERM may say how
+/// long there is after it.
+const MAY: [&str; 7] =
+    ["FN_APP_NAME", "FN_FN_NAME", "FN_TMPSIZE", "FN_CPUS", "FN_SPAWN_CALL_ID", "FN_NAME", "FN_SHUTDOWN_MS"];
 
 pub(super) const CASES: &[Entry<Stage>] = &[
     Entry::must(
@@ -107,8 +109,8 @@ pub(super) const CASES: &[Entry<Stage>] = &[
     Entry::must(
         72,
         "The environment",
-        "A container sees FN_FORMAT, FN_LISTENER, FN_APP_ID, FN_FN_ID, FN_MEMORY, FN_TYPE and the user's config, and \
-         no other name of the platform's.",
+        "A container sees FN_FORMAT, FN_LISTENER, FN_APP_ID, FN_FN_ID, FN_MEMORY, FN_TYPE and the user's config; \
+         of the platform's own settings it sees nothing.",
         environment,
     ),
     Entry::must(
@@ -179,6 +181,9 @@ fn environment(stage: &Stage) -> Run {
     let known: BTreeSet<&str> = SYSTEM.into_iter().chain(MAY).collect();
     let strange: Vec<&String> =
         seen.keys().filter(|name| name.starts_with("FN_") && !known.contains(name.as_str())).collect();
-    holds!(strange.is_empty(), "the function sees {strange:?} of the platform's, which the contract does not have");
+    holds!(
+        strange.is_empty(),
+        "the function sees {strange:?}, which are neither its own nor the contract's; does the agent pass on its own settings?"
+    );
     Ok(())
 }

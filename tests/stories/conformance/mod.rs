@@ -1,7 +1,10 @@
-//! Who keeps the contract: our kit all of it, those of others as far as they do.
+//! Who keeps the contract: our kit, agent and server all of it, the kits of others as far as they do.
 //!
 //! What is told of others is published in `docs/conformance/`. A release of theirs that mends or breaks
 //! something shows here first.
+
+mod agents;
+mod proxy;
 
 use std::process::Command;
 
@@ -43,6 +46,11 @@ fn broken(format: &str, of: &Command) -> Vec<Value> {
     hotfn.envs(of.get_envs().filter_map(|(name, value)| Some((name, value?))));
     let report = program::run(&mut hotfn, b"").stdout;
     let report: Value = serde_json::from_slice(&report).expect("the report is JSON");
+    unkept(&report)
+}
+
+/// The outcomes of a report that do not hold.
+fn unkept(report: &Value) -> Vec<Value> {
     let outcomes = report["outcomes"].as_array().expect("a report has outcomes");
     outcomes.iter().filter(|outcome| outcome["verdict"] != "held").cloned().collect()
 }

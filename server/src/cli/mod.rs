@@ -42,7 +42,7 @@ const EXAMPLE: &str =
 enum Command {
     /// Make a container image of the function in a folder
     Build(build::Args),
-    /// Check whether a function keeps the contract, case by case
+    /// Check whether a function, or an agent, keeps the contract, case by case
     Conformance(conformance::Args),
     /// Build and serve the function in a folder, again at each change
     Dev(dev::Args),

@@ -103,6 +103,20 @@ async fn our_agent_and_server_keep_every_rule() {
     }
 }
 
+/// Else it would be the go-between that is caught, and not the lie.
+#[tokio::test]
+async fn without_a_lie_the_go_between_is_not_noticed() {
+    let home = Home::with(&NODE, &[]);
+    let node = home.start().await;
+    for (subject, mutants) in [("agent", AGENT), ("server", SERVER)] {
+        let kept = shared_out(mutants, |case, _| {
+            super::unkept(&report(subject, in_front_of(node.address(), |_| ()), Some(case))).is_empty()
+        });
+        let noticed: Vec<u16> = kept.into_iter().filter_map(|(case, kept)| (!kept).then_some(case)).collect();
+        assert!(noticed.is_empty(), "{subject}: {noticed:?} notice the go-between");
+    }
+}
+
 #[tokio::test]
 async fn an_agent_that_breaks_a_rule_is_caught() {
     caught("agent", AGENT).await;
@@ -127,18 +141,23 @@ async fn caught(subject: &'static str, mutants: &'static [(u16, Lie)]) {
     let home = Home::with(&NODE, &[]);
     let node = home.start().await;
     let agent = node.address();
-    let missed: Vec<u16> = thread::scope(|scope| {
-        let missed = |(case, lie): &(u16, Lie)| {
-            let report = report(subject, in_front_of(agent, *lie), Some(*case));
-            super::unkept(&report).is_empty().then_some(*case)
-        };
-        let running: Vec<_> = mutants
-            .chunks(mutants.len().div_ceil(WORKERS))
-            .map(|share| scope.spawn(move || share.iter().filter_map(missed).collect::<Vec<u16>>()))
-            .collect();
-        running.into_iter().flat_map(|thread| thread.join().expect("a run of the harness ends")).collect()
+    let kept = shared_out(mutants, |case, lie| {
+        super::unkept(&report(subject, in_front_of(agent, lie), Some(case))).is_empty()
     });
+    let missed: Vec<u16> = kept.into_iter().filter_map(|(case, kept)| kept.then_some(case)).collect();
     assert!(missed.is_empty(), "{subject}: {missed:?} hold for one that breaks them");
+}
+
+/// Does `run` with each mutant, several at a time.
+fn shared_out(mutants: &[(u16, Lie)], run: impl Fn(u16, Lie) -> bool + Sync) -> Vec<(u16, bool)> {
+    let run = |(case, lie): &(u16, Lie)| (*case, run(*case, *lie));
+    let run = &run;
+    thread::scope(|scope| {
+        let shares = mutants.chunks(mutants.len().div_ceil(WORKERS));
+        let running: Vec<_> =
+            shares.map(|share| scope.spawn(move || share.iter().map(run).collect::<Vec<_>>())).collect();
+        running.into_iter().flat_map(|thread| thread.join().expect("a run of the harness ends")).collect()
+    })
 }
 
 /// Runs of the harness at a time: they mostly wait.

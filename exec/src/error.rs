@@ -88,6 +88,11 @@ impl SpawnError {
         Self::Os { program: job.program.clone(), what, source: source.into() }
     }
 
+    pub(crate) fn cwd(job: &Job, errno: Errno) -> Self {
+        let cwd = job.cwd.clone().unwrap_or_else(|| PathBuf::from("."));
+        Self::Cwd { program: job.program.clone(), cwd, source: errno.into() }
+    }
+
     /// Tells apart what `execve` lumps together. The working directory is open by then, so it is
     /// never the reason.
     pub(crate) fn exec(job: &Job, errno: Errno) -> Self {

@@ -22,17 +22,19 @@ mod error;
 mod group;
 mod job;
 pub mod packet;
+pub mod pen;
 mod process;
 pub mod program;
 pub mod rules;
+pub mod server;
 pub mod strays;
 mod supervisor;
 mod sys;
 #[cfg(test)]
 mod tests;
 
-pub use child::{Child, Exit, GONE_PATIENCE};
+pub use child::{Change, Child, Ended, Exit, GONE_PATIENCE};
 pub use error::SpawnError;
-pub use job::{Job, Stdio};
+pub use job::{Ids, Job, Leads, Leftovers, Stdio};
 pub use rustix::process::{Resource, Signal};
 pub use supervisor::{Spawned, Supervisor};

@@ -26,7 +26,7 @@ use crate::SpawnError;
 use crate::packet::{Class, Request, RunAs};
 
 pub use command::{Command, Commands};
-pub use env::{Base, DANGEROUS, Environment, Variable};
+pub use env::{Base, DANGEROUS, DEPTH, Environment, Variable};
 pub use pattern::Pattern;
 pub use world::{Machine, User, World};
 
@@ -57,8 +57,6 @@ pub struct Rule {
     pub timeout: Option<Duration>,
     /// Programs at once by this rule. Default: no bound but the socket's.
     pub concurrency: Option<usize>,
-    /// It may outlive its caller. Default: no.
-    pub detach: bool,
     /// It may have a terminal. Default: no.
     pub terminal: bool,
     /// The caller may end the server. Default: no.
@@ -164,7 +162,7 @@ pub enum Denied {
 }
 
 impl Denied {
-    fn because(reason: impl Into<String>) -> Self {
+    pub(crate) fn because(reason: impl Into<String>) -> Self {
         Self::Policy { reason: reason.into() }
     }
 
@@ -188,7 +186,6 @@ impl Rules {
             env: Environment::of_server(),
             cwd: vec![Pattern::path("/**")],
             run_as: As::Any,
-            detach: false,
             terminal: true,
             stop: true,
             ..Rule::default()
@@ -260,8 +257,8 @@ impl Rules {
         if request.terminal.is_some() && !rule.terminal {
             return Err(Denied::because("the rule gives no terminal"));
         }
-        if request.detach && !rule.detach {
-            return Err(Denied::because("the rule lets nothing outlive its caller"));
+        if request.detach {
+            return Err(Denied::because("nothing outlives its caller here"));
         }
         let args = match command {
             Some(command) => command.line(&request.args).map_err(Denied::because)?,

@@ -32,6 +32,10 @@ pub enum Base {
 /// A name and its value.
 pub type Variable = (OsString, OsString);
 
+/// How often the caller has come through a socket on its way here: passed on as long as it is a small
+/// number, so that a program which ends up calling itself is stopped by its own client.
+pub const DEPTH: &str = "HOTFN_EXEC_DEPTH";
+
 /// Variables by which a program can be made to do something else.
 pub const DANGEROUS: [&str; 12] = [
     "BASH_ENV",
@@ -75,7 +79,11 @@ impl Environment {
             Base::Clean => clean(user, world),
             Base::Server => world.environment(),
         };
-        env.extend(asked.iter().filter(|(name, _)| self.passes(name)).cloned());
+        let is_depth = |(name, value): &&Variable| {
+            name == DEPTH && value.to_str().is_some_and(|value| value.parse::<u8>().is_ok())
+        };
+        env.extend(asked.iter().filter(|(name, _)| name != DEPTH && self.passes(name)).cloned());
+        env.extend(asked.iter().rfind(is_depth).cloned());
         env.extend(self.fixed.iter().chain(own).cloned());
         env
     }

@@ -18,6 +18,7 @@
 //! Absent on purpose: whose job it is, whether it may run, and what its bytes mean. Needs Linux 5.11.
 
 mod child;
+pub mod client;
 mod error;
 mod group;
 mod job;

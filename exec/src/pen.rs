@@ -67,11 +67,11 @@ impl Field {
 
     fn find() -> Option<Self> {
         let groups = std::fs::read_to_string("/proc/self/cgroup").ok()?;
-        let ours = groups.lines().find_map(|line| line.strip_prefix("0::/"))?;
+        let beneath = groups.lines().find_map(|line| line.strip_prefix("0::/"))?;
         let mounts = std::fs::read_to_string("/proc/self/mountinfo").ok()?;
         let mount = mounts.lines().find_map(mount_of_version_2)?;
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let dir = rustix::fs::open(mount.join(ours), flags, Mode::empty()).ok()?;
+        let dir = rustix::fs::open(mount.join(beneath), flags, Mode::empty()).ok()?;
         let field = Self { dir: Arc::new(dir) };
         // The only sure way to know whether one may be made is to make one, and it must be one that
         // can be ended as a whole.

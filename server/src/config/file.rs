@@ -1,4 +1,4 @@
-//! The config file: a `[node]` table, a `[containers]` table, a `[db]` table, and a `[[function]]`
+//! The config file: a `[node]` table, a `[containers]` table, `[exec]` tables, a `[db]` table, and a `[[function]]`
 //! table for each function.
 //!
 //! ```toml
@@ -30,6 +30,7 @@ use toml::Spanned;
 
 use hotfn::Function;
 
+use super::exec::{self, Exec, ExecTable};
 use super::function as limit;
 use super::place::Place;
 use super::{Containers, Deployment, Driver, Refused, Settings};
@@ -42,6 +43,8 @@ pub struct Config {
     pub settings: Settings,
     /// The `[[function]]` tables, in their order.
     pub functions: Vec<Deployment>,
+    /// The `[exec]` tables.
+    pub exec: Exec,
 }
 
 /// Reads the file at `path`.
@@ -80,7 +83,8 @@ pub fn parse(text: &str, path: &Path) -> Result<Config, Refused> {
         Refused { file: path.to_owned(), line: place.line(at), key: place.key(at), what: e.message().to_owned() }
     })?;
     let settings = Settings { containers: containers(file.containers, &place)?, ..settings(file.node, &place)? };
-    let mut config = Config { settings, functions: Vec::new() };
+    let exec = exec::exec(file.exec, &place)?;
+    let mut config = Config { settings, functions: Vec::new(), exec };
     config.settings.db = file.db.url.map(|url| place.check(&url, |url| limit::db(url))).transpose()?;
     let mut owners = Owners::default();
     for table in file.function {
@@ -98,6 +102,8 @@ struct File {
     containers: ContainersTable,
     #[serde(default)]
     db: DbTable,
+    #[serde(default)]
+    exec: ExecTable,
     #[serde(default)]
     function: Vec<Spanned<FunctionTable>>,
 }

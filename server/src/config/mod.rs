@@ -7,6 +7,7 @@
 
 mod containers;
 pub mod env;
+mod exec;
 pub mod file;
 pub mod function;
 mod place;
@@ -19,6 +20,7 @@ use hotfn::Function;
 use crate::front::Trigger;
 
 pub use containers::{Containers, Driver};
+pub use exec::Exec;
 pub use file::{Config, load, parse};
 pub use settings::Settings;
 

@@ -126,25 +126,17 @@ fn not_a_test_but_the_server() {
     let name = std::env::var("HOTFN_EXEC_TEST_RULES").unwrap();
     tracing_subscriber::fmt().with_writer(std::io::stderr).with_ansi(false).init();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-    let code = runtime.block_on(async {
+    runtime.block_on(async {
         let terminate = || tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()).unwrap();
         let (mut first, mut second) = (terminate(), terminate());
         let config = server::Config { mode: 0o666, ..server::Config::new(PathBuf::from(socket)) };
-        let server = match Server::start(config, rule_set(&name)) {
-            Ok(server) => server,
-            Err(e) => {
-                eprintln!("cannot serve: {e}");
-                return 1;
-            }
-        };
+        let server = Server::start(config, rule_set(&name)).unwrap_or_else(|e| panic!("cannot serve: {e}"));
         tokio::select! {
             _ = first.recv() => { let _same = second.recv().await; }
             () = server.asked_to_stop() => {}
         }
         server.drain(DRAIN, async { _ = second.recv().await }).await;
-        0
     });
-    std::process::exit(code);
 }
 
 fn rule_set(name: &str) -> Rules {
@@ -155,9 +147,8 @@ fn rule_set(name: &str) -> Rules {
         "open" => return open,
         "nobody" => vec![Rule { who: vec![Who::Uid(12_345)], ..clean }],
         "clean" => {
-            let mut env = rules::Environment::default();
-            env.pass = ["LC_*", "TERM", "*"].map(Pattern::text).into();
-            vec![Rule { env, ..clean }]
+            let pass = ["LC_*", "TERM", "*"].map(Pattern::text).into();
+            vec![Rule { env: rules::Environment { pass, ..Default::default() }, ..clean }]
         }
         "table" => vec![Rule {
             what: vec![What::Command("say".into()), What::Path(Pattern::path("/usr/bin/*"))],

@@ -33,11 +33,11 @@ use super::place::Place;
 
 /// Who may run what, by either kind of socket.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub struct Exec {
+pub(super) struct Exec {
     /// Over the sockets of function containers.
-    pub functions: Rules,
+    pub(super) functions: Rules,
     /// Over the socket of `hotfn exec-server`.
-    pub server: Rules,
+    pub(super) server: Rules,
 }
 
 #[derive(Default, Deserialize)]
@@ -262,7 +262,8 @@ mod tests {
     use super::*;
 
     fn read(text: &str) -> Result<Exec, Refused> {
-        parse(text, std::path::Path::new("hotfn.toml")).map(|config| config.exec)
+        let config = parse(text, std::path::Path::new("hotfn.toml"))?;
+        Ok(Exec { functions: config.settings.exec.unwrap_or_default(), server: config.exec })
     }
 
     #[test]

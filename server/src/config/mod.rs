@@ -20,7 +20,6 @@ use hotfn::Function;
 use crate::front::Trigger;
 
 pub use containers::{Containers, Driver};
-pub use exec::Exec;
 pub use file::{Config, load, parse};
 pub use settings::Settings;
 

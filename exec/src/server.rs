@@ -81,7 +81,7 @@ impl Server {
         let (accepting, sessions) = (CancellationToken::new(), TaskTracker::new());
         let accept = Accept::new(AsyncPacketListener::new(listener)?, room.clone(), sessions.clone());
         let stop = accepting.clone();
-        sessions.spawn(async move { stop.run_until_cancelled_owned(accept.run()).await });
+        tokio::spawn(async move { stop.run_until_cancelled_owned(accept.run()).await });
         Ok(Self { claim: None, room, accepting, sessions })
     }
 
@@ -101,7 +101,7 @@ impl Server {
             () = tokio::time::sleep(patience) => {}
             () = hurry => {}
         }
-        tracing::warn!(sessions = self.sessions.len(), "ending jobs that are still running");
+        tracing::info!(sessions = self.sessions.len(), "ending jobs that are still running");
         self.room.force.cancel();
         // Bounded by each job's grace, and KILL.
         self.sessions.wait().await;

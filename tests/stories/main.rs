@@ -11,6 +11,7 @@ mod crash;
 mod dev;
 mod drain;
 mod examples;
+mod exec;
 mod faults;
 mod fn_cli;
 mod formats;

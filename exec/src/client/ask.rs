@@ -116,6 +116,12 @@ impl Asked {
         Ok(self.talk.read(&room[..received.bytes])?)
     }
 
+    /// The connection and what is said over it, for those who do not block.
+    #[must_use]
+    pub fn into_parts(self) -> (Packets, Talk) {
+        (self.packets, self.talk)
+    }
+
     /// Passes a signal on to the program's group. If the server has gone, its end is the next news.
     pub fn signal(&self, number: i32) {
         let _ = self.packets.send(&self.talk.signal(Signal { number, only_it: false }), &[]);

@@ -34,7 +34,7 @@ pub struct Job {
     pub leads: Leads,
     /// As whom it runs. Default: as we do.
     pub ids: Option<Ids>,
-    /// The `cgroup.procs` of the control group it joins, open for writing. Default: ours.
+    /// The folder of the control group, of version 2, that it is born into. Default: ours.
     pub cgroup: Option<Arc<OwnedFd>>,
     /// Its limits, soft and hard alike. One that is above ours is lowered to ours. Default: ours.
     pub rlimits: Vec<(Resource, u64)>,

@@ -47,7 +47,7 @@ pub enum Pen {
 pub struct Group {
     parent: Arc<OwnedFd>,
     name: String,
-    dir: OwnedFd,
+    dir: Arc<OwnedFd>,
 }
 
 /// A place where control groups may be made.
@@ -95,7 +95,7 @@ impl Field {
             let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
             if let Ok(dir) = rustix::fs::openat(&self.dir, &*name, flags, Mode::empty()) {
                 // What is still there afterwards is left to the next one.
-                let _ = Group { parent: self.dir.clone(), name, dir }.end(SWEEP_PATIENCE);
+                let _ = Group { parent: self.dir.clone(), name, dir: Arc::new(dir) }.end(SWEEP_PATIENCE);
             }
         }
     }
@@ -105,7 +105,7 @@ impl Field {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let opened = rustix::fs::openat(&self.dir, name, flags, Mode::empty());
         let dir = opened.inspect_err(|_| _ = rustix::fs::unlinkat(&self.dir, name, AtFlags::REMOVEDIR))?;
-        Ok(Group { parent: self.dir.clone(), name: name.to_owned(), dir })
+        Ok(Group { parent: self.dir.clone(), name: name.to_owned(), dir: Arc::new(dir) })
     }
 }
 
@@ -115,15 +115,9 @@ impl Pen {
     #[must_use]
     pub fn make(field: Option<&Field>, name: &str, job: &mut Job) -> Self {
         let unique = format!("{}-{name}", ours());
-        let entered = field.and_then(|field| {
-            let group = field.pen(&unique).ok()?;
-            let flags = OFlags::WRONLY | OFlags::CLOEXEC;
-            let procs = rustix::fs::openat(&group.dir, "cgroup.procs", flags, Mode::empty()).ok()?;
-            Some((group, procs))
-        });
-        match entered {
-            Some((group, procs)) => {
-                job.cgroup = Some(Arc::new(procs));
+        match field.and_then(|field| field.pen(&unique).ok()) {
+            Some(group) => {
+                job.cgroup = Some(group.dir.clone());
                 Self::Group(group)
             }
             None => {

@@ -197,7 +197,7 @@ impl Agent {
         env: Vec<(String, String)>,
         deadline: Deadline,
     ) -> Result<End, Fault> {
-        slot.begin(id);
+        slot.begin(id, deadline);
         let (sender, receiver) = oneshot::channel();
         self.keeper.launch(slot.line().clone(), slot.id(), env, Report::Call(sender));
         let started = tokio::time::timeout_at(deadline.at().into(), receiver).await;

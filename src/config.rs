@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use hotfn_exec::rules::Rules;
 use hotfn_protocols::Limits;
 
 use crate::iofs::Root;
@@ -35,6 +36,8 @@ pub struct Config {
     pub cpu_milli: Option<u64>,
     /// A full node refuses at once instead of letting calls wait. Default false.
     pub refuse_when_full: bool,
+    /// Which programs of this host functions may run: rules for functions, by name. Default: none.
+    pub exec: Rules,
     /// Most bytes of log a call may write before the rest is dropped with a notice. Default 1 MiB.
     pub log_bytes_max: u64,
 }
@@ -53,6 +56,7 @@ impl Default for Config {
             memory_mb: None,
             cpu_milli: None,
             refuse_when_full: false,
+            exec: Rules::default(),
             log_bytes_max: 1 << 20,
         }
     }

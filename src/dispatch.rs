@@ -24,8 +24,8 @@ pub(crate) fn dispatch(
     mut call: Call,
     sink: ReplySink,
 ) -> impl Future<Output = Ended> + Send {
-    slot.begin(call.id);
     let deadline = call.deadline.expect("a call that holds a slot has a deadline");
+    slot.begin(call.id, deadline);
     // No `async fn`: its future would hold each argument twice, and a call is large.
     async move {
         // Should this be dropped half way, the end goes first: its connection is closed before its slot is

@@ -54,6 +54,9 @@ pub struct Function {
     pub queue_max: Option<usize>,
     /// How long a call may wait before it is refused as busy. Default: no limit, as in Fn.
     pub queue_wait_max: Option<Duration>,
+    /// Commands of this host that it wants to run, by name. Those that the node's rules let it have it
+    /// reaches by a socket of each container's own. Default: none.
+    pub exec: Vec<String>,
     /// The function's environment, the app's merged in. It can never override the platform's names.
     pub config: BTreeMap<String, String>,
 }
@@ -83,6 +86,7 @@ impl Function {
             max_age: None,
             queue_max: None,
             queue_wait_max: None,
+            exec: Vec::new(),
             config: BTreeMap::new(),
         }
     }

@@ -10,6 +10,7 @@ use tokio::sync::{Notify, watch};
 use crate::Function;
 use crate::container::Container;
 use crate::ends::Ends;
+use crate::exec::Calls;
 use crate::log::Log;
 use crate::phases::Phases;
 
@@ -20,6 +21,8 @@ pub(crate) struct Hot {
     /// The function as it was when this container was started.
     pub(crate) function: Arc<Function>,
     pub(crate) log: Arc<Log>,
+    /// Its calls, where it may run programs of this host on their behalf.
+    pub(crate) calls: Option<Arc<Calls>>,
     /// When it could take its first call, and what that took.
     pub(crate) ready_at: Instant,
     pub(crate) phases: Phases,
@@ -37,6 +40,7 @@ impl Hot {
         name: String,
         function: Arc<Function>,
         log: Arc<Log>,
+        calls: Option<Arc<Calls>>,
         container: Box<dyn Container>,
         ends: Ends,
         phases: Phases,
@@ -45,6 +49,7 @@ impl Hot {
             name,
             function,
             log,
+            calls,
             ready_at: Instant::now(),
             phases,
             ends,

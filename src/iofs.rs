@@ -198,7 +198,12 @@ impl Iofs {
     /// at most 107 bytes, also with what FDKs put before or after the name.
     #[must_use]
     pub fn listener(&self) -> String {
-        format!("unix:{}", self.instance.short().join(&self.name).join(LISTENER).display())
+        format!("unix:{}", self.short(LISTENER))
+    }
+
+    /// A path of the file `name` in it, for a function that shares our file system, as short as can be.
+    pub(crate) fn short(&self, name: &str) -> String {
+        self.instance.short().join(&self.name).join(name).display().to_string()
     }
 
     /// Looks for the socket once, without contacting anybody.

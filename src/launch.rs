@@ -8,6 +8,7 @@ use tokio::sync::oneshot;
 
 use crate::container::Container;
 use crate::ends::{Ends, MakeEnd};
+use crate::exec::Door;
 use crate::hot::Hot;
 use crate::iofs::Iofs;
 use crate::keeper::{Keeper, Line};
@@ -40,6 +41,7 @@ struct Up {
     name: String,
     log: Arc<Log>,
     iofs: Arc<Iofs>,
+    door: Option<Door>,
     container: Box<dyn Container>,
 }
 
@@ -68,9 +70,11 @@ impl Launch {
         };
         let ends = risen.map(|risen| risen.and_then(|()| self.ends(up.as_ref())));
         let iofs = up.as_ref().map(|up| up.iofs.clone());
+        let door = up.as_mut().and_then(|up| up.door.take());
         match (ends, up) {
             (Some(Ok(ends)), Some(up)) => {
-                let hot = Hot::new(up.name, self.function.clone(), up.log, up.container, ends, phases);
+                let calls = door.as_ref().map(Door::calls);
+                let hot = Hot::new(up.name, self.function.clone(), up.log, calls, up.container, ends, phases);
                 self.keep(Arc::new(hot), report).await;
             }
             (ends, up) => {
@@ -82,6 +86,9 @@ impl Launch {
                     up.container.end(self.keeper.config.end_grace).await;
                 }
             }
+        }
+        if let Some(door) = door {
+            door.close().await;
         }
         if let Some(iofs) = iofs {
             iofs.close().await;
@@ -107,13 +114,13 @@ impl Launch {
     }
 
     async fn start(&self, made: Made, phases: &mut Phases, up: &mut Option<Up>) -> Result<(), Fault> {
-        let Made { name, log, armed, created, iofs } = made;
+        let Made { name, log, armed, created, door, iofs } = made;
         let mut lap = Lap::start();
         let started = created.start(log.sink()).await;
         lap.note(&mut phases.start);
         let failed = Failed { name: &name, function: &self.function };
         let container = started.map_err(|e| failed.by_driver(e))?;
-        let up = up.insert(Up { name, log, iofs, container });
+        let up = up.insert(Up { name, log, iofs, door, container });
         let Some(armed) = armed else { return Ok(()) };
 
         let wait = self.keeper.config.start_timeout;

@@ -37,6 +37,7 @@ pub mod container;
 mod descriptors;
 mod dispatch;
 mod ends;
+mod exec;
 mod function;
 #[cfg(all(feature = "docker", any(test, feature = "fuzzing")))]
 #[doc(hidden)]

@@ -12,6 +12,7 @@ use hotfn_protocols::{CallId as ContainerName, Fault, Kind, names};
 
 use crate::Function;
 use crate::container::{Created, DriverError, PullFailure, Spec, View};
+use crate::exec::{self, Door};
 use crate::iofs::{Iofs, LISTENER};
 use crate::keeper::Keeper;
 use crate::log::Log;
@@ -27,6 +28,8 @@ pub(crate) struct Made {
     /// any moment after.
     pub(crate) armed: Option<Armed>,
     pub(crate) created: Box<dyn Created>,
+    /// By which it runs programs of this host, if it may.
+    pub(crate) door: Option<Door>,
     /// Last, because it outlives what runs in it.
     pub(crate) iofs: Arc<Iofs>,
 }
@@ -62,12 +65,14 @@ impl Made {
             }
             false => None,
         };
-        let spec = spec(keeper, &name, &function, env, &iofs);
+        let door = Door::open(&keeper.config.exec, &function, &iofs);
+        let door = door.map_err(|e| failed.internally("cannot make a container's exec socket", e))?;
+        let spec = spec(keeper, &name, &function, env, &iofs, door.is_some());
         let created = keeper.driver.create(spec).await;
         lap.note(&mut phases.create);
         let created = created.map_err(|e| failed.by_driver(e))?;
         let log = Log::new(function, name.clone(), keeper.config.log_bytes_max);
-        Ok(Self { name, log, armed, created, iofs })
+        Ok(Self { name, log, armed, created, door, iofs })
     }
 
     /// Removes it. When this resolves nothing is left of it.
@@ -110,7 +115,14 @@ impl Failed<'_> {
     }
 }
 
-fn spec(keeper: &Keeper, name: &str, function: &Function, env: &[(String, String)], iofs: &Iofs) -> Spec {
+fn spec(
+    keeper: &Keeper,
+    name: &str,
+    function: &Function,
+    env: &[(String, String)],
+    iofs: &Iofs,
+    has_door: bool,
+) -> Spec {
     let has_socket = function.format.has_socket();
     Spec {
         id: name.to_owned(),
@@ -118,7 +130,7 @@ fn spec(keeper: &Keeper, name: &str, function: &Function, env: &[(String, String
         function: function.id.to_string(),
         image: function.image.clone(),
         dir: function.dir.clone(),
-        env: environment(keeper, function, env, iofs),
+        env: environment(keeper, function, env, iofs, has_door),
         iofs: Some(iofs.path().to_owned()),
         pipes: !has_socket,
         memory_mb: function.memory_mb,
@@ -129,7 +141,13 @@ fn spec(keeper: &Keeper, name: &str, function: &Function, env: &[(String, String
 
 /// What the container is told, later over earlier: the basics, the function's config, the
 /// platform's own names. No user overrides the last.
-fn environment(keeper: &Keeper, function: &Function, env: &[(String, String)], iofs: &Iofs) -> Vec<(String, String)> {
+fn environment(
+    keeper: &Keeper,
+    function: &Function,
+    env: &[(String, String)],
+    iofs: &Iofs,
+    has_door: bool,
+) -> Vec<(String, String)> {
     let mut all = Vec::with_capacity(16 + function.config.len() + env.len());
     let mut set = |name: &str, value: String| all.push((name.to_owned(), value));
     let view = keeper.driver.view();
@@ -152,6 +170,13 @@ fn environment(keeper: &Keeper, function: &Function, env: &[(String, String)], i
         set(names::ENV_LISTENER, listener);
     } else {
         set("FN_PATH", "/invoke".to_owned());
+    }
+    if has_door {
+        let path = match view {
+            View::Host => iofs.short(exec::SOCKET),
+            View::Image { iofs } => format!("{iofs}/{}", exec::SOCKET),
+        };
+        set(exec::ENV, path);
     }
     set("FN_APP_ID", function.app_id.clone());
     set("FN_APP_NAME", function.app_name.clone());

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use hotfn_protocols::{CallId, Fault, Kind, Reuse};
+use hotfn_protocols::{CallId, Deadline, Fault, Kind, Reuse};
 
 use crate::ends::End;
 use crate::hot::Hot;
@@ -108,9 +108,12 @@ impl Slot {
     }
 
     /// From now on a drop means that the caller left in the middle of the call.
-    pub(crate) fn begin(&mut self, call: CallId) {
+    pub(crate) fn begin(&mut self, call: CallId, deadline: Deadline) {
         if let Some(hot) = &self.hot {
             hot.log.begin(call);
+            if let Some(calls) = &hot.calls {
+                calls.begin(call, deadline);
+            }
         }
         self.state = State::InUse(call);
     }
@@ -130,6 +133,9 @@ impl Slot {
     fn end_log(&self) {
         if let (State::InUse(call), Some(hot)) = (&self.state, &self.hot) {
             hot.log.end(*call);
+            if let Some(calls) = &hot.calls {
+                calls.end(*call);
+            }
         }
     }
 }

@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::future::Future;
-use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -11,7 +10,7 @@ use rustix::io::Errno;
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions};
 use tokio::sync::watch;
 
-use crate::group;
+use crate::{Leftovers, group, sys};
 
 /// How long a killed group may take to be gone before [`Child::end`] gives up on it, with a
 /// warning. Only a process that hangs inside the kernel takes longer.
@@ -35,6 +34,30 @@ impl fmt::Display for Exit {
     }
 }
 
+/// How a process ended, and what it took.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Ended {
+    /// How.
+    pub exit: Exit,
+    /// It left a core file.
+    pub core: bool,
+    /// Time of the processor in the program itself, and in those of its children it waited for.
+    pub user: Duration,
+    /// Time of the processor in the kernel on their behalf.
+    pub system: Duration,
+    /// The most memory one of them held, in KiB.
+    pub memory_max_kb: u64,
+}
+
+/// What became of a process that has not ended.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Change {
+    /// It goes on.
+    Continued,
+    /// It was stopped by this signal.
+    Stopped(i32),
+}
+
 /// A process that was started, the leader of a group of its own. Clones are the same process; when
 /// the last one is dropped, the group is killed.
 #[derive(Clone, Debug)]
@@ -55,9 +78,15 @@ impl Child {
 
     /// How it ends. May be asked by many, and late; holds nothing of the child alive. Cancel safe.
     pub fn exit(&self) -> impl Future<Output = Exit> + Send + use<> {
-        let mut exit = self.process().exit.subscribe();
+        let end = self.end_of_it();
+        async move { end.await.exit }
+    }
+
+    /// How it ends, and what it took until then. As [`exit`](Self::exit).
+    pub fn end_of_it(&self) -> impl Future<Output = Ended> + Send + use<> {
+        let mut ended = self.process().ended.subscribe();
         async move {
-            let ended = exit.wait_for(Option::is_some).await.map(|exit| *exit);
+            let ended = ended.wait_for(Option::is_some).await.map(|ended| *ended);
             ended.ok().flatten().expect("the supervisor holds the process until it has told its end")
         }
     }
@@ -65,7 +94,27 @@ impl Child {
     /// How it ended, if it has.
     #[must_use]
     pub fn ended(&self) -> Option<Exit> {
-        *self.process().exit.borrow()
+        self.process().ended.borrow().map(|ended| ended.exit)
+    }
+
+    /// What became of it since this was last asked, if it was stopped or goes on. Nobody announces
+    /// it but the signal CHLD, which goes to the whole program.
+    #[must_use]
+    pub fn change(&self) -> Option<Change> {
+        let process = self.process();
+        let _reaped = process.reaped.lock().unwrap_or_else(PoisonError::into_inner);
+        let options = WaitIdOptions::STOPPED | WaitIdOptions::CONTINUED | WaitIdOptions::NOHANG;
+        let status = rustix::process::waitid(WaitId::PidFd(process.pidfd.as_fd()), options).ok().flatten()?;
+        match status.stopping_signal() {
+            Some(signal) => Some(Change::Stopped(signal)),
+            None => status.continued().then_some(Change::Continued),
+        }
+    }
+
+    /// Sends `signal` to it alone. Dropped silently if it has ended.
+    pub fn signal(&self, signal: Signal) {
+        // By its descriptor, which can mean nobody else.
+        let _ = rustix::process::pidfd_send_signal(&self.process().pidfd, signal);
     }
 
     /// Sends `signal` to its group. Dropped silently if it has ended: its number may be another's
@@ -116,12 +165,13 @@ pub(crate) struct Process {
     pidfd: OwnedFd,
     /// Locked around every use of the pid as a number, and true once it may mean somebody else.
     reaped: Mutex<bool>,
-    exit: watch::Sender<Option<Exit>>,
+    ended: watch::Sender<Option<Ended>>,
+    leftovers: Leftovers,
 }
 
 impl Process {
-    pub(crate) fn new(pid: Pid, pidfd: OwnedFd) -> Self {
-        Self { pid, pidfd, reaped: Mutex::new(false), exit: watch::Sender::new(None) }
+    pub(crate) fn new(pid: Pid, pidfd: OwnedFd, leftovers: Leftovers) -> Self {
+        Self { pid, pidfd, reaped: Mutex::new(false), ended: watch::Sender::new(None), leftovers }
     }
 
     pub(crate) fn pidfd(&self) -> impl AsFd {
@@ -146,7 +196,7 @@ impl Process {
 
     /// Reaps it if it has ended, and tells everybody. Called by the supervisor's thread alone.
     ///
-    /// What is left of the group is killed first: until the leader is reaped its number is certain
+    /// What is left of the group is killed first, unless it is to be left: until the leader is reaped its number is certain
     /// to be this group's.
     pub(crate) fn reap(&self) -> bool {
         let mut reaped = self.reaped.lock().unwrap_or_else(PoisonError::into_inner);
@@ -155,26 +205,20 @@ impl Process {
             Ok(None) | Err(Errno::INTR) => return false,
             Ok(Some(_)) | Err(_) => {}
         }
-        let _ = rustix::process::kill_process_group(self.pid, Signal::KILL);
-        let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG;
-        let status = rustix::process::waitid(WaitId::PidFd(self.pidfd.as_fd()), options);
+        if self.leftovers == Leftovers::Kill {
+            let _ = rustix::process::kill_process_group(self.pid, Signal::KILL);
+        }
+        let ended = sys::reap(self.pidfd.as_fd());
         *reaped = true;
+        // If it is not there, somebody else of this program reaped it, against the rules: how it ended
+        // is lost.
+        let ended = ended.ok().flatten().unwrap_or_else(|| {
+            tracing::warn!(pid = self.pid.as_raw_pid(), "a child was reaped by a stranger");
+            let exit = Exit::Signal(Signal::KILL.as_raw());
+            Ended { exit, core: false, user: Duration::ZERO, system: Duration::ZERO, memory_max_kb: 0 }
+        });
         drop(reaped);
-
-        let exit = match status {
-            Ok(Some(status)) => match (status.exit_status(), status.terminating_signal()) {
-                (Some(code), _) => Exit::Code(code),
-                (None, Some(signal)) => Exit::Signal(signal),
-                (None, None) => Exit::Signal(Signal::KILL.as_raw()),
-            },
-            // Somebody else of this program reaped it, against the rules: how it ended is lost.
-            Ok(None) | Err(_) => {
-                let e = status.err().map(io::Error::from);
-                tracing::warn!(pid = self.pid.as_raw_pid(), error = ?e, "a child was reaped by a stranger");
-                Exit::Signal(Signal::KILL.as_raw())
-            }
-        };
-        self.exit.send_replace(Some(exit));
+        self.ended.send_replace(Some(ended));
         true
     }
 }

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use rustix::io::Errno;
 
 use crate::Job;
+use crate::packet::Class;
 
 /// Why a process could not be started. Each names the program.
 #[derive(Debug, thiserror::Error)]
@@ -57,8 +58,39 @@ pub enum SpawnError {
 }
 
 impl SpawnError {
+    /// What kind of reason it is, for whoever asked over a socket.
+    #[must_use]
+    pub fn class(&self) -> Class {
+        match self {
+            Self::Cwd { .. } => Class::Directory,
+            Self::NotExecutable { .. } => Class::NotExecutable,
+            Self::NotFound { .. } => Class::NotFound,
+            Self::Os { source, .. } => match source.kind() {
+                io::ErrorKind::WouldBlock | io::ErrorKind::OutOfMemory => Class::Busy,
+                io::ErrorKind::ArgumentListTooLong => Class::TooLarge,
+                _ => Class::Internal,
+            },
+        }
+    }
+
+    /// The system's own number, if it gave one.
+    #[must_use]
+    pub fn errno(&self) -> Option<i32> {
+        match self {
+            Self::NotFound { .. } => Some(Errno::NOENT.raw_os_error()),
+            Self::Cwd { source, .. } | Self::NotExecutable { source, .. } | Self::Os { source, .. } => {
+                source.raw_os_error()
+            }
+        }
+    }
+
     pub(crate) fn os(job: &Job, what: &'static str, source: impl Into<io::Error>) -> Self {
         Self::Os { program: job.program.clone(), what, source: source.into() }
+    }
+
+    pub(crate) fn cwd(job: &Job, errno: Errno) -> Self {
+        let cwd = job.cwd.clone().unwrap_or_else(|| PathBuf::from("."));
+        Self::Cwd { program: job.program.clone(), cwd, source: errno.into() }
     }
 
     /// Tells apart what `execve` lumps together. The working directory is open by then, so it is

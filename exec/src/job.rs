@@ -1,9 +1,11 @@
 //! What to run.
 
 use std::ffi::OsString;
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
+use std::sync::Arc;
 
-use rustix::process::Resource;
+use rustix::process::{Resource, Signal};
 
 /// A process to be. Plain data.
 #[derive(Clone, Debug)]
@@ -11,6 +13,11 @@ pub struct Job {
     /// The file to execute: a path, absolute or from `cwd`. Names are not searched for here, see
     /// [`program::find`](crate::program::find).
     pub program: PathBuf,
+    /// That very file, opened, to be run whatever has its path by then. A script has no such
+    /// choice: its interpreter opens it again by its path.
+    pub file: Option<Arc<OwnedFd>>,
+    /// Its own name. Default: `program`.
+    pub arg0: Option<OsString>,
     /// Its arguments, without its own name.
     pub args: Vec<OsString>,
     /// Its whole environment; of two of one name the later wins. Default: empty.
@@ -23,21 +30,67 @@ pub struct Job {
     pub stdout: Stdio,
     /// Its descriptor 2. Default: null.
     pub stderr: Stdio,
+    /// What it is the leader of. Default: a session.
+    pub leads: Leads,
+    /// As whom it runs. Default: as we do.
+    pub ids: Option<Ids>,
+    /// The folder of the control group, of version 2, that it is born into. Default: ours.
+    pub cgroup: Option<Arc<OwnedFd>>,
     /// Its limits, soft and hard alike. One that is above ours is lowered to ours. Default: ours.
     pub rlimits: Vec<(Resource, u64)>,
     /// It, and whatever it starts, can never gain a privilege, as by a set-user-id file. Default:
     /// true.
     pub no_new_privs: bool,
+    /// Signals that it ignores from the start. Default: none.
+    pub ignored: Vec<Signal>,
+    /// What becomes of those of its group that outlive it. Default: they are killed.
+    pub leftovers: Leftovers,
 }
 
 /// Where one of a job's standard streams leads.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Debug, Default)]
 pub enum Stdio {
+    /// To a file that somebody else opened. It is handed on as it is: not a flag of it is changed.
+    Given(Arc<OwnedFd>),
     /// Nowhere: `/dev/null`.
     #[default]
     Null,
     /// A pipe, whose other end we get. That end does not block.
     Pipe,
+}
+
+/// What a process is the leader of, besides its own process group.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Leads {
+    /// Nothing: it stays in our session, so that signals of job control stop it, but without our
+    /// terminal.
+    Group,
+    /// A session without a terminal. Signals of job control do not stop it.
+    #[default]
+    Session,
+    /// A session whose terminal is its descriptor 0.
+    Terminal,
+}
+
+/// A user, as the kernel knows it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Ids {
+    /// The user.
+    pub uid: u32,
+    /// The group.
+    pub gid: u32,
+    /// All other groups.
+    pub groups: Vec<u32>,
+}
+
+/// What becomes of those of a process's group that outlive it.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Leftovers {
+    /// They are killed.
+    #[default]
+    Kill,
+    /// They are somebody else's to see to.
+    Leave,
 }
 
 impl Job {
@@ -46,14 +99,21 @@ impl Job {
     pub fn new(program: impl Into<PathBuf>) -> Self {
         Self {
             program: program.into(),
+            file: None,
+            arg0: None,
             args: Vec::new(),
             env: Vec::new(),
             cwd: None,
             stdin: Stdio::Null,
             stdout: Stdio::Null,
             stderr: Stdio::Null,
+            leads: Leads::Session,
+            ids: None,
+            cgroup: None,
             rlimits: Vec::new(),
             no_new_privs: true,
+            ignored: Vec::new(),
+            leftovers: Leftovers::Kill,
         }
     }
 }

@@ -9,10 +9,10 @@ use std::sync::{Arc, Mutex, PoisonError, mpsc};
 
 use rustix::event::epoll::{self, EventData, EventFlags};
 use rustix::event::{EventfdFlags, eventfd};
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::{Gid, Mode, OFlags, Uid};
 use rustix::io::Errno;
 use rustix::pipe::PipeFlags;
-use rustix::process::{Pid, Resource, Rlimit};
+use rustix::process::{DumpableBehavior, Pid, Resource, Rlimit};
 use tokio::sync::oneshot;
 
 use crate::child::Process;
@@ -132,18 +132,24 @@ impl Room {
     }
 
     fn spawn(&mut self, job: &Job) -> Result<Spawned, SpawnError> {
-        let (stdin, their_stdin) = stream(job, job.stdin, Flow::In)?;
-        let (stdout, their_stdout) = stream(job, job.stdout, Flow::Out)?;
-        let (stderr, their_stderr) = stream(job, job.stderr, Flow::Out)?;
+        let (stdin, their_stdin) = stream(job, &job.stdin, Flow::In)?;
+        let (stdout, their_stdout) = stream(job, &job.stdout, Flow::Out)?;
+        let (stderr, their_stderr) = stream(job, &job.stderr, Flow::Out)?;
         let launch = launch(job, [their_stdin, their_stdout, their_stderr])?;
 
         let started = sys::launch(&launch, &mut self.stack);
+        if launch.ids.is_some() {
+            // Until it was its program the child had our memory, and for the kernel it is the memory
+            // that may not be looked at any more once its user has changed.
+            let _ = rustix::process::set_dumpable_behavior(DumpableBehavior::Dumpable);
+        }
         let (pid, pidfd) = started.map_err(|failed| match failed.step {
             Step::Exec => SpawnError::exec(job, failed.errno),
+            Step::Directory => SpawnError::cwd(job, failed.errno),
             step => SpawnError::os(job, step.what(), failed.errno),
         })?;
         let watched = epoll::add(&self.epoll, &pidfd, EventData::new_u64(token(pid)), EventFlags::IN);
-        let process = Arc::new(Process::new(pid, pidfd));
+        let process = Arc::new(Process::new(pid, pidfd, job.leftovers));
         if let Err(e) = watched {
             process.abandon();
             return Err(SpawnError::os(job, "watch over it", e));
@@ -164,12 +170,13 @@ enum Flow {
 }
 
 /// Our end, if there is one, and theirs.
-fn stream(job: &Job, kind: Stdio, flow: Flow) -> Result<(Option<OwnedFd>, OwnedFd), SpawnError> {
+fn stream(job: &Job, kind: &Stdio, flow: Flow) -> Result<(Option<OwnedFd>, Arc<OwnedFd>), SpawnError> {
     let ends = match kind {
-        Stdio::Null => null().map(|null| (None, null)),
-        Stdio::Pipe => pipe(flow).map(|(ours, theirs)| (Some(ours), theirs)),
+        Stdio::Given(file) if file.as_raw_fd() > 2 => Ok((None, Arc::clone(file))),
+        Stdio::Given(file) => above_standard(file).map(|file| (None, Arc::new(file))),
+        Stdio::Null => null().and_then(|null| Ok((None, above(null)?))),
+        Stdio::Pipe => pipe(flow).and_then(|(ours, theirs)| Ok((Some(ours), above(theirs)?))),
     };
-    let ends = ends.and_then(|(ours, theirs)| Ok((ours, above_standard(theirs)?)));
     ends.map_err(|e| SpawnError::os(job, "make its standard streams", e))
 }
 
@@ -188,21 +195,38 @@ fn pipe(flow: Flow) -> Result<(OwnedFd, OwnedFd), Errno> {
     Ok((ours, theirs))
 }
 
-/// The same, with a number that is not one of the three it may have to become: a program that has
-/// closed its own standard streams gets those numbers for whatever it opens next.
-fn above_standard(fd: OwnedFd) -> Result<OwnedFd, Errno> {
-    if fd.as_raw_fd() > 2 { Ok(fd) } else { rustix::io::fcntl_dupfd_cloexec(&fd, 3) }
+/// The same file, with a number that is not one of the three it may have to become: a program that
+/// has closed its own standard streams gets those numbers for whatever it opens next.
+fn above(file: OwnedFd) -> Result<Arc<OwnedFd>, Errno> {
+    Ok(Arc::new(if file.as_raw_fd() > 2 { file } else { above_standard(&file)? }))
 }
 
-fn launch(job: &Job, stdio: [OwnedFd; 3]) -> Result<Launch, SpawnError> {
+fn above_standard(file: &OwnedFd) -> Result<OwnedFd, Errno> {
+    rustix::io::fcntl_dupfd_cloexec(file, 3)
+}
+
+fn launch(job: &Job, stdio: [Arc<OwnedFd>; 3]) -> Result<Launch, SpawnError> {
     let c = |bytes: Vec<u8>| CString::new(bytes).map_err(|e| SpawnError::os(job, "pass it a text with a NUL", e));
     let program = c(job.program.as_os_str().as_bytes().to_vec())?;
     let args = job.args.iter().map(|arg| c(arg.as_bytes().to_vec()));
     let env: BTreeMap<_, _> = job.env.iter().map(|(name, value)| (name, value)).collect();
     let env = env.into_iter().map(|(name, value)| c([name.as_bytes(), b"=", value.as_bytes()].concat()));
+    let arg0 = match &job.arg0 {
+        Some(arg0) => c(arg0.as_bytes().to_vec()),
+        None => Ok(program.clone()),
+    };
+    let ids = job.ids.as_ref().map(|ids| {
+        let groups = ids.groups.iter().map(|group| Gid::from_raw(*group)).collect();
+        (Uid::from_raw(ids.uid), Gid::from_raw(ids.gid), groups)
+    });
     Ok(Launch {
         parent: rustix::process::getpid(),
-        args: std::iter::once(Ok(program.clone())).chain(args).collect::<Result<_, _>>()?,
+        file: job.file.clone(),
+        leads: job.leads,
+        ids,
+        cgroup: job.cgroup.clone(),
+        ignored: job.ignored.clone(),
+        args: std::iter::once(arg0).chain(args).collect::<Result<_, _>>()?,
         program,
         env: env.collect::<Result<_, _>>()?,
         stdio,
@@ -219,7 +243,7 @@ fn cwd(job: &Job) -> Result<Option<OwnedFd>, SpawnError> {
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     match rustix::fs::open(cwd.join("."), flags, Mode::empty()) {
         Ok(fd) => Ok(Some(fd)),
-        Err(e) => Err(SpawnError::Cwd { program: job.program.clone(), cwd: cwd.clone(), source: e.into() }),
+        Err(e) => Err(SpawnError::cwd(job, e)),
     }
 }
 

@@ -11,24 +11,36 @@
 use std::cell::Cell;
 use std::ffi::{CStr, CString};
 use std::io;
-use std::os::fd::{FromRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::ptr;
+use std::sync::Arc;
+use std::time::Duration;
 
+use rustix::fs::{Gid, Mode, OFlags, Uid};
 use rustix::io::Errno;
 use rustix::process::{Pid, Resource, Rlimit, Signal};
+
+use crate::Leads;
+use crate::child::{Ended, Exit};
 
 /// A job with everything ready that its process needs.
 pub(crate) struct Launch {
     pub(crate) parent: Pid,
     pub(crate) program: CString,
+    /// Is to be run instead of whatever has the program's path.
+    pub(crate) file: Option<Arc<OwnedFd>>,
     /// Its name and its arguments.
     pub(crate) args: Vec<CString>,
     /// `NAME=VALUE`.
     pub(crate) env: Vec<CString>,
     /// What becomes its descriptors 0, 1 and 2. None of them is one of these already.
-    pub(crate) stdio: [OwnedFd; 3],
+    pub(crate) stdio: [Arc<OwnedFd>; 3],
+    pub(crate) leads: Leads,
+    pub(crate) ids: Option<(Uid, Gid, Vec<Gid>)>,
+    pub(crate) cgroup: Option<Arc<OwnedFd>>,
     pub(crate) rlimits: Vec<(Resource, Rlimit)>,
     pub(crate) no_new_privs: bool,
+    pub(crate) ignored: Vec<Signal>,
     pub(crate) cwd: Option<OwnedFd>,
 }
 
@@ -45,12 +57,15 @@ pub(crate) struct Failed {
 pub(crate) enum Step {
     Clone,
     Session,
-    ParentDeath,
+    ControlGroup,
     Limits,
+    Identity,
+    ParentDeath,
     Privileges,
     Signals,
     Directory,
     Streams,
+    Terminal,
     Descriptors,
     Exec,
 }
@@ -60,13 +75,16 @@ impl Step {
     pub(crate) fn what(self) -> &'static str {
         match self {
             Self::Clone => "make a process",
-            Self::Session => "give it a session of its own",
-            Self::ParentDeath => "have it die with us",
+            Self::Session => "give it a session or group of its own",
+            Self::ControlGroup => "put it into its control group",
             Self::Limits => "set its limits",
+            Self::Identity => "make it another user's",
+            Self::ParentDeath => "have it die with us",
             Self::Privileges => "keep it from gaining privileges",
             Self::Signals => "reset its signals",
             Self::Directory => "enter its working directory",
             Self::Streams => "connect its standard streams",
+            Self::Terminal => "give it its terminal",
             Self::Descriptors => "close our descriptors in it",
             Self::Exec => "run it",
         }
@@ -75,17 +93,29 @@ impl Step {
 
 /// Starts the process. When this returns it is the program, or has failed and is gone.
 pub(crate) fn launch(launch: &Launch, stack: &mut Stack) -> Result<(Pid, OwnedFd), Failed> {
-    let birth = Birth { launch, args: pointers(&launch.args), env: pointers(&launch.env), failed: Cell::new(None) };
+    let (args, env) = (pointers(&launch.args), pointers(&launch.env));
+    let birth = Birth { launch, args, env, joined: Cell::new(false), failed: Cell::new(None) };
     let mut pidfd: libc::c_int = -1;
-    let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_PIDFD | libc::SIGCHLD;
-    // SAFETY: `be_born` has the signature that `clone` asks for and never returns to a caller's
-    // frame. `stack` is mapped, writable, aligned, and ours alone: it is borrowed exclusively, and
-    // with CLONE_VFORK this call does not return before the child has let go of it, by `execve` or
-    // `_exit`. `birth` and all that it points to live until then for the same reason, and while
-    // the child uses it this thread stands still, so that its `Cell` is never used by two at once.
-    // `pidfd` is a valid place for the descriptor that CLONE_PIDFD writes.
-    let pid =
-        unsafe { libc::clone(be_born, stack.top(), flags, ptr::from_ref(&birth).cast_mut().cast(), &raw mut pidfd) };
+    let mut pid = -1;
+    if let Some(group) = &launch.cgroup {
+        birth.joined.set(true);
+        pid = clone_into(group, &birth, stack, &mut pidfd);
+        // Where that is not to be had the child joins by itself, which can take the kernel long: it
+        // waits until every processor has noticed.
+        birth.joined.set(pid > 0);
+    }
+    if pid <= 0 {
+        let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_PIDFD | libc::SIGCHLD;
+        // SAFETY: `be_born` has the signature that `clone` asks for and never returns to a caller's
+        // frame. `stack` is mapped, writable, aligned, and ours alone: it is borrowed exclusively, and
+        // with CLONE_VFORK this call does not return before the child has let go of it, by `execve` or
+        // `_exit`. `birth` and all that it points to live until then for the same reason, and while
+        // the child uses it this thread stands still, so that its `Cell` is never used by two at once.
+        // `pidfd` is a valid place for the descriptor that CLONE_PIDFD writes.
+        pid = unsafe {
+            libc::clone(be_born, stack.top(), flags, ptr::from_ref(&birth).cast_mut().cast(), &raw mut pidfd)
+        };
+    }
     let Some(pid) = Pid::from_raw(pid.max(0)) else {
         return Err(Failed { step: Step::Clone, errno: last_errno() });
     };
@@ -101,11 +131,63 @@ pub(crate) fn launch(launch: &Launch, stack: &mut Stack) -> Result<(Pid, OwnedFd
     }
 }
 
+/// The kernel's number, which the C library's type has no room for.
+#[cfg(target_arch = "x86_64")]
+const CLONE_INTO_CGROUP: u64 = 1 << 33;
+
+/// As `clone`, into a control group from the first. Not above 0 if the kernel does not do that, or
+/// this processor is not one that it was written for.
+#[cfg(target_arch = "x86_64")]
+fn clone_into(group: &OwnedFd, birth: &Birth<'_>, stack: &mut Stack, pidfd: &mut libc::c_int) -> libc::pid_t {
+    let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_PIDFD;
+    // SAFETY: a plain structure of integers, for which all zero is a value: nothing asked for.
+    let mut args: libc::clone_args = unsafe { std::mem::zeroed() };
+    args.flags = i64::from(flags).cast_unsigned() | CLONE_INTO_CGROUP;
+    args.pidfd = ptr::from_mut(pidfd) as u64;
+    args.exit_signal = libc::SIGCHLD.unsigned_abs().into();
+    args.stack = stack.base_of_use() as u64;
+    args.stack_size = Stack::BYTES as u64;
+    args.cgroup = group.as_raw_fd().unsigned_abs().into();
+    let mut answer = libc::SYS_clone3;
+    // SAFETY: as for `clone` in `launch`, with the one difference that the C library has no face for
+    // this call. The child returns from it on the new stack, whose top is aligned as a call wants it,
+    // with the registers of its parent; it touches nothing of the parent's frame but calls `be_born`,
+    // which never returns. The parent finds its own stack and registers as they were, but for those
+    // that the kernel uses.
+    unsafe {
+        std::arch::asm!(
+            "syscall",
+            "test rax, rax",
+            "jnz 2f",
+            "xor ebp, ebp",
+            "mov rdi, r12",
+            "call r13",
+            "ud2",
+            "2:",
+            inout("rax") answer,
+            in("rdi") &raw const args,
+            in("rsi") size_of_val(&args),
+            in("r12") ptr::from_ref(birth),
+            in("r13") be_born as extern "C" fn(*mut libc::c_void) -> libc::c_int,
+            out("rcx") _,
+            out("r11") _,
+        );
+    }
+    libc::pid_t::try_from(answer).unwrap_or(-1)
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn clone_into(_: &OwnedFd, _: &Birth<'_>, _: &mut Stack, _: &mut libc::c_int) -> libc::pid_t {
+    -1
+}
+
 /// What the child is given.
 struct Birth<'a> {
     launch: &'a Launch,
     args: Vec<*const libc::c_char>,
     env: Vec<*const libc::c_char>,
+    /// It is in its control group from the first.
+    joined: Cell<bool>,
     failed: Cell<Option<Failed>>,
 }
 
@@ -123,13 +205,16 @@ impl Birth<'_> {
     /// Returns only if it fails.
     fn grow_up(&self) -> Failed {
         let done = |step, done: Result<(), Errno>| done.map_err(|errno| Failed { step, errno });
-        let ready = done(Step::Session, rustix::process::setsid().map(drop))
-            .and_then(|()| done(Step::ParentDeath, self.die_with_parent()))
+        let ready = done(Step::Session, self.lead())
+            .and_then(|()| done(Step::ControlGroup, self.join_control_group()))
             .and_then(|()| done(Step::Limits, self.limit()))
+            .and_then(|()| done(Step::Identity, self.become_user()))
+            .and_then(|()| done(Step::ParentDeath, self.die_with_parent()))
             .and_then(|()| done(Step::Privileges, self.give_up_privileges()))
-            .and_then(|()| done(Step::Signals, signals_as_at_birth()))
+            .and_then(|()| done(Step::Signals, signals_as_at_birth(&self.launch.ignored)))
             .and_then(|()| done(Step::Directory, self.enter_directory()))
             .and_then(|()| done(Step::Streams, self.connect_streams()))
+            .and_then(|()| done(Step::Terminal, self.take_terminal()))
             .and_then(|()| done(Step::Descriptors, close_on_exec_from(3)));
         match ready {
             Err(failed) => failed,
@@ -137,7 +222,44 @@ impl Birth<'_> {
         }
     }
 
-    /// Set before asking, so that a parent who dies in between is noticed one way or the other.
+    fn lead(&self) -> Result<(), Errno> {
+        if self.launch.leads != Leads::Group {
+            return rustix::process::setsid().map(drop);
+        }
+        rustix::process::setpgid(None, None)?;
+        // A terminal that somebody started us from is not the child's to read, or to be stopped by.
+        let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC;
+        match rustix::fs::open(c"/dev/tty", flags, Mode::empty()) {
+            Ok(terminal) => leave_terminal(&terminal),
+            Err(_) => Ok(()),
+        }
+    }
+
+    fn join_control_group(&self) -> Result<(), Errno> {
+        let Some(group) = self.launch.cgroup.as_ref().filter(|_| !self.joined.get()) else { return Ok(()) };
+        let flags = OFlags::WRONLY | OFlags::CLOEXEC;
+        let procs = rustix::fs::openat(group, c"cgroup.procs", flags, Mode::empty())?;
+        rustix::io::write(procs, b"0").map(drop)
+    }
+
+    /// The groups first and the user last, as it is the user who may change the others. Of this
+    /// process alone: the C library's calls would change every thread of the one whose memory this is.
+    fn become_user(&self) -> Result<(), Errno> {
+        let Some((uid, gid, groups)) = &self.launch.ids else { return Ok(()) };
+        rustix::thread::set_thread_groups(groups)?;
+        rustix::thread::set_thread_res_gid(*gid, *gid, *gid)?;
+        rustix::thread::set_thread_res_uid(*uid, *uid, *uid)
+    }
+
+    fn take_terminal(&self) -> Result<(), Errno> {
+        if self.launch.leads != Leads::Terminal {
+            return Ok(());
+        }
+        rustix::process::ioctl_tiocsctty(rustix::stdio::stdin())
+    }
+
+    /// Set before asking, so that a parent who dies in between is noticed one way or the other; and
+    /// after becoming another user, which makes the kernel forget it.
     fn die_with_parent(&self) -> Result<(), Errno> {
         rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
         if rustix::process::getppid() == Some(self.launch.parent) { Ok(()) } else { Err(Errno::SRCH) }
@@ -163,11 +285,80 @@ impl Birth<'_> {
     }
 
     fn exec(&self) -> Errno {
+        if let Some(file) = &self.launch.file {
+            // SAFETY: the empty path is a C string, the two lists end in a null pointer and hold
+            // pointers to C strings of `launch`, all of which live until this process ends.
+            unsafe {
+                libc::syscall(
+                    libc::SYS_execveat,
+                    file.as_raw_fd(),
+                    c"".as_ptr(),
+                    self.args.as_ptr(),
+                    self.env.as_ptr(),
+                    libc::AT_EMPTY_PATH,
+                )
+            };
+            // A script's interpreter would have to open the script by a descriptor that is closed
+            // by then, which the kernel knows beforehand.
+            if last_errno() != Errno::NOENT {
+                return last_errno();
+            }
+        }
         // SAFETY: the program is a C string, the two lists end in a null pointer and hold pointers
         // to C strings of `launch`, all of which live until this process ends.
         unsafe { libc::execve(self.launch.program.as_ptr(), self.args.as_ptr(), self.env.as_ptr()) };
         last_errno()
     }
+}
+
+/// The signal of this number, if programs may use it.
+pub(crate) fn signal(number: i32) -> Option<Signal> {
+    let real_time = libc::SIGRTMIN()..=libc::SIGRTMAX();
+    // SAFETY: it is one of the range that the C library leaves to programs.
+    let unnamed = || real_time.contains(&number).then(|| unsafe { Signal::from_raw_unchecked(number) });
+    Signal::from_named_raw(number).or_else(unnamed)
+}
+
+/// Makes this process one without a controlling terminal. In one that leads no session that concerns
+/// nobody else.
+fn leave_terminal(terminal: &OwnedFd) -> Result<(), Errno> {
+    // SAFETY: the call takes no memory, and changes this process alone.
+    let answer = unsafe { libc::ioctl(terminal.as_raw_fd(), libc::TIOCNOTTY) };
+    if answer == 0 { Ok(()) } else { Err(last_errno()) }
+}
+
+/// How a process ended and what it took, once it has. Takes its entry away.
+pub(crate) fn reap(pidfd: BorrowedFd<'_>) -> Result<Option<Ended>, Errno> {
+    // SAFETY: both are plain structures of integers, for which all zero is a value.
+    let (mut info, mut usage): (libc::siginfo_t, libc::rusage) = unsafe { (std::mem::zeroed(), std::mem::zeroed()) };
+    // SAFETY: the kernel's own call, because the C library's does not tell what was used. Both
+    // structures are alive and ours alone for the call, and as large as the kernel's.
+    let answer = unsafe {
+        libc::syscall(
+            libc::SYS_waitid,
+            libc::P_PIDFD,
+            pidfd.as_raw_fd(),
+            &raw mut info,
+            libc::WEXITED | libc::WNOHANG,
+            &raw mut usage,
+        )
+    };
+    if answer != 0 {
+        return Err(last_errno());
+    }
+    // SAFETY: the call succeeded, so these are the fields of a child's state, or zero if there is none.
+    let (pid, status) = unsafe { (info.si_pid(), info.si_status()) };
+    let time = |time: libc::timeval| {
+        Duration::from_secs(time.tv_sec.unsigned_abs()) + Duration::from_micros(time.tv_usec.unsigned_abs())
+    };
+    let exit = if info.si_code == libc::CLD_EXITED { Exit::Code(status) } else { Exit::Signal(status) };
+    Ok((pid != 0).then(|| Ended {
+        exit,
+        core: info.si_code == libc::CLD_DUMPED,
+        user: time(usage.ru_utime),
+        system: time(usage.ru_stime),
+        memory_max_kb: usage.ru_maxrss.unsigned_abs(),
+    }))
 }
 
 /// Has every descriptor from `first` on closed by `exec`. Descriptors that we open are marked so
@@ -185,15 +376,17 @@ const SIGNAL_SET_BYTES: usize = 8;
 
 /// No signal ignored and none blocked, in this order: with our handlers gone, one that has waited
 /// cannot run code of ours.
-fn signals_as_at_birth() -> Result<(), Errno> {
+fn signals_as_at_birth(ignored: &[Signal]) -> Result<(), Errno> {
     // The kernel's own structure and call: the C library's refuses the signals that it keeps for
     // itself, and those are inherited like any other. All zero is the default action, nothing masked.
     let default = [0_u64; 4];
+    let ignore = [libc::SIG_IGN as u64, 0, 0, 0];
     for signal in 1..=SIGNAL_MAX {
-        // SAFETY: `default` is at least as large as the kernel's `sigaction` and lives through the
+        let action = if ignored.iter().any(|other| other.as_raw() == signal) { &ignore } else { &default };
+        // SAFETY: `action` is at least as large as the kernel's `sigaction` and lives through the
         // call, which reads it and writes nothing. KILL and STOP are refused without effect.
         unsafe {
-            libc::syscall(libc::SYS_rt_sigaction, signal, default.as_ptr(), ptr::null::<u64>(), SIGNAL_SET_BYTES);
+            libc::syscall(libc::SYS_rt_sigaction, signal, action.as_ptr(), ptr::null::<u64>(), SIGNAL_SET_BYTES);
         }
     }
     set_blocked(0)
@@ -250,6 +443,13 @@ impl Stack {
             return Err(io::Error::last_os_error());
         }
         Ok(stack)
+    }
+
+    /// The lowest byte that may be used.
+    #[cfg(target_arch = "x86_64")]
+    fn base_of_use(&mut self) -> *mut libc::c_void {
+        // SAFETY: within the mapping.
+        unsafe { self.base.byte_add(Self::GUARD_BYTES) }
     }
 
     /// Where it starts: stacks grow down. As aligned as a page.

@@ -1,5 +1,6 @@
 //! What a handler may know about the call it works on.
 
+use std::ffi::OsString;
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant, SystemTime};
@@ -10,6 +11,7 @@ use hotfn_protocols::http1::Lines;
 use hotfn_protocols::names::FN_CALL_ID;
 use hotfn_protocols::{Arrival, Body, Deadline, Due, Headers, Intent, Text};
 
+use crate::exec::{self, Exec};
 use crate::settings::Settings;
 use crate::{Config, Trace};
 
@@ -134,6 +136,19 @@ impl Context {
     #[must_use]
     pub fn memory_mb(&self) -> Option<u64> {
         self.config().get("FN_MEMORY")?.parse().ok()
+    }
+
+    /// A program of the host, to be run by name, if the platform lets this function have it. It has what
+    /// is left of this call's time.
+    ///
+    /// ```
+    /// # async fn handler(ctx: hotfn_fdk::Context) -> Result<String, hotfn_fdk::ExecError> {
+    /// let log = ctx.exec("git").args(["log", "--oneline", "-1"]).output().await?;
+    /// # Ok(String::from_utf8_lossy(&log.stdout).into_owned())
+    /// # }
+    /// ```
+    pub fn exec(&self, program: impl Into<OsString>) -> Exec {
+        Exec::new(self.config().get(exec::ENV), self.call_id(), program.into())
     }
 
     /// The caller's place in a distributed trace, if the call carries one.

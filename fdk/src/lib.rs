@@ -44,6 +44,7 @@
 //! and limits on the answer, which are the platform's.
 
 mod context;
+mod exec;
 mod function;
 mod http_stream;
 mod input;
@@ -66,6 +67,7 @@ use std::sync::Arc;
 pub use hotfn_protocols::{Body, BodyError, Deadline, Intent};
 
 pub use context::Context;
+pub use exec::{Exec, ExecError, OUTPUT_BYTES_MAX, Output};
 pub use function::{Function, IntoFunction, function};
 pub use input::{FromCall, InputError};
 pub use json::Json;

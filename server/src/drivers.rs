@@ -7,6 +7,7 @@ use hotfn::container;
 use hotfn::container::docker::{Docker, DockerDriver, Keep, Seen};
 use hotfn::container::oci::{self, Cni, Network, OciDriver};
 use hotfn::container::process::ProcessDriver;
+use hotfn::container::remote::RemoteDriver;
 use hotfn_images::{Reference, Store, store};
 
 use crate::config::{Deployment, Driver, Settings};
@@ -60,6 +61,7 @@ pub async fn start(settings: &Settings) -> Result<Arc<dyn container::Driver>, Dr
             let driver = OciDriver::start(runtime(settings).map_err(refused)?, store).await;
             Arc::new(driver.map_err(|e| refused(e.into()))?.progress(pulls::watched()))
         }
+        Driver::Remote => Arc::new(RemoteDriver),
     })
 }
 

@@ -3,9 +3,16 @@
 use std::process::ExitCode;
 
 use clap::Parser as _;
+use hotfn_exec::client;
 
 use hotfn_server::cli::Cli;
 
 fn main() -> ExitCode {
+    let mut args = std::env::args_os();
+    if let Some(name) = args.next()
+        && client::is_shim(&name)
+    {
+        return client::main(&name, args);
+    }
     Cli::parse().run()
 }

@@ -5,24 +5,26 @@
 //! renamed. The plain path is preferred where it fits: it works without `/proc`, and it is the
 //! address that a peer sees.
 
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, Mode};
+use rustix::fs::{AtFlags, Gid, Mode, Uid};
 use rustix::io::Errno;
-use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags};
 
 use crate::file::{File, Spot};
+use crate::kind::{Listener, socket_type};
 use crate::{BACKLOG, SocketError};
 
-/// A listening stream socket at `spot`, non-blocking, of exactly `mode` from the first moment that
-/// anybody could connect.
+/// A listening socket of the kind `L` at `spot`, non-blocking, of exactly `mode` and owner from the
+/// first moment that anybody could connect.
 ///
 /// The mode is set on the socket before it is bound, which Linux passes on to the new file less the
-/// umask, and on the file before anybody listens: at no moment is it wider than asked for.
-pub(crate) fn listen(spot: &Spot, mode: Mode) -> Result<(OwnedFd, File), SocketError> {
+/// umask, and on the file before anybody listens: at no moment is it wider than asked for. The owner
+/// comes before the mode, which is what lets the new one in.
+pub(crate) fn listen<L: Listener>(spot: &Spot, mode: Mode, owner: Owner) -> Result<(L, File), SocketError> {
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-    let socket = rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)
+    let socket = rustix::net::socket_with(AddressFamily::UNIX, socket_type::<L>(), flags, None)
         .map_err(|e| spot.failed("make a socket for", e))?;
     rustix::fs::fchmod(&socket, mode).map_err(|e| spot.failed("set the mode of", e))?;
     let address = of(spot).map_err(|e| spot.failed("bind", e))?;
@@ -31,15 +33,36 @@ pub(crate) fn listen(spot: &Spot, mode: Mode) -> Result<(OwnedFd, File), SocketE
         e => spot.failed("bind", e),
     })?;
     let file = spot.file()?.ok_or_else(|| spot.failed("find, just bound,", Errno::NOENT))?;
-    let ready = rustix::fs::chmodat(&spot.dir, &spot.name, mode, AtFlags::empty())
-        .map_err(|e| spot.failed("set the mode of", e))
+    let ready = owner
+        .give(spot)
+        .and_then(|()| rustix::fs::chmodat(&spot.dir, &spot.name, mode, AtFlags::empty()))
+        .map_err(|e| spot.failed("set mode and owner of", e))
         .and_then(|()| rustix::net::listen(&socket, BACKLOG).map_err(|e| spot.failed("listen on", e)));
     match ready {
-        Ok(()) => Ok((socket, file)),
+        Ok(()) => Ok((L::from(socket), file)),
         Err(e) => {
             spot.remove_if(file);
             Err(e)
         }
+    }
+}
+
+/// Whose file a socket is to be; `None` leaves it to the one who makes it.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Owner {
+    /// The user's id.
+    pub uid: Option<u32>,
+    /// The group's id.
+    pub gid: Option<u32>,
+}
+
+impl Owner {
+    fn give(self, spot: &Spot) -> Result<(), Errno> {
+        if self == Self::default() {
+            return Ok(());
+        }
+        let (uid, gid) = (self.uid.map(Uid::from_raw), self.gid.map(Gid::from_raw));
+        rustix::fs::chownat(&spot.dir, &spot.name, uid, gid, AtFlags::SYMLINK_NOFOLLOW)
     }
 }
 

@@ -11,6 +11,7 @@ use std::path::Path;
 
 use rustix::fs::{FileType, Mode};
 
+use crate::address::Owner;
 use crate::file::{File, Spot};
 use crate::{SocketError, address};
 
@@ -56,12 +57,11 @@ pub fn announce(path: &Path) -> Result<Announced, SocketError> {
 
     clear(&link)?;
     clear(&hidden)?;
-    let (socket, hidden_file) = address::listen(&hidden, MODE)?;
+    let (listener, hidden_file) = address::listen(&hidden, MODE, Owner::default())?;
     match point(&link, &hidden) {
-        Ok(link_file) => Ok(Announced {
-            listener: socket.into(),
-            sign: Sign { link: (link, link_file), hidden: (hidden, hidden_file) },
-        }),
+        Ok(link_file) => {
+            Ok(Announced { listener, sign: Sign { link: (link, link_file), hidden: (hidden, hidden_file) } })
+        }
         Err(e) => {
             hidden.remove_if(hidden_file);
             Err(e)

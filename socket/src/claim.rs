@@ -5,20 +5,23 @@
 //! the asking and the taking one step, so that of two servers started together exactly one wins.
 
 use std::ffi::OsString;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixListener;
 use std::path::Path;
 
 use rustix::fs::{FileType, FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
+use rustix::net::SocketType;
 
+use crate::address::Owner;
 use crate::file::{File, Spot};
-use crate::{Dir, SocketError, address, sys};
+use crate::kind::Listener;
+use crate::{Dir, Peer, SocketError, address};
 
 /// A path that is ours, and the listener there. Dropping it removes the path, if it is still ours.
 #[derive(Debug)]
-pub struct Claim {
-    listener: UnixListener,
+pub struct Claim<L = UnixListener> {
+    listener: L,
     spot: Spot,
     file: File,
     /// Held as long as the path is. The lock file itself stays for the next owner: if it were
@@ -26,26 +29,26 @@ pub struct Claim {
     _lock: OwnedFd,
 }
 
-/// Takes `path` for a stream listener of ours alone, and listens. `mode` is the file's, for example
+/// Takes `path` for a listener of ours alone, and listens. `mode` is the file's, for example
 /// `0o600`; it is never wider, not even for a moment.
 ///
-/// The listener does not block, as tokio wants it.
+/// The listener does not block, as tokio wants it. Which kind it is, is the caller's choice of `L`.
 ///
 /// # Errors
 /// [`SocketError::InUse`] if somebody listens there, with the owner's pid where it can be seen;
 /// [`SocketError::NotASocket`] if what is there is not a socket.
-pub fn claim(path: &Path, mode: u32) -> Result<Claim, SocketError> {
+pub fn claim<L: Listener>(path: &Path, mode: u32, owner: Owner) -> Result<Claim<L>, SocketError> {
     let spot = Spot::of(path)?;
     let lock = lock(&spot)?;
     clear(&spot)?;
-    let (socket, file) = address::listen(&spot, Mode::from_raw_mode(mode))?;
-    Ok(Claim { listener: socket.into(), spot, file, _lock: lock })
+    let (listener, file) = address::listen(&spot, Mode::from_raw_mode(mode), owner)?;
+    Ok(Claim { listener, spot, file, _lock: lock })
 }
 
-impl Claim {
+impl<L> Claim<L> {
     /// The listener. A copy (`try_clone`) may outlive the claim, the path does not.
     #[must_use]
-    pub fn listener(&self) -> &UnixListener {
+    pub fn listener(&self) -> &L {
         &self.listener
     }
 
@@ -54,9 +57,17 @@ impl Claim {
     pub fn path(&self) -> &Path {
         &self.spot.path
     }
+
+    /// May others than the directory's owner put something else in the path's place? True if others
+    /// may write to its directory and it does not keep each to their own.
+    #[must_use]
+    pub fn is_exposed(&self) -> bool {
+        let mode = rustix::fs::fstat(&self.spot.dir).map_or(0, |stat| stat.st_mode);
+        mode & 0o022 != 0 && mode & 0o1000 == 0
+    }
 }
 
-impl Drop for Claim {
+impl<L> Drop for Claim<L> {
     fn drop(&mut self) {
         self.spot.remove_if(self.file);
     }
@@ -96,14 +107,17 @@ fn clear(spot: &Spot) -> Result<(), SocketError> {
 fn ask(spot: &Spot) -> Result<Option<u32>, Errno> {
     let dir = Dir::from(spot.dir.try_clone().map_err(|_| Errno::MFILE)?);
     let Ok(Some(socket)) = dir.look(&spot.name) else { return Err(Errno::NOENT) };
-    match socket.connect_now() {
-        Ok(stream) => Ok(sys::peer_pid(stream.as_fd())),
-        // No room in the backlog, or a socket of another type: somebody is there either way.
-        Err(e) => match Errno::from_io_error(&e) {
-            Some(Errno::AGAIN | Errno::PROTOTYPE) => Ok(None),
-            Some(e) => Err(e),
-            None => Err(Errno::IO),
-        },
+    let mut answer = Err(Errno::PROTOTYPE);
+    for kind in [SocketType::STREAM, SocketType::SEQPACKET] {
+        if answer.as_ref().err() == Some(&Errno::PROTOTYPE) {
+            answer = socket.connect_as(kind);
+        }
+    }
+    match answer {
+        Ok(connected) => Ok(Peer::of(&connected).ok().and_then(|peer| peer.pid)),
+        // No room in the backlog, or a socket of yet another kind: somebody is there either way.
+        Err(Errno::AGAIN | Errno::PROTOTYPE) => Ok(None),
+        Err(e) => Err(e),
     }
 }
 
@@ -122,12 +136,17 @@ mod tests {
     use std::os::unix::net::UnixStream;
 
     use super::*;
+    use crate::PacketListener;
+
+    fn take(path: &Path, mode: u32) -> Result<Claim, SocketError> {
+        claim(path, mode, Owner::default())
+    }
 
     #[test]
     fn a_claimed_path_is_served_with_its_mode_and_goes_with_the_claim() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("s");
-        let claim = claim(&path, 0o640).unwrap();
+        let claim = take(&path, 0o640).unwrap();
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o640);
         UnixStream::connect(&path).unwrap();
         claim.listener().accept().unwrap();
@@ -139,8 +158,8 @@ mod tests {
     fn a_second_claim_is_refused_and_names_the_owner() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("s");
-        let _first = claim(&path, 0o600).unwrap();
-        let e = claim(&path, 0o600).unwrap_err();
+        let _first = take(&path, 0o600).unwrap();
+        let e = take(&path, 0o600).unwrap_err();
         assert!(e.to_string().contains(&format!("by process {}", std::process::id())), "{e}");
         assert!(path.exists());
     }
@@ -151,9 +170,9 @@ mod tests {
         let path = dir.path().join("s");
         let listener = UnixListener::bind(&path).unwrap();
         rustix::net::listen(&listener, 0).unwrap();
-        let first = claim(&path, 0o600).unwrap_err();
+        let first = take(&path, 0o600).unwrap_err();
         assert!(matches!(first, SocketError::InUse { pid: Some(_), .. }), "{first}");
-        let full = claim(&path, 0o600).unwrap_err();
+        let full = take(&path, 0o600).unwrap_err();
         assert!(matches!(full, SocketError::InUse { pid: None, .. }), "{full}");
     }
 
@@ -162,7 +181,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("s");
         drop(UnixListener::bind(&path).unwrap());
-        let _claim = claim(&path, 0o600).unwrap();
+        let _claim = take(&path, 0o600).unwrap();
         UnixStream::connect(&path).unwrap();
     }
 
@@ -171,10 +190,10 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("s");
         fs::write(&path, "mine").unwrap();
-        assert!(matches!(claim(&path, 0o600).unwrap_err(), SocketError::NotASocket { .. }));
+        assert!(matches!(take(&path, 0o600).unwrap_err(), SocketError::NotASocket { .. }));
         fs::remove_file(&path).unwrap();
         std::os::unix::fs::symlink("elsewhere", &path).unwrap();
-        assert!(matches!(claim(&path, 0o600).unwrap_err(), SocketError::NotASocket { .. }));
+        assert!(matches!(take(&path, 0o600).unwrap_err(), SocketError::NotASocket { .. }));
         assert!(fs::symlink_metadata(&path).is_ok());
     }
 
@@ -182,7 +201,7 @@ mod tests {
     fn a_path_that_was_given_to_another_meanwhile_is_left_alone() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("s");
-        let claim = claim(&path, 0o600).unwrap();
+        let claim = take(&path, 0o600).unwrap();
         fs::remove_file(&path).unwrap();
         let _other = UnixListener::bind(&path).unwrap();
         drop(claim);
@@ -194,9 +213,56 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let deep = dir.path().join("d".repeat(200));
         fs::create_dir(&deep).unwrap();
-        let first = claim(&deep.join("s"), 0o600).unwrap();
-        assert!(matches!(claim(&deep.join("s"), 0o600).unwrap_err(), SocketError::InUse { .. }));
+        let first = take(&deep.join("s"), 0o600).unwrap();
+        assert!(matches!(take(&deep.join("s"), 0o600).unwrap_err(), SocketError::InUse { .. }));
         drop(first);
-        claim(&deep.join("s"), 0o600).unwrap();
+        take(&deep.join("s"), 0o600).unwrap();
+    }
+
+    #[test]
+    fn packets_are_claimed_as_streams_are_and_the_one_kind_respects_the_other() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("s");
+        let packets: Claim<PacketListener> = claim(&path, 0o600, Owner::default()).unwrap();
+        let connection = crate::connect_packets(&path).unwrap();
+        assert_eq!(Peer::of(&connection).unwrap().pid, Some(std::process::id()));
+        // As if its owner knew nothing of locks.
+        fs::remove_file(dir.path().join("s.lock")).unwrap();
+        assert!(matches!(take(&path, 0o600).unwrap_err(), SocketError::InUse { pid: Some(_), .. }));
+        drop(packets);
+        assert!(!path.exists());
+    }
+
+    #[test]
+    fn the_file_is_never_open_wider_than_asked_for() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("s");
+        let stop = std::sync::atomic::AtomicBool::new(false);
+        let widest = std::thread::scope(|scope| {
+            let watcher = scope.spawn(|| {
+                let mut widest = 0;
+                while !stop.load(std::sync::atomic::Ordering::Relaxed) {
+                    if let Ok(meta) = fs::symlink_metadata(&path) {
+                        widest |= meta.permissions().mode() & 0o777;
+                    }
+                }
+                widest
+            });
+            for _ in 0..200 {
+                drop(take(&path, 0o620).unwrap());
+            }
+            stop.store(true, std::sync::atomic::Ordering::Relaxed);
+            watcher.join().unwrap()
+        });
+        assert_eq!(widest & !0o620, 0, "{widest:o}");
+    }
+
+    #[test]
+    fn a_directory_that_others_may_write_to_is_noticed() {
+        let dir = tempfile::tempdir().unwrap();
+        for (mode, exposed) in [(0o700, false), (0o777, true), (0o1777, false)] {
+            fs::set_permissions(dir.path(), fs::Permissions::from_mode(mode)).unwrap();
+            assert_eq!(take(&dir.path().join("s"), 0o600).unwrap().is_exposed(), exposed, "{mode:o}");
+        }
     }
 }

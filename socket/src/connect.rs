@@ -6,19 +6,20 @@
 //! functions.
 
 use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::UnixStream as Blocking;
 use std::path::Path;
 use std::time::Duration;
 
 use rustix::fs::{Mode, OFlags};
-use rustix::net::{AddressFamily, SocketFlags, SocketType};
+use rustix::io::Errno;
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 
-use crate::{Socket, Stream, address};
+use crate::{Backoff, Packets, Socket, Stream, address};
 
-/// The first pause after a full backlog; each further one is twice as long.
-const PAUSE_MIN: Duration = Duration::from_micros(500);
-/// The longest pause.
-const PAUSE_MAX: Duration = Duration::from_millis(50);
+/// Pauses after a full backlog.
+const BACKOFF: Backoff = Backoff::new(Duration::from_micros(500), Duration::from_millis(50));
 
 impl Socket {
     /// Connects to this very socket, and waits while its backlog is full.
@@ -29,13 +30,12 @@ impl Socket {
     /// # Errors
     /// As `connect(2)`: `ConnectionRefused` if nobody listens.
     pub async fn connect(&self) -> io::Result<Stream> {
-        let mut pause = PAUSE_MIN;
+        let mut backoff = BACKOFF;
         loop {
             match self.connect_now() {
                 Ok(stream) => return Stream::new(stream),
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
-                    tokio::time::sleep(pause).await;
-                    pause = (pause * 2).min(PAUSE_MAX);
+                    tokio::time::sleep(backoff.pause()).await;
                 }
                 Err(e) => return Err(e),
             }
@@ -47,11 +47,47 @@ impl Socket {
     /// # Errors
     /// As `connect(2)`: `WouldBlock` if the backlog is full, `ConnectionRefused` if nobody listens.
     pub fn connect_now(&self) -> io::Result<Blocking> {
-        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-        let socket = rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
-        rustix::net::connect(&socket, &address::of_open(self)?)?;
-        Ok(socket.into())
+        Ok(self.connect_as(SocketType::STREAM)?.into())
     }
+
+    pub(crate) fn connect_as(&self, kind: SocketType) -> Result<OwnedFd, Errno> {
+        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+        let socket = rustix::net::socket_with(AddressFamily::UNIX, kind, flags, None)?;
+        rustix::net::connect(&socket, &address::of_open(self)?)?;
+        Ok(socket)
+    }
+}
+
+impl Socket {
+    /// Connects to this very socket for packets. Blocks while its backlog is full.
+    ///
+    /// # Errors
+    /// As `connect(2)`: `ConnectionRefused` if nobody listens.
+    pub fn connect_packets(&self) -> io::Result<Packets> {
+        let socket = rustix::net::socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)?;
+        let address = address::of_open(self)?;
+        loop {
+            match rustix::net::connect(&socket, &address) {
+                Err(Errno::INTR) => {}
+                connected => return Ok(connected.map(|()| socket.into())?),
+            }
+        }
+    }
+}
+
+/// Connects to the socket at `path`, of any length, for packets; `@name` is an abstract one. Blocks
+/// while its backlog is full. Links are followed, as [`connect`] does.
+///
+/// # Errors
+/// As `open(2)` and `connect(2)`.
+pub fn connect_packets(path: &Path) -> io::Result<Packets> {
+    if let Some(name) = path.as_os_str().as_bytes().strip_prefix(b"@") {
+        let socket = rustix::net::socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)?;
+        rustix::net::connect(&socket, &SocketAddrUnix::new_abstract_name(name)?)?;
+        return Ok(socket.into());
+    }
+    let file = rustix::fs::open(path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?;
+    Socket::from(file).connect_packets()
 }
 
 /// Connects to the socket at `path`, of any length, and waits while its backlog is full, as

@@ -15,27 +15,43 @@
 //! * [`Dir`]: a directory held open. [`Dir::look`] finds the socket of a name in it, and follows
 //!   links only to names beside them; [`Socket::connect`] reaches exactly what was found.
 //! * [`Stream`]: a connection that is not woken for what nobody waits for.
+//! * [`Packets`]: a connection that keeps the bounds of what is sent, and carries open files along;
+//!   what was cut on the way is an error and not a surprise.
+//! * [`Peer`]: who is at the other end, as far as the kernel vouches for it.
+//! * [`inherited`]: sockets that a service manager opened for us.
+//! * [`Backoff`]: pauses that grow, for whatever has to be tried again.
 //!
 //! No path here is too long: what does not fit an address is reached through the descriptor of its
 //! directory, as `/proc/self/fd/N/name`.
 //!
 //! Absent on purpose: what is said over a socket, and who may say it.
 
+mod activation;
 mod address;
 mod announce;
+mod backoff;
 mod claim;
 mod connect;
 mod dir;
 mod error;
 mod file;
+mod kind;
+mod packet;
+mod peer;
 mod stream;
 mod sys;
 
+pub use activation::{INHERITED_MAX, Inherited, inherited};
+pub use address::Owner;
 pub use announce::{Announced, Sign, announce};
+pub use backoff::Backoff;
 pub use claim::{Claim, claim};
-pub use connect::connect;
+pub use connect::{connect, connect_packets};
 pub use dir::{Dir, LINKS_MAX, LookError, Socket};
 pub use error::SocketError;
+pub use kind::Listener;
+pub use packet::{AsyncPacketListener, AsyncPackets, FILES_MAX, PacketListener, Packets, Received};
+pub use peer::{OVERFLOW_ID, Peer};
 pub use stream::{Stream, Watched};
 
 /// Connections that may wait to be accepted, for every listener of ours. The kernel lowers it to

@@ -23,6 +23,7 @@ mod lines;
 pub mod oci;
 mod pipes;
 pub mod process;
+pub mod remote;
 pub mod sandbox;
 mod streams;
 

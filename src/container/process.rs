@@ -29,7 +29,7 @@ use super::streams::{self, Logs};
 use super::{Container, Created, Doing, Driver, DriverError, LogLine, Spec, View};
 use crate::iofs::LABEL;
 
-mod image;
+pub(super) mod image;
 mod strays;
 #[cfg(test)]
 mod tests;

@@ -113,6 +113,16 @@ impl Home {
         Self { folder, mark }
     }
 
+    /// Adds tables to its nodes' config.
+    ///
+    /// # Panics
+    /// When the file cannot be written.
+    pub fn add(&self, toml: &str) {
+        let file = self.folder.path().join("hotfn.toml");
+        let all = fs::read_to_string(&file).expect("it was written") + toml;
+        fs::write(file, all).expect("it was written before");
+    }
+
     /// Starts a node and waits until it listens.
     pub async fn start(&self) -> Node {
         self.start_with(&[]).await

@@ -12,6 +12,7 @@ mod crash;
 mod dev;
 mod drain;
 mod examples;
+mod exec;
 mod faults;
 mod fn_cli;
 mod formats;

@@ -12,7 +12,7 @@ const KNOWS: &[(&str, &[&str])] = &[
     ("hotfn", &["hotfn-exec", "hotfn-images", "hotfn-protocols", "hotfn-socket"]),
     ("hotfn-conformance", &["hotfn-protocols"]),
     ("hotfn-exec", &["hotfn-socket"]),
-    ("hotfn-fdk", &["hotfn-protocols", "hotfn-socket"]),
+    ("hotfn-fdk", &["hotfn-exec", "hotfn-protocols", "hotfn-socket"]),
     ("hotfn-images", &[]),
     ("hotfn-protocols", &[]),
     (

@@ -70,6 +70,8 @@ pub(crate) const POSTGRES: Debian =
 /// Counts instructions for the benchmarks.
 pub(crate) const VALGRIND: Debian =
     Debian { at_hand: || works(Command::new("valgrind").arg("--version")), package: "valgrind" };
+/// What runs programs over a socket as we do. It has no way to say that it is there but to complain.
+pub(crate) const S6: Debian = Debian { at_hand: || Command::new("s6-sudo").output().is_ok(), package: "s6" };
 /// The load of the benchmarks. Its `--version` ends with 1, so starting is all that is asked of it.
 pub(crate) const WRK: Debian = Debian { at_hand: || Command::new("wrk").arg("-v").output().is_ok(), package: "wrk" };
 

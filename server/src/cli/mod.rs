@@ -7,6 +7,8 @@ mod build;
 mod conformance;
 mod dev;
 mod driver;
+mod exec;
+mod exec_server;
 mod input;
 mod invoke;
 mod run;
@@ -46,6 +48,10 @@ enum Command {
     Conformance(conformance::Args),
     /// Build and serve the function in a folder, again at each change
     Dev(dev::Args),
+    /// Run a program of another container as if it were here
+    Exec(exec::Args),
+    /// Run programs for callers at a socket
+    ExecServer(exec_server::Args),
     /// Call a function that is served somewhere
     Invoke(invoke::Args),
     /// Start a function, make one call, end it
@@ -79,8 +85,13 @@ impl Cli {
     }
 
     fn try_run(self) -> anyhow::Result<ExitCode> {
-        let (quiet, lines) = match self.command {
-            Command::Serve(_) => ("info", FunctionLines::Events),
+        let command = match self.command {
+            // Its output is another program's.
+            Command::Exec(args) => return Ok(exec::run(args)),
+            command => command,
+        };
+        let (quiet, lines) = match command {
+            Command::Exec(_) | Command::ExecServer(_) | Command::Serve(_) => ("info", FunctionLines::Events),
             // A person sees answers and what the function prints; of the rest only what is wrong.
             Command::Build(_) | Command::Conformance(_) | Command::Dev(_) | Command::Invoke(_) | Command::Run(_) => {
                 ("warn", FunctionLines::Bare)
@@ -90,10 +101,12 @@ impl Cli {
         // The first thread that serves, and often the only one: see `threads`.
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         runtime.block_on(async {
-            match self.command {
+            match command {
                 Command::Build(args) => build::run(args).await,
                 Command::Conformance(args) => conformance::run(&args),
                 Command::Dev(args) => dev::run(args).await,
+                Command::Exec(_) => unreachable!("it was run before there was a runtime"),
+                Command::ExecServer(args) => exec_server::run(args).await,
                 Command::Invoke(args) => invoke::run(args).await,
                 Command::Run(args) => run::run(args).await,
                 Command::Serve(args) => serve::run(args).await,

@@ -19,6 +19,8 @@ pub enum Driver {
     Docker,
     /// An OCI runtime such as runc, without an engine.
     Oci,
+    /// Containers of somebody else's, in which `hotfn exec-server` runs.
+    Remote,
 }
 
 impl Driver {
@@ -33,6 +35,11 @@ impl Driver {
             (Self::Process, _) => Err(format!(
                 "{image:?} is not an image this node can start; write \"process:PATH ARG…\", or choose another driver"
             )),
+            (Self::Remote, _) if image.starts_with(REMOTE) => Ok(()),
+            (Self::Remote, _) => Err(format!(
+                "{image:?} is not in a container of somebody else's; write \"remote:SOCKET PROGRAM ARG…\", or choose \
+                 another driver"
+            )),
             (Self::Docker | Self::Oci, Some(_)) => Err(format!(
                 "{image:?} is a plain process, and this node starts containers with {self}; name an image, \
                  or choose the driver process"
@@ -44,6 +51,7 @@ impl Driver {
 }
 
 const PROCESS: &str = "process:";
+const REMOTE: &str = "remote:";
 
 impl fmt::Display for Driver {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -51,6 +59,7 @@ impl fmt::Display for Driver {
             Self::Process => "process",
             Self::Docker => "docker",
             Self::Oci => "oci",
+            Self::Remote => "remote",
         })
     }
 }
@@ -180,6 +189,8 @@ mod tests {
             (Driver::Docker, "process:./f", false),
             (Driver::Oci, "oci:images/hello", true),
             (Driver::Oci, " ", false),
+            (Driver::Remote, "remote:/run/exec.sock f", true),
+            (Driver::Remote, "process:./f", false),
         ] {
             assert_eq!(driver.takes(image).is_ok(), takes, "{driver} {image:?}");
         }

@@ -1,4 +1,4 @@
-//! The config file: a `[node]` table, a `[containers]` table, a `[db]` table, and a `[[function]]`
+//! The config file: a `[node]` table, a `[containers]` table, `[exec]` tables, a `[db]` table, and a `[[function]]`
 //! table for each function.
 //!
 //! ```toml
@@ -29,7 +29,9 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use hotfn::Function;
+use hotfn_exec::rules::Rules;
 
+use super::exec::{self, ExecTable};
 use super::function as limit;
 use super::place::Place;
 use super::{Containers, Deployment, Driver, Refused, Settings};
@@ -42,6 +44,8 @@ pub struct Config {
     pub settings: Settings,
     /// The `[[function]]` tables, in their order.
     pub functions: Vec<Deployment>,
+    /// Of the `[exec]` tables, what is for `hotfn exec-server`.
+    pub exec: Rules,
 }
 
 /// Reads the file at `path`. Images in it are to be for `driver`, or for the one that it names itself.
@@ -80,7 +84,9 @@ pub fn parse(text: &str, path: &Path, driver: Option<Driver>) -> Result<Config, 
         Refused { file: path.to_owned(), line: place.line(at), key: place.key(at), what: e.message().to_owned() }
     })?;
     let settings = Settings { containers: containers(file.containers, &place)?, ..settings(file.node, &place)? };
-    let mut config = Config { settings, functions: Vec::new() };
+    let exec = exec::exec(file.exec, &place)?;
+    let mut config = Config { settings, functions: Vec::new(), exec: exec.server };
+    config.settings.exec = (!exec.functions.rules.is_empty()).then_some(exec.functions);
     config.settings.db = file.db.url.map(|url| place.check(&url, |url| limit::db(url))).transpose()?;
     let driver = driver.unwrap_or_else(|| config.settings.containers.driver());
     let mut owners = Owners::default();
@@ -99,6 +105,8 @@ struct File {
     containers: ContainersTable,
     #[serde(default)]
     db: DbTable,
+    #[serde(default)]
+    exec: ExecTable,
     #[serde(default)]
     function: Vec<Spanned<FunctionTable>>,
 }
@@ -175,6 +183,8 @@ struct FunctionTable {
     concurrency: Option<Spanned<i64>>,
     min_warm: Option<Spanned<i64>>,
     stock: Option<Spanned<i64>>,
+    #[serde(default)]
+    exec: Vec<String>,
     max_containers: Option<Spanned<i64>>,
     max_calls_per_container: Option<Spanned<i64>>,
     max_age: Option<Spanned<i64>>,
@@ -193,6 +203,7 @@ fn settings(node: NodeTable, place: &Place<'_>) -> Result<Settings, Refused> {
     Ok(Settings {
         listen: node.listen,
         db: None,
+        exec: None,
         public_url: node.public_url.map(|url| place.check(&url, |url| limit::public_url(url))).transpose()?,
         iofs: node.iofs,
         memory_mb: number(node.memory, limit::ANY, "MB")?,
@@ -294,6 +305,7 @@ fn deployment(
     set(&mut f.idle_timeout, place.number(t.idle_timeout, limit::IDLE_TIMEOUT_S, "s")?.map(seconds));
     set(&mut f.concurrency, place.number(t.concurrency, limit::CONCURRENCY, "")?.map(small));
     set(&mut f.min_warm, place.number(t.min_warm, 0..=*limit::CONTAINERS.end(), "")?.map(small));
+    f.exec = t.exec;
     set(&mut f.stock, place.number(t.stock, limit::STOCK, "")?.map(small));
     f.max_containers = place.number(t.max_containers, limit::CONTAINERS, "")?.map(small);
     f.max_calls_per_container = place.number(t.max_calls_per_container, limit::SOME, "")?;

@@ -7,6 +7,7 @@
 
 mod containers;
 pub mod env;
+mod exec;
 pub mod file;
 pub mod function;
 mod place;

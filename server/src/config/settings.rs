@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use hotfn::Agent;
+use hotfn_exec::rules::Rules;
 
 use super::Containers;
 use crate::threads::Threads;
@@ -59,6 +60,8 @@ pub struct Settings {
     pub threads: Option<NonZeroUsize>,
     /// What is to outlive the node. Default: `/var/lib/hotfn` for root, else below the user's home.
     pub state: Option<PathBuf>,
+    /// Which programs of this host functions may run. Default: none.
+    pub exec: Option<Rules>,
     /// How containers are made.
     pub containers: Containers,
 }
@@ -89,6 +92,7 @@ impl Settings {
             drain_patience: self.drain_patience.or(below.drain_patience),
             threads: self.threads.or(below.threads),
             state: self.state.or(below.state),
+            exec: self.exec.or(below.exec),
             containers: self.containers.or(below.containers),
         }
     }
@@ -140,6 +144,7 @@ impl Settings {
         put(&mut config.limits.response_bytes_max, self.response_bytes_max.map(bound));
         put(&mut config.limits.response_head_bytes_max, self.response_head_bytes_max.filter(|&max| max > 0));
         put(&mut config.log_bytes_max, self.log_bytes_max);
+        put(&mut config.exec, self.exec.clone());
         builder
     }
 

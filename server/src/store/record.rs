@@ -64,7 +64,7 @@ pub struct Function {
     /// Its environment.
     #[serde(default)]
     pub config: Variables,
-    /// Of no meaning to us.
+    /// Of no meaning to us, but for [`EXEC`].
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub annotations: Annotations,
     /// Its app's.
@@ -145,7 +145,10 @@ impl Function {
         let usual = hotfn::Function::new(self.id, self.image);
         let mut config = app.config.clone();
         config.extend(self.config);
+        let exec = self.annotations.get(EXEC).and_then(Value::as_array);
+        let exec = exec.into_iter().flatten().filter_map(|name| name.as_str().map(str::to_owned)).collect();
         hotfn::Function {
+            exec,
             name: self.name,
             app_id: app.id.clone(),
             app_name: app.name.clone(),
@@ -177,6 +180,10 @@ impl Function {
         self.timeout = served.timeout.as_secs();
         self.idle_timeout = served.idle_timeout.as_secs();
         self.config.clone_from(&served.config);
+        self.annotations.remove(EXEC);
+        if !served.exec.is_empty() {
+            self.annotations.insert(EXEC.to_owned(), served.exec.clone().into());
+        }
         self.knobs = Knobs {
             format: unusual(served.format, &usual.format),
             dir: served.dir.clone(),
@@ -192,6 +199,9 @@ impl Function {
         };
     }
 }
+
+/// The annotation of a function that lists the commands of the host it wants to run, by name.
+pub const EXEC: &str = "hotfn/exec";
 
 /// The only kind of trigger there is.
 pub const HTTP: &str = "http";
@@ -247,6 +257,7 @@ mod tests {
             queue_max: Some(0),
             queue_wait_max: Some(Duration::from_millis(250)),
             config: [("GREETING".to_owned(), "hi".to_owned())].into(),
+            exec: vec!["git".to_owned()],
             ..hotfn::Function::new("F", "process:x")
         };
         let mut kept = Function { id: "F".to_owned(), name: "hello".to_owned(), ..Function::default() };

@@ -8,7 +8,7 @@
 ///
 /// # Errors
 /// When a quote is not closed, or nothing follows a backslash.
-pub(super) fn words(text: &str) -> Result<Vec<String>, &'static str> {
+pub(in crate::container) fn words(text: &str) -> Result<Vec<String>, &'static str> {
     let mut words = Vec::new();
     let mut word: Option<String> = None;
     let mut chars = text.chars();

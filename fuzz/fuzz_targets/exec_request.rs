@@ -1,0 +1,4 @@
+//! See `hotfn_exec::packet::fuzzing::exec_request`.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| hotfn_exec::packet::fuzzing::exec_request(bytes));

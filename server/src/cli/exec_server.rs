@@ -1,0 +1,136 @@
+//! `hotfn exec-server`: runs programs for whoever may ask at a socket.
+
+use std::io;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use hotfn_exec::rules::Rules;
+use hotfn_exec::server::{self, Server};
+use hotfn_socket::PacketListener;
+use rustix::process::{Gid, Pid, Uid};
+
+use super::Usage;
+use super::signals::Signals;
+use crate::config;
+
+#[derive(clap::Args, Debug)]
+#[command(after_help = "Examples:\n  hotfn exec-server /run/tools/exec.sock\n  \
+    hotfn exec-server --config exec.toml --mode 0660 /run/tools/exec.sock\n\n\
+    Without rules whoever runs as the same user, or as root, may run anything. docs/exec.md says what rules can say.")]
+pub(super) struct Args {
+    /// The socket; one that a service manager opened for us is used instead
+    #[arg(value_name = "PATH", required_unless_present = "inherited")]
+    path: Option<PathBuf>,
+    /// Use the socket that a service manager opened for us
+    #[arg(long)]
+    inherited: bool,
+    /// Make the socket's folder first
+    #[arg(short, long)]
+    parents: bool,
+    /// The socket's mode, octal
+    #[arg(long, default_value = "0600", value_parser = mode)]
+    mode: u32,
+    /// The file with the `[[exec.rule]]` tables
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Sessions at once
+    #[arg(long, value_name = "N", default_value = "64")]
+    sessions: NonZeroUsize,
+    /// How long jobs may take to finish when the server ends, in seconds
+    #[arg(long, value_name = "S", default_value_t = 10)]
+    drain: u64,
+    /// Refuse callers of Sidecar 1.2.0
+    #[arg(long)]
+    no_compat_v1: bool,
+    /// Become this user before anything is opened
+    #[arg(long, value_name = "UID")]
+    setuid: Option<u32>,
+    /// Become this group before anything is opened
+    #[arg(long, value_name = "GID")]
+    setgid: Option<u32>,
+    /// Begin a session of its own
+    #[arg(long)]
+    setsid: bool,
+    /// Join this process group; 0: begin one
+    #[arg(long, value_name = "PGID")]
+    setpgid: Option<i32>,
+}
+
+pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
+    if args.path.as_ref().is_some_and(|path| path.as_os_str().is_empty()) {
+        return Ok(ExitCode::SUCCESS);
+    }
+    let rules = match &args.config {
+        Some(file) => config::load(file).map_err(Usage::of)?.exec,
+        None => Rules::default(),
+    };
+    become_what_was_asked(&args).context("cannot become what was asked for")?;
+    let mut signals = Signals::new()?;
+    let server = start(&args, rules)?;
+    tokio::select! {
+        () = signals.next() => {}
+        () = server.asked_to_stop() => {}
+    }
+    tracing::info!("draining; a signal ends what is left at once");
+    server.drain(Duration::from_secs(args.drain), signals.next()).await;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn start(args: &Args, rules: Rules) -> anyhow::Result<Server> {
+    let rules = if args.config.is_none() {
+        let uid = rustix::process::geteuid().as_raw();
+        tracing::warn!(uid, "without rules this user and root may run anything here");
+        Rules::open_to(uid)
+    } else {
+        rules
+    };
+    let path = args.path.clone().unwrap_or_default();
+    let mut config = server::Config::new(&path);
+    config.mode = args.mode;
+    config.sessions_max = args.sessions.get();
+    config.compat_v1 = !args.no_compat_v1;
+    if args.inherited {
+        let mut sockets = hotfn_socket::inherited(|name| std::env::var(name).ok())?;
+        anyhow::ensure!(sockets.len() == 1, "a service manager should hand over one socket; it is {}", sockets.len());
+        let listener: PacketListener = sockets.remove(0).into_listener()?;
+        tracing::info!("running programs for callers of a socket that was handed over");
+        return Ok(Server::on(listener, config, rules)?);
+    }
+    if args.parents
+        && let Some(folder) = path.parent()
+    {
+        std::fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    }
+    let server = Server::start(config, rules)?;
+    tracing::info!(path = %path.display(), "running programs for callers");
+    Ok(server)
+}
+
+/// While there is one thread: the kernel's calls change the one that makes them. The group comes before
+/// the user, who might no longer be let.
+fn become_what_was_asked(args: &Args) -> io::Result<()> {
+    if args.setsid {
+        rustix::process::setsid()?;
+    }
+    if let Some(group) = args.setpgid {
+        rustix::process::setpgid(None, Pid::from_raw(group))?;
+    }
+    if let Some(gid) = args.setgid.map(Gid::from_raw) {
+        rustix::thread::set_thread_res_gid(gid, gid, gid)?;
+    }
+    if let Some(uid) = args.setuid.map(Uid::from_raw) {
+        rustix::thread::set_thread_groups(&[])?;
+        rustix::thread::set_thread_res_uid(uid, uid, uid)?;
+    }
+    Ok(())
+}
+
+fn mode(word: &str) -> Result<u32, String> {
+    u32::from_str_radix(word, 8)
+        .ok()
+        .filter(|mode| *mode <= 0o777)
+        .ok_or_else(|| format!("{word:?} is not a mode like 0600"))
+}

@@ -164,7 +164,7 @@ impl Engine {
             })?;
             containers += 1;
         }
-        groups::remove(node);
+        groups::remove(node).await;
         home.remove().map_err(|source| DriverError::Os { what: format!("cannot remove what {node} left"), source })?;
         Ok(containers)
     }
@@ -187,7 +187,7 @@ impl Drop for Engine {
     /// agent sweeps.
     fn drop(&mut self) {
         for node in self.nodes.get_mut().unwrap_or_else(PoisonError::into_inner).iter() {
-            groups::remove(node);
+            groups::remove_empty(node);
             Home::new(&self.state, node).remove_empty();
         }
     }

@@ -1,11 +1,14 @@
 //! The control groups of a node's containers: where they are, and what is left of them.
 //!
 //! The runtime makes and removes a container's own group, `/hotfn/NODE/CONTAINER` in every hierarchy.
-//! What lies above it no runtime removes, so a node's are removed here. `/hotfn` itself stays, empty: to remove it would be to remove
-//! it under another node's runtime.
+//! What lies above it no runtime removes, so a node's are removed here. `/hotfn` itself stays, empty: to
+//! remove it would be to remove it under another node's runtime.
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal};
 
 use super::rules::Groups;
 use crate::cgroup::Mount;
@@ -30,23 +33,64 @@ pub(super) fn ours() -> Groups {
     Groups::Ours { swap }
 }
 
-/// Removes what is left of a container's group. One that has a process in it stays.
-pub(super) fn remove_one(node: &str, id: &str) {
+/// Ends what still runs in a container's group, and removes it.
+///
+/// A runtime that was killed in the middle of its work leaves helpers of its own there, which find out
+/// a moment later and go, or do not.
+pub(super) async fn remove_one(node: &str, id: &str) {
+    let groups: Vec<_> = tops().into_iter().map(|top| top.join(node).join(id)).collect();
+    empty(&groups).await;
+}
+
+/// The same for all groups of a node, and then the node's own.
+pub(super) async fn remove(node: &str) {
+    let inner = tops().into_iter().filter_map(|top| fs::read_dir(top.join(node)).ok()).flatten().flatten();
+    let inner: Vec<_> = inner.filter(|entry| entry.path().is_dir()).map(|entry| entry.path()).collect();
+    empty(&inner).await;
+    remove_empty(node);
+}
+
+/// Removes the groups of a node that has none left in them.
+pub(super) fn remove_empty(node: &str) {
     for top in tops() {
-        // Most are gone already.
-        let _ = fs::remove_dir(top.join(node).join(id));
+        let _ = fs::remove_dir(top.join(node));
     }
 }
 
-/// Removes what is left of a node's groups. One that has a process in it stays.
-pub(super) fn remove(node: &str) {
-    for top in tops() {
-        let group = top.join(node);
-        for inner in fs::read_dir(&group).into_iter().flatten().flatten() {
-            let _ = fs::remove_dir(inner.path());
+/// How long what was killed in a group may take to be gone.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// How often that is looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(5);
+
+async fn empty(groups: &[PathBuf]) {
+    let until = Instant::now() + PATIENCE;
+    loop {
+        let left: Vec<_> = groups.iter().filter(|group| is_left(group)).collect();
+        if left.is_empty() {
+            return;
         }
-        let _ = fs::remove_dir(group);
+        if Instant::now() > until {
+            tracing::warn!(groups = ?left, "what runs in these control groups does not go; they stay until the next start");
+            return;
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
     }
+}
+
+/// Is a group still there, after another try to be rid of it?
+fn is_left(group: &Path) -> bool {
+    let gone = || fs::remove_dir(group).is_ok() || !group.exists();
+    if gone() {
+        return false;
+    }
+    // One that is frozen would not die.
+    let _ = fs::write(group.join("freezer.state"), "THAWED");
+    let _ = fs::write(group.join("cgroup.freeze"), "0");
+    let inside = fs::read_to_string(group.join("cgroup.procs")).unwrap_or_default();
+    for pid in inside.lines().filter_map(|line| line.parse().ok()).filter_map(Pid::from_raw) {
+        let _ = rustix::process::kill_process(pid, Signal::KILL);
+    }
+    true
 }
 
 /// The directory of all of ours, in every hierarchy.

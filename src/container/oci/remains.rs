@@ -73,7 +73,7 @@ impl Parts {
                 tracing::warn!(container_id = %id, %error, "what the runtime made stays until the next start");
             }
             // The runtime does that, unless it was killed before it had noted the group.
-            groups::remove_one(&self.node, id);
+            groups::remove_one(&self.node, id).await;
         }
         if let Some(attachment) = self.attachment.take() {
             attachment.delete(&engine.supervisor, &self.bundle).await;

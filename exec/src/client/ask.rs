@@ -79,7 +79,7 @@ impl Asked {
             match packets.send(&packet, files) {
                 Ok(()) => {}
                 // It has heard enough to say no, which is there to be read.
-                Err(e) if e.kind() == io::ErrorKind::BrokenPipe => break,
+                Err(e) if matches!(e.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset) => break,
                 Err(e) if e.raw_os_error() == Some(libc::EMSGSIZE) => {
                     let message = "the request does not fit one packet, as version 1 wants it".to_owned();
                     return Err(Failure::Refused { class: Class::TooLarge, message });

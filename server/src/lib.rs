@@ -20,6 +20,7 @@
 pub mod api;
 pub mod build;
 pub mod cli;
+pub mod command;
 pub mod config;
 pub mod drivers;
 pub mod front;

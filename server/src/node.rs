@@ -17,6 +17,7 @@ use hotfn::Agent;
 use hotfn_protocols::FunctionId;
 
 use crate::api::Api;
+use crate::command;
 use crate::config::{Deployment, Settings};
 use crate::drivers::{self, DriverRefused};
 use crate::front::Front;
@@ -117,6 +118,17 @@ impl Node {
             Some(following) => following.mirror.functions().await,
             None => 0,
         }
+    }
+
+    /// What a service of host commands can use of this node: its functions, where it has a store that
+    /// knows their names.
+    #[must_use]
+    pub fn means(&self) -> command::Means {
+        let functions = self.following.as_ref().map(|following| command::Functions {
+            invoke: Arc::new(self.agent.clone()),
+            directory: following.mirror.store().clone(),
+        });
+        command::Means { functions, ..command::Means::default() }
     }
 
     /// Serves a function, or a changed one in place of the old. Calls in flight finish with the old.

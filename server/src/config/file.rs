@@ -26,6 +26,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use toml::Spanned;
 
 use hotfn::Function;
@@ -98,6 +99,9 @@ pub fn parse(text: &str, path: &Path) -> Result<Config, Refused> {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {
+    /// It has [a reader of its own](super::command).
+    #[serde(rename = "command")]
+    _command: Option<IgnoredAny>,
     #[serde(default)]
     node: NodeTable,
     #[serde(default)]

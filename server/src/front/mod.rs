@@ -30,9 +30,9 @@
 
 mod answer;
 mod body;
-mod closing;
+pub(crate) mod closing;
 mod connection;
-mod date;
+pub(crate) mod date;
 mod detached;
 mod fault;
 pub mod listen;

@@ -67,6 +67,9 @@ pub(crate) const NGINX: Debian = Debian { at_hand: || works(Command::new("nginx"
 /// A server that the store's tests start for themselves. Its programs are on nobody's path.
 pub(crate) const POSTGRES: Debian =
     Debian { at_hand: || fs::read_dir("/usr/lib/postgresql").is_ok(), package: "postgresql" };
+/// What host commands are measured beside.
+pub(crate) const WEBHOOK: Debian =
+    Debian { at_hand: || works(Command::new("webhook").arg("-version")), package: "webhook" };
 /// Counts instructions for the benchmarks.
 pub(crate) const VALGRIND: Debian =
     Debian { at_hand: || works(Command::new("valgrind").arg("--version")), package: "valgrind" };

@@ -15,9 +15,10 @@
 //!
 //! The harness plays the other side. For a function it is the agent: it makes the directory, arms a
 //! watch, starts the program, and speaks to its socket or its standard input byte by byte. A tested
-//! function needs to do a few things on demand, which `docs/conformance/function.md` describes.
+//! function needs to do a few things on demand, which `docs/conformance/function.md` describes. For an
+//! agent it is both the client in front and the function behind: [`witness`].
 //!
-//! In the order to read it: [`Case`] and the tables of them (`fdk`, `stdio`), [`Suite`] that runs
+//! In the order to read it: [`Case`] and the tables of them (`fdk`, `stdio`, `agent`), [`Suite`] that runs
 //! them, [`Report`] and how it is shown, and below these what the cases stand on: `function` (a
 //! process, its directory and its output) and `wire` (HTTP that can also be wrong).
 //!
@@ -25,6 +26,7 @@
 //! its own between the wire and its clock. It knows the formats and nothing of our agent's insides.
 //! Absent on purpose: load, which is a benchmark's; and cases that depend on luck.
 
+mod agent;
 mod bounds;
 mod case;
 mod check;
@@ -39,10 +41,12 @@ mod subject;
 mod suite;
 mod transcript;
 mod wire;
+mod witness;
 
 pub use case::{Case, Level};
 pub use only::{NoChoice, Only};
 pub use report::{Form, Outcome, Report, UnknownForm, Verdict};
-pub use subject::{Function, Profile, UnknownProfile};
+pub use subject::{Agent, Function, Profile, UnknownProfile};
 pub use suite::Suite;
 pub use transcript::{Line, Voice};
+pub use witness::witness;

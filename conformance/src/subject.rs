@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::fmt;
+use std::net::SocketAddr;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -14,6 +15,15 @@ pub struct Function {
     pub command: Vec<OsString>,
     /// What `FN_FORMAT` will say.
     pub format: Format,
+}
+
+/// An agent, and the server around it.
+#[derive(Clone, Debug)]
+pub struct Agent {
+    /// Where it serves calls and the v2 API.
+    pub address: SocketAddr,
+    /// What its functions are made of: an image that runs [`witness`](crate::witness).
+    pub image: String,
 }
 
 /// How long the cases take that wait for nothing to happen.

@@ -1,6 +1,6 @@
 //! All the cases for one subject, and running them.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,10 +14,10 @@ use crate::check::{Run, Stop};
 use crate::random::Random;
 use crate::report::{Outcome, Report, Verdict};
 use crate::stage::Stage;
-use crate::subject::{Function, Profile};
+use crate::subject::{Agent, Function, Profile};
 use crate::transcript::Transcript;
 use crate::wire::rfc3339;
-use crate::{Only, fdk, stdio};
+use crate::{Only, agent, fdk, stdio};
 
 /// Cases at work at a time, for each core. Most of them wait for a process to start.
 const WORKERS_PER_CORE: usize = 2;
@@ -50,16 +50,49 @@ impl Suite {
             Format::HttpStream => fdk::cases().collect(),
             format => stdio::cases(format).collect(),
         };
-        let prepare = |entry: &'static Entry<Stage>| {
-            let (subject, number) = (function.clone(), entry.case.number);
-            let run = move |transcript: &Transcript| {
-                let random = RefCell::new(Random::of(seed, number));
-                (entry.run)(&Stage { subject: subject.clone(), profile, random, transcript: transcript.clone() })
-            };
-            Prepared { case: entry.case, pace: entry.pace, run: Box::new(run) }
+        let stage = move |number, transcript: &Transcript| {
+            let random = RefCell::new(Random::of(seed, number));
+            Stage { subject: function.clone(), profile, random, transcript: transcript.clone() }
         };
-        let prepared = entries.into_iter().map(prepare).collect();
-        Self { name: format.as_str(), subject, profile, seed, prepared }
+        Self { name: format.as_str(), subject, profile, seed, prepared: prepared(entries, stage) }
+    }
+
+    /// The cases for an agent.
+    #[must_use]
+    pub fn of_agent(agent: Agent, profile: Profile, seed: u64) -> Self {
+        Self::in_front("agent", agent::agent_cases(), agent, profile, seed)
+    }
+
+    /// The cases for the server around an agent: its gateway and its API.
+    #[must_use]
+    pub fn of_server(agent: Agent, profile: Profile, seed: u64) -> Self {
+        Self::in_front("server", agent::server_cases(), agent, profile, seed)
+    }
+
+    fn in_front(
+        name: &'static str,
+        entries: Vec<&'static Entry<agent::Stage>>,
+        agent: Agent,
+        profile: Profile,
+        seed: u64,
+    ) -> Self {
+        let (subject, agent) = (format!("http://{}", agent.address), Arc::new(agent));
+        let stage = move |number, transcript: &Transcript| agent::Stage {
+            subject: agent.clone(),
+            // Names must differ from those of the run before, which may have been cut short.
+            random: RefCell::new(Random::of(seed ^ u64::from(std::process::id()), number)),
+            transcript: transcript.clone(),
+            number,
+            apps: Cell::new(0),
+        };
+        Self { name, subject, profile, seed, prepared: prepared(entries, stage) }
+    }
+
+    /// The same, with another name for the subject in its report than its command.
+    #[must_use]
+    pub fn named(mut self, subject: &str) -> Self {
+        subject.clone_into(&mut self.subject);
+        self
     }
 
     /// Those of them that are wanted.
@@ -116,6 +149,19 @@ impl Suite {
     fn with(&self, pace: Pace) -> impl Iterator<Item = &Prepared> {
         self.prepared.iter().filter(move |prepared| prepared.pace == pace)
     }
+}
+
+/// Each case with a stage of its own, made when it runs.
+fn prepared<S: 'static>(
+    entries: Vec<&'static Entry<S>>,
+    stage: impl Fn(u16, &Transcript) -> S + Clone + Send + Sync + 'static,
+) -> Vec<Prepared> {
+    let prepare = |entry: &'static Entry<S>| {
+        let stage = stage.clone();
+        let run = move |transcript: &Transcript| (entry.run)(&stage(entry.case.number, transcript));
+        Prepared { case: entry.case, pace: entry.pace, run: Box::new(run) }
+    };
+    entries.into_iter().map(prepare).collect()
 }
 
 impl fmt::Debug for Suite {

@@ -1,6 +1,6 @@
 //! A socket by which programs are run.
 //!
-//! Each connection is one session: a caller asks, [`Rules`](crate::rules::Rules) decide, the supervisor
+//! Each connection is one session: a caller asks, [`Rules`] decide, the supervisor
 //! starts, and until the program has ended the session passes signals one way and news the other. The
 //! program's streams are the caller's own, handed over as open files, or a terminal that is made here
 //! and whose other end the caller gets. Not a byte of them passes through here, and not a flag of

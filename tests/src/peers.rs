@@ -2,7 +2,7 @@
 //!
 //! `cargo xtask test` installs it below `target/peers`. Where it is missing a story is skipped.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::{binaries, skipped};
@@ -33,6 +33,14 @@ impl Python {
     pub fn image(&self, file: &str) -> String {
         let fdk = self.0.join("venv/bin/fdk");
         format!("process:{} {} handler", fdk.display(), binaries::function(file).display())
+    }
+
+    /// The command that serves `handler` of `file` with the `fdk` of today.
+    #[must_use]
+    pub fn command(&self, file: &Path) -> Command {
+        let mut command = Command::new(self.0.join("venv/bin/fdk"));
+        command.arg(file).arg("handler");
+        command
     }
 
     /// An image that runs `file`, a program of its own that imports an `fdk` of 2018.
@@ -71,6 +79,14 @@ impl Node {
     pub fn image(&self, file: &str) -> String {
         // A process's image has words and no shell, so the interpreter is found by `env`.
         format!("process:/usr/bin/env node {}", binaries::function(file).display())
+    }
+
+    /// The command that runs `file`.
+    #[must_use]
+    pub fn command(&self, file: &Path) -> Command {
+        let mut command = Command::new("node");
+        command.arg(file).env("NODE_PATH", self.path());
+        command
     }
 
     /// What `NODE_PATH` has to be for it to find the kit.

@@ -4,8 +4,12 @@
 //! again whoever their parent is by then, so also after their node was killed.
 
 use std::fs;
+use std::time::Duration;
 
 use rustix::process::{Pid, Signal};
+
+/// The unit in which the kernel tells of processor time.
+const TICK_MS: u64 = 10;
 
 /// The processes whose environment has the word `mark`, such as `STORY=42`.
 #[must_use]
@@ -29,6 +33,19 @@ pub fn rss_bytes(pid: u32) -> u64 {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_else(|e| panic!("process {pid}: {e}"));
     let kib = status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix(" kB")?.parse().ok());
     kib.map(|kib: u64| kib * 1024).unwrap_or_else(|| panic!("process {pid} has no memory; is it a zombie?"))
+}
+
+/// The processor time that `pid` has used so far, all its threads together.
+///
+/// # Panics
+/// When it does not run.
+#[must_use]
+pub fn cpu(pid: u32) -> Duration {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_else(|e| panic!("process {pid}: {e}"));
+    // Behind the name, which may have anything in it: the 14th and 15th are counted from the front.
+    let after = stat.rsplit_once(')').expect("a process has a name").1;
+    let ticks: u64 = after.split_whitespace().skip(11).take(2).filter_map(|n| n.parse::<u64>().ok()).sum();
+    Duration::from_millis(ticks * TICK_MS)
 }
 
 /// How many open descriptors of `pid` are of the `kind` that the kernel names them by, such as

@@ -1,6 +1,7 @@
 //! The command line: exit codes, and errors that name the next thing to try.
 
 use std::fs;
+use std::process::Command;
 
 use hotfn_tests::node::{Function, Home};
 use hotfn_tests::{binaries, program};
@@ -119,6 +120,16 @@ fn a_config_that_cannot_be_followed_is_refused_by_file_line_and_key() {
     check(&format!("{function}format = \"grpc\"\n"), 5, "format");
     check("[[function]]\napp = \"a\"\nname = \"f\"\nimage = \"docker:x\"\n", 4, "image");
     check("[nod]\nlisten = \"127.0.0.1:0\"\n", 1, "nod");
+}
+
+#[test]
+fn who_never_logged_in_is_nobody_to_a_registry_and_no_fault() {
+    let home = tempfile::tempdir().unwrap();
+    let mut run = Command::new(binaries::program("hotfn"));
+    run.args(["run", "--driver", "oci", "127.0.0.1:1/nobody/hello"]).env_remove("DOCKER_CONFIG");
+    let ended = program::run(run.env("HOME", home.path()), b"");
+    assert_eq!(ended.code, Some(1), "{}", ended.stderr);
+    assert!(ended.stderr.contains("pull_failed") && ended.stderr.contains("127.0.0.1:1"), "{}", ended.stderr);
 }
 
 #[tokio::test]

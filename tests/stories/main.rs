@@ -6,6 +6,7 @@
 mod api_description;
 mod build;
 mod cli;
+mod conformance;
 mod containers;
 mod crash;
 mod dev;

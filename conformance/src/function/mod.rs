@@ -18,6 +18,7 @@ use crate::wire::{Answer, Connection, Request};
 pub(crate) use self::home::Home;
 pub(crate) use self::output::Output;
 pub(crate) use self::process::{Launch, Process, Stdio};
+pub(crate) use self::watch::readable;
 
 /// A function that listens on a socket, or is about to. Dropping it ends its processes.
 #[derive(Debug)]

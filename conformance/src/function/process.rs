@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::process::CommandExt as _;
+use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus};
 use std::time::{Duration, Instant};
 
@@ -119,6 +120,10 @@ impl Drop for Process {
 
 fn shown(launch: &Launch<'_>) -> String {
     let variables = launch.environment.iter().map(|(name, value)| format!("{name}={value:?}"));
-    let words = launch.prefix.iter().chain(launch.command).map(|word| word.to_string_lossy().into_owned());
+    let words = launch.prefix.iter().chain(launch.command).map(|word| match Path::new(word).file_name() {
+        // Where it lies on this machine is nobody's business who reads the report.
+        Some(name) if Path::new(word).is_absolute() => format!("…/{}", name.display()),
+        _ => word.display().to_string(),
+    });
     variables.chain(words).collect::<Vec<_>>().join(" ")
 }

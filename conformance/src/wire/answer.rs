@@ -1,5 +1,7 @@
 //! A function's answer, whole.
 
+use std::fmt;
+
 use http::HeaderName;
 
 use crate::check::{Run, holds};
@@ -46,5 +48,16 @@ impl Answer {
     /// The report in a 200.
     pub(crate) fn told(self) -> Run<Told> {
         Told::of(&self.is(200, "the order `report` is a success")?.body)
+    }
+}
+
+/// As a transcript shows it, whatever its format.
+impl fmt::Display for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{}", self.status)?;
+        for (name, value) in &self.headers {
+            writeln!(f, "{name}: {value}")?;
+        }
+        write!(f, "\n{}", String::from_utf8_lossy(&self.body))
     }
 }

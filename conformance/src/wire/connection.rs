@@ -1,7 +1,7 @@
 //! A connection to a function, held by somebody who looks closely.
 
 use std::io::{self, Read as _, Write as _};
-use std::os::unix::net::UnixStream;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -12,6 +12,7 @@ use http::Method;
 use hotfn_protocols::Headers;
 use hotfn_protocols::http1::{Event, Limits, ResponseDecoder};
 
+use super::stream::Stream;
 use super::{Answer, Request};
 use crate::bounds;
 use crate::check::{Run, Stop, holds, ours};
@@ -23,7 +24,7 @@ const ONE_WRITE_BYTES_MAX: usize = 32 << 10;
 /// A connection. What came and was not read yet stays in `kept`.
 #[derive(Debug)]
 pub(crate) struct Connection {
-    stream: UnixStream,
+    stream: Stream,
     kept: BytesMut,
     transcript: Transcript,
 }
@@ -52,8 +53,15 @@ impl From<Unanswered> for Stop {
 
 impl Connection {
     pub(crate) fn open(listener: &Path, transcript: &Transcript) -> Run<Self> {
-        let stream = UnixStream::connect(listener)
+        let stream = Stream::unix(listener)
             .map_err(|e| Stop::broken(format!("cannot connect to {}: {e}; is it accepting?", listener.display())))?;
+        ours(stream.set_write_timeout(Some(bounds::ANSWER)), "bound writes")?;
+        Ok(Self { stream, kept: BytesMut::new(), transcript: transcript.clone() })
+    }
+
+    /// To a server.
+    pub(crate) fn to(address: SocketAddr, transcript: &Transcript) -> Run<Self> {
+        let stream = Stream::tcp(address).map_err(|e| Stop::untold(format!("cannot connect to {address}: {e}")))?;
         ours(stream.set_write_timeout(Some(bounds::ANSWER)), "bound writes")?;
         Ok(Self { stream, kept: BytesMut::new(), transcript: transcript.clone() })
     }
@@ -79,7 +87,7 @@ impl Connection {
             let answer = self.answer();
             if answer.is_err() {
                 // Whoever still writes to it gives up.
-                let _ = self.stream.shutdown(std::net::Shutdown::Both);
+                self.stream.shutdown();
             }
             Ok(answer?)
         })

@@ -3,6 +3,7 @@
 mod answer;
 mod connection;
 mod request;
+mod stream;
 
 pub(crate) use self::answer::Answer;
 pub(crate) use self::connection::{Connection, Unanswered};

@@ -30,14 +30,17 @@ enum Framing {
 
 impl Request {
     pub(crate) fn new(method: &'static str, path: &str) -> Self {
-        let request =
-            Self { method, path: path.to_owned(), headers: Vec::new(), body: Vec::new(), framing: Framing::Fixed };
-        request
-            .header("Host", "localhost")
-            .header("User-Agent", "hotfn-conformance")
+        Self::plain(method, path, "localhost")
             .header("Accept-Encoding", "gzip")
             .header("Fn-Call-Id", CALL_ID)
             .header("Fn-Deadline", rfc3339(SystemTime::now() + TIMEOUT))
+    }
+
+    /// A request as a client of a server sends it.
+    pub(crate) fn plain(method: &'static str, path: &str, host: &str) -> Self {
+        let request =
+            Self { method, path: path.to_owned(), headers: Vec::new(), body: Vec::new(), framing: Framing::Fixed };
+        request.header("Host", host).header("User-Agent", "hotfn-conformance")
     }
 
     pub(crate) fn call() -> Self {

@@ -2,23 +2,24 @@
 //! it breaks.
 
 mod mutants;
+mod stdio;
 
 use std::path::PathBuf;
 
 use hotfn_conformance::{Case, Function, Only, Outcome, Profile, Report, Suite};
 
 /// The function of the tests, breaking `rule`.
-fn mutant(rule: &str) -> Function {
+fn mutant(format: &str, rule: &str) -> Function {
     let program = PathBuf::from(env!("CARGO_BIN_EXE_conformance-mutant"));
-    Function { command: vec![program.into(), rule.into()], format: "http-stream".parse().unwrap() }
+    Function { command: vec![program.into(), rule.into()], format: format.parse().unwrap() }
 }
 
 fn run(function: Function, only: &Only) -> Report {
     Suite::of_function(function, Profile::Quick, 7).only(only).run(&|_: &Outcome| ())
 }
 
-/// The numbers of all cases for functions.
-fn numbers() -> Vec<u16> {
-    let suite = Suite::of_function(mutant(""), Profile::Quick, 7);
+/// The numbers of all cases for functions of a format.
+fn numbers(format: &str) -> Vec<u16> {
+    let suite = Suite::of_function(mutant(format, ""), Profile::Quick, 7);
     suite.cases().map(|case: &Case| case.number).collect()
 }

@@ -1,4 +1,4 @@
-//! What it is told to do, and the answer to that.
+//! What it is told to do, and the answer to that over a socket.
 
 use std::io::Write as _;
 use std::time::{Duration, Instant, SystemTime};
@@ -12,21 +12,31 @@ use crate::{breaks, die};
 
 /// What a handler gives, before anything is made of it for the wire.
 #[derive(Default)]
-struct Given {
-    status: u16,
-    content_type: Option<String>,
-    headers: Vec<(String, String)>,
-    body: Vec<u8>,
+pub(crate) struct Given {
+    /// The user's, or 0.
+    pub(crate) status: u16,
+    pub(crate) content_type: Option<String>,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: Vec<u8>,
+}
+
+/// A call that was worked on.
+pub(crate) struct Answered {
+    /// 200, 502 or 504.
+    pub(crate) status: u16,
+    pub(crate) given: Given,
+    /// What is still to be printed, if that comes late.
+    pub(crate) late: Vec<String>,
 }
 
 /// How long before its deadline a call is given up.
 const EARLY: Duration = Duration::from_millis(50);
 
-/// The answer's bytes, and what is still to be printed if that comes late.
-pub(crate) fn answer(request: &Request) -> (Vec<u8>, Vec<String>) {
+/// Does what a call asks for.
+pub(crate) fn answered(request: &Request) -> Answered {
     let deadline = request.header("fn-deadline");
     if refuses(request, deadline.as_deref()) {
-        return (wire(request, 502, Given::default()), Vec::new());
+        return Answered { status: 502, given: Given::default(), late: Vec::new() };
     }
     let mut printed = Vec::new();
     frame(request);
@@ -34,10 +44,11 @@ pub(crate) fn answer(request: &Request) -> (Vec<u8>, Vec<String>) {
         Ok(given) => (200, given),
         Err(status) => (status, Given::default()),
     };
-    if !breaks("prints-late") {
+    let late = if breaks("prints-late") { printed.clone() } else { Vec::new() };
+    if late.is_empty() {
         print(&printed);
     }
-    (wire(request, status, given), printed)
+    Answered { status, given, late }
 }
 
 /// The mutants that fail a call that is right.
@@ -56,9 +67,13 @@ fn handle(request: &Request, deadline: Option<&str>, printed: &mut Vec<String>) 
     let content_type = request.header("content-type");
     let text = String::from_utf8_lossy(&request.body).into_owned();
     let Some(orders) = text.strip_prefix("conformance\n") else {
-        let mut body = if breaks("text-only") { text.into_bytes() } else { request.body.clone() };
+        let mut body = match () {
+            () if breaks("text-only") => text.into_bytes(),
+            () if breaks("ascii-only") => text.replace(|c: char| !c.is_ascii(), "?").into_bytes(),
+            () => request.body.clone(),
+        };
         if breaks("a-mebibyte") {
-            body.truncate(1 << 20);
+            body.truncate(1_000_000);
         }
         return Ok(Given { content_type, body, ..Given::default() });
     };
@@ -132,7 +147,8 @@ fn report(request: &Request, deadline: Option<&str>) -> Value {
     }
     let variable = |name: &str| env::var(name).ok();
     let from = |gateways: &str, own: &str| match request.header(gateways) {
-        Some(value) if gateway && !breaks("own-url") => value,
+        _ if breaks("own-url") => "/".to_owned(),
+        Some(value) if gateway => value,
         _ => own.to_owned(),
     };
     let traced = !breaks("no-trace") && variable("OCI_TRACING_ENABLED").as_deref() != Some("0");
@@ -164,17 +180,26 @@ fn frame(request: &Request) {
     }
 }
 
-/// On both streams.
+/// On both streams, unless one of them is the wire.
 pub(crate) fn print(lines: &[String]) {
+    let free = env::var("FN_FORMAT").is_ok_and(|format| format == "http-stream");
     for line in lines {
-        println!("{line}");
+        if free || breaks("prints-on-the-wire") {
+            println!("{line}");
+        }
         eprintln!("{line}");
     }
     io::stdout().flush().unwrap();
 }
 
-/// An answer as it goes over the wire.
-fn wire(request: &Request, status: u16, given: Given) -> Vec<u8> {
+/// The user's headers that are sent.
+pub(crate) fn sent(headers: &[(String, String)]) -> impl Iterator<Item = (&str, &str)> {
+    let count = if breaks("one-cookie") { 1 } else { headers.len() };
+    headers.iter().take(count).map(|(name, value)| (name.as_str(), value.as_str()))
+}
+
+/// An answer as it goes over a socket.
+pub(crate) fn wire(request: &Request, status: u16, given: &Given) -> Vec<u8> {
     let gateway = is_gateway(request);
     let known = ["/", "/call"].contains(&request.path.as_str()) && request.method == "POST";
     let status = match status {
@@ -200,20 +225,16 @@ fn wire(request: &Request, status: u16, given: Given) -> Vec<u8> {
     if let Some(content_type) = &given.content_type {
         add(if gateway && breaks("prefixed-type") { "Fn-Http-H-Content-Type" } else { "Content-Type" }, content_type);
     }
-    let mut headers = given.headers;
-    if breaks("one-cookie") {
-        headers.truncate(1);
-    }
     if gateway && given.status != 0 && !breaks("no-status") {
         add("Fn-Http-Status", &given.status.to_string());
     }
-    for (name, value) in headers {
+    for (name, value) in sent(&given.headers) {
         let prefix = match () {
             () if !gateway || breaks("unprefixed") => "",
             () if breaks("prefixed-twice") => "Fn-Http-H-Fn-Http-H-",
             () => "Fn-Http-H-",
         };
-        add(&format!("{prefix}{name}"), &value);
+        add(&format!("{prefix}{name}"), value);
     }
     let surplus: &[u8] = if breaks("surplus") { b"\n" } else { b"" };
     [head.as_bytes(), b"\r\n", &given.body, surplus].concat()

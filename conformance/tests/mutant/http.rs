@@ -53,7 +53,9 @@ fn head(reader: &mut impl BufRead) -> io::Result<Option<Request>> {
     }
     let first = String::from_utf8_lossy(&line(reader)?).into_owned();
     let mut words = first.split(' ').map(str::to_owned);
-    let (Some(method), Some(path)) = (words.next(), words.next()) else { return Err(io::Error::other(first)) };
+    let (Some(method), Some(path), Some("HTTP/1.1")) = (words.next(), words.next(), words.next().as_deref()) else {
+        return Err(io::Error::other(first));
+    };
     let mut request = Request { method, path, ..Request::default() };
     let mut bytes = 0;
     loop {

@@ -6,6 +6,7 @@
 
 mod deeds;
 mod http;
+mod stdio;
 
 use std::io::Write as _;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
@@ -29,6 +30,13 @@ pub(crate) fn die() -> ! {
 }
 
 fn main() -> ExitCode {
+    match env::var("FN_FORMAT").as_deref() {
+        Ok(format @ ("default" | "http" | "json" | "cloudevent")) if !breaks("any-format") => stdio::serve(format),
+        _ => main_over_a_socket(),
+    }
+}
+
+fn main_over_a_socket() -> ExitCode {
     match start() {
         Ok(listener) => serve(&listener),
         Err(e) if breaks("refuses-well") => {
@@ -60,10 +68,6 @@ fn start() -> io::Result<UnixListener> {
     if breaks("wakes-badly") {
         thread::spawn(mistrust_the_clock);
     }
-    let format = env::var("FN_FORMAT").unwrap_or_default();
-    if format != "http-stream" && !breaks("any-format") {
-        return wrong(&format!("FN_FORMAT is {format:?}, and only http-stream is spoken"));
-    }
     let Ok(listener) = env::var("FN_LISTENER") else { return wrong("FN_LISTENER is not set") };
     let Some(path) = listener.strip_prefix("unix:") else {
         return wrong(&format!("FN_LISTENER is {listener:?}, and must begin with unix:"));
@@ -83,7 +87,7 @@ fn listen(path: &Path) -> io::Result<UnixListener> {
     let target = if breaks("absolute-link") { hidden.clone() } else { PathBuf::from(hidden.file_name().unwrap()) };
     if breaks("link-first") {
         symlink(&target, &named)?;
-        thread::sleep(Duration::from_millis(200));
+        thread::sleep(Duration::from_secs(1));
     }
     let listener = UnixListener::bind(&hidden)?;
     if !breaks("closed-mode") {
@@ -124,17 +128,17 @@ fn converse(stream: &UnixStream) {
             Err(_) if breaks("dies-of-cuts") => die(),
             Err(_) => return,
         };
-        let (answer, printed) = deeds::answer(&request);
-        if let Err(e) = writer.write_all(&answer) {
+        let answered = deeds::answered(&request);
+        if let Err(e) = writer.write_all(&deeds::wire(&request, answered.status, &answered.given)) {
             if breaks("dies-of-leavers") {
                 eprintln!("nobody takes the answer: {e}");
                 die();
             }
             return;
         }
-        if breaks("prints-late") {
+        if !answered.late.is_empty() {
             thread::sleep(Duration::from_millis(100));
-            deeds::print(&printed);
+            deeds::print(&answered.late);
         }
         if breaks("closes") {
             return;

@@ -1,10 +1,11 @@
-//! `hotfn conformance`: does a function keep the contract?
+//! `hotfn conformance`: does a function, an agent, a server keep the contract?
 //!
 //! Progress and the table go to standard error and output as a person reads them; `--report` writes
 //! the same for machines and repositories.
 
 use std::ffi::OsString;
 use std::io::IsTerminal as _;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -12,7 +13,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use anyhow::{Context as _, anyhow};
 use clap::Subcommand;
 
-use hotfn_conformance::{Case, Form, Function, Level, Only, Outcome, Profile, Suite, Verdict};
+use hotfn_conformance::{Agent, Case, Form, Function, Level, Only, Outcome, Profile, Suite, Verdict};
 use hotfn_protocols::Format;
 
 use super::Usage;
@@ -31,6 +32,27 @@ enum Subject {
         docs/conformance/function.md says what the function has to do on demand.\n\
         Exit code 0: every MUST holds.")]
     Fdk(Fdk),
+    /// Play client and function for an agent: deploy functions to it, and see whether it keeps each rule
+    #[command(after_help = "Example:\n  hotfn conformance agent --base 127.0.0.1:8080\n\n\
+        Its functions are apps of their own that are deleted again. Exit code 0: every MUST holds.")]
+    Agent(Served),
+    /// The same for the server around an agent: its gateway and its API
+    Server(Served),
+    /// Be the function that an agent is tested with
+    #[command(hide = true)]
+    Witness,
+}
+
+#[derive(clap::Args, Debug)]
+struct Served {
+    /// Where it serves calls and the v2 API
+    #[arg(long, value_name = "ADDRESS")]
+    base: SocketAddr,
+    /// An image that runs `hotfn conformance witness` [default: this program, as a process]
+    #[arg(long)]
+    image: Option<String>,
+    #[command(flatten)]
+    common: Common,
 }
 
 #[derive(clap::Args, Debug)]
@@ -56,6 +78,9 @@ struct Common {
     /// What random bytes are made of: the same seed, the same bytes
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// What the report calls the subject [default: its command]
+    #[arg(long)]
+    name: Option<String>,
     /// Write a report: html, json, junit or md
     #[arg(long, value_name = "FORM")]
     report: Option<Form>,
@@ -71,10 +96,34 @@ struct Common {
 }
 
 pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    let Subject::Fdk(fdk) = &args.subject;
-    let function = Function { command: fdk.command.clone(), format: fdk.format };
-    let suite = Suite::of_function(function, fdk.common.profile, fdk.common.seed);
-    fdk.common.follow(suite)
+    match &args.subject {
+        Subject::Fdk(Fdk { format, common, command }) => {
+            let function = Function { command: command.clone(), format: *format };
+            common.follow(Suite::of_function(function, common.profile, common.seed))
+        }
+        Subject::Agent(served) => {
+            let common = &served.common;
+            common.follow(Suite::of_agent(served.agent()?, common.profile, common.seed))
+        }
+        Subject::Server(served) => {
+            let common = &served.common;
+            common.follow(Suite::of_server(served.agent()?, common.profile, common.seed))
+        }
+        Subject::Witness => Ok(hotfn_conformance::witness()),
+    }
+}
+
+impl Served {
+    fn agent(&self) -> anyhow::Result<Agent> {
+        let image = match &self.image {
+            Some(image) => image.clone(),
+            None => {
+                let program = std::env::current_exe().context("cannot find this program's own file")?;
+                format!("process:{} conformance witness", program.display())
+            }
+        };
+        Ok(Agent { address: self.base, image })
+    }
 }
 
 impl Common {
@@ -84,6 +133,10 @@ impl Common {
             println!("{}", explained(suite.cases().find(|case| case.number == number).ok_or_else(unknown)?));
             return Ok(ExitCode::SUCCESS);
         }
+        let suite = match &self.name {
+            Some(name) => suite.named(name),
+            None => suite,
+        };
         let suite = suite.only(&self.only.clone().unwrap_or_default());
         if self.list {
             suite.cases().for_each(|case| println!("{:>4}  {:<6}  {}", case.number, case.level, case.title));

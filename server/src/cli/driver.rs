@@ -13,6 +13,11 @@ pub(super) struct DriverArgs {
 }
 
 impl DriverArgs {
+    /// The driver, if one was asked for.
+    pub(super) fn chosen(&self) -> Option<Driver> {
+        self.driver
+    }
+
     /// What was asked for, over the settings below.
     pub(super) fn over(&self, below: Settings) -> Settings {
         let containers =

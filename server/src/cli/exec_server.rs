@@ -64,7 +64,7 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     let rules = match &args.config {
-        Some(file) => config::load(file).map_err(Usage::of)?.exec,
+        Some(file) => config::load(file, None).map_err(Usage::of)?.exec,
         None => Rules::default(),
     };
     become_what_was_asked(&args).context("cannot become what was asked for")?;

@@ -50,7 +50,7 @@ enum Verb {
     Command(command::Args),
     /// Run commands for whoever holds a key, over signed HTTP
     CommandServer(command_server::Args),
-    /// Check whether a function keeps the contract, case by case
+    /// Check whether a function, or an agent, keeps the contract, case by case
     Conformance(conformance::Args),
     /// Build and serve the function in a folder, again at each change
     Dev(dev::Args),

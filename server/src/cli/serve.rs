@@ -13,7 +13,7 @@ use super::signals::Signals;
 use crate::command;
 use crate::config::command::Lines;
 use crate::config::{self, Config, Settings, env};
-use crate::drivers::{self, DriverRefused};
+use crate::drivers::DriverRefused;
 use crate::node::{Node, StartError};
 use crate::store::{Store, Url};
 
@@ -39,8 +39,10 @@ pub(super) struct Args {
 
 pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let file = match &args.config {
-        Some(path) => config::load(path).map_err(Usage::of)?,
-        None if Path::new(CONFIG).exists() => config::load(Path::new(CONFIG)).map_err(Usage::of)?,
+        Some(path) => config::load(path, args.driver.chosen()).map_err(Usage::of)?,
+        None if Path::new(CONFIG).exists() => {
+            config::load(Path::new(CONFIG), args.driver.chosen()).map_err(Usage::of)?
+        }
         None => Config::default(),
     };
     let commands = match args.config.as_deref().or_else(|| Some(Path::new(CONFIG)).filter(|path| path.exists())) {
@@ -54,9 +56,6 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let below = env::settings(&env::process).map_err(Usage::of)?.or(file.settings);
     let settings = flags.or(args.driver.over(below));
     let mut signals = Signals::new()?;
-    for deployment in &file.functions {
-        drivers::check(&settings, deployment).map_err(Usage::of)?;
-    }
     let url = settings.db();
     let store = Store::open(&url)
         .await

@@ -262,7 +262,7 @@ mod tests {
     use super::*;
 
     fn read(text: &str) -> Result<Exec, Refused> {
-        let config = parse(text, std::path::Path::new("hotfn.toml"))?;
+        let config = parse(text, std::path::Path::new("hotfn.toml"), None)?;
         Ok(Exec { functions: config.settings.exec.unwrap_or_default(), server: config.exec })
     }
 

@@ -49,13 +49,13 @@ pub struct Config {
     pub exec: Rules,
 }
 
-/// Reads the file at `path`.
+/// Reads the file at `path`. Images in it are to be for `driver`, or for the one that it names itself.
 ///
 /// # Errors
 /// When it cannot be read, or something in it cannot be followed.
-pub fn load(path: &Path) -> Result<Config, LoadError> {
+pub fn load(path: &Path, driver: Option<Driver>) -> Result<Config, LoadError> {
     let text = std::fs::read_to_string(path).map_err(|source| LoadError::Read { path: path.to_owned(), source })?;
-    Ok(parse(&text, path)?)
+    Ok(parse(&text, path, driver)?)
 }
 
 /// Why a config file could not be loaded.
@@ -78,7 +78,7 @@ pub enum LoadError {
 ///
 /// # Errors
 /// At the first thing that cannot be followed.
-pub fn parse(text: &str, path: &Path) -> Result<Config, Refused> {
+pub fn parse(text: &str, path: &Path, driver: Option<Driver>) -> Result<Config, Refused> {
     let place = Place { text, path };
     let file: File = toml::from_str(text).map_err(|e| {
         let at = e.span().map_or(0, |span| span.start);
@@ -89,9 +89,10 @@ pub fn parse(text: &str, path: &Path) -> Result<Config, Refused> {
     let mut config = Config { settings, functions: Vec::new(), exec: exec.server };
     config.settings.exec = (!exec.functions.rules.is_empty()).then_some(exec.functions);
     config.settings.db = file.db.url.map(|url| place.check(&url, |url| limit::db(url))).transpose()?;
+    let driver = driver.unwrap_or_else(|| config.settings.containers.driver());
     let mut owners = Owners::default();
     for table in file.function {
-        config.functions.push(deployment(table, &place, &mut owners)?);
+        config.functions.push(deployment(table, driver, &place, &mut owners)?);
     }
     Ok(config)
 }
@@ -262,7 +263,12 @@ fn containers(table: ContainersTable, place: &Place<'_>) -> Result<Containers, R
 const BYTES: RangeInclusive<u64> = 0..=1 << 50;
 const MS: RangeInclusive<u64> = 1..=3_600_000;
 
-fn deployment(table: Spanned<FunctionTable>, place: &Place<'_>, owners: &mut Owners) -> Result<Deployment, Refused> {
+fn deployment(
+    table: Spanned<FunctionTable>,
+    driver: Driver,
+    place: &Place<'_>,
+    owners: &mut Owners,
+) -> Result<Deployment, Refused> {
     let header = table.span().start;
     let t = table.into_inner();
     for name in [&t.name, &t.id].into_iter().flatten() {
@@ -271,7 +277,7 @@ fn deployment(table: Spanned<FunctionTable>, place: &Place<'_>, owners: &mut Own
     if let Some(app) = &t.app {
         place.check(app, |a| limit::app(a))?;
     }
-    place.check(&t.image, |i| limit::image(i))?;
+    place.check(&t.image, |image| driver.takes(image))?;
 
     let app = t.app.as_ref().map_or("default", |a| a.get_ref()).to_owned();
     let (name, id) = match (&t.name, &t.id) {
@@ -356,7 +362,7 @@ mod tests {
     use crate::store::Url;
 
     fn check(text: &str, line: usize, key: &str, what: &str) {
-        let refused = parse(text, Path::new("hotfn.toml")).unwrap_err();
+        let refused = parse(text, Path::new("hotfn.toml"), None).unwrap_err();
         assert_eq!((refused.line, &*refused.key, &*refused.what), (line, key, what), "{text}");
     }
 
@@ -376,7 +382,7 @@ mod tests {
             state = "state"
 
             [containers]
-            driver = "oci"
+            driver = "process"
             pids = 10
             networks = ["a", "b"]
 
@@ -406,7 +412,7 @@ mod tests {
             image = "process:x"
             concurrency = 100
         "#;
-        let config = parse(text, Path::new("/etc/hotfn.toml")).unwrap();
+        let config = parse(text, Path::new("/etc/hotfn.toml"), None).unwrap();
         let settings = Settings {
             listen: Some("0.0.0.0:9000".parse().unwrap()),
             public_url: Some("https://fn.example".to_owned()),
@@ -415,7 +421,7 @@ mod tests {
             freeze_idle_ms: Some(-1),
             state: Some("/etc/state".into()),
             containers: Containers {
-                driver: Some(Driver::Oci),
+                driver: Some(Driver::Process),
                 pids: Some(10),
                 networks: Some(vec!["a".to_owned(), "b".to_owned()]),
                 ..Containers::default()
@@ -449,11 +455,11 @@ mod tests {
 
     #[test]
     fn unknown_keys_are_refused() {
-        let e = parse("[node]\nlisten = \"127.0.0.1:1\"\nmemroy = 1\n", Path::new("hotfn.toml")).unwrap_err();
+        let e = parse("[node]\nlisten = \"127.0.0.1:1\"\nmemroy = 1\n", Path::new("hotfn.toml"), None).unwrap_err();
         assert!(e.to_string().starts_with("hotfn.toml:3: memroy: unknown field `memroy`, expected one of"), "{e}");
-        let e = parse("[functions]\n", Path::new("hotfn.toml")).unwrap_err();
+        let e = parse("[functions]\n", Path::new("hotfn.toml"), None).unwrap_err();
         assert!(e.to_string().starts_with("hotfn.toml:1: [functions]: unknown field `functions`"), "{e}");
-        let e = parse("[node]\nmemory = \n", Path::new("hotfn.toml")).unwrap_err();
+        let e = parse("[node]\nmemory = \n", Path::new("hotfn.toml"), None).unwrap_err();
         assert_eq!((e.line, &*e.key), (2, "memory"));
     }
 
@@ -486,10 +492,10 @@ mod tests {
         check_function("config = { \"A=B\" = \"x\" }", "config", "\"A=B\" cannot be an environment variable");
         check_function("triggers = [\"x\"]", "triggers", "\"x\" must begin with /");
         check(
-            "[[function]]\nname = \"f\"\nimage = \" \"",
+            "[[function]]\nname = \"f\"\nimage = \"docker/hello\"",
             3,
             "image",
-            "it is empty; name an image, or \"process:PATH ARG…\"",
+            "\"docker/hello\" is not an image this node can start; write \"process:PATH ARG…\", or choose another driver",
         );
         check("[[function]]\nimage = \"process:f\"", 1, "[[function]]", "a function needs a name or an id");
         check("[[function]]\nname = \"f\"", 1, "[[function]]", "missing field `image`");

@@ -88,18 +88,6 @@ pub fn variable(name: &str, value: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// What a driver is to start. Whether the node's driver can, only the node knows:
-/// [`Driver::takes`](super::Driver::takes).
-///
-/// # Errors
-/// When it names nothing.
-pub fn image(image: &str) -> Result<(), String> {
-    match image.strip_prefix("process:").unwrap_or(image).trim() {
-        "" => Err("it is empty; name an image, or \"process:PATH ARG…\"".to_owned()),
-        _ => Ok(()),
-    }
-}
-
 /// Calls in flight in one container of a function with this format.
 ///
 /// # Errors

@@ -69,6 +69,8 @@ pub(super) async fn of_a_killed_node_nothing_is_left(house: &House) {
     node.drain().await;
     home.is_bare();
 
-    assert_eq!(processes::marked(&house.mark), alive, "somebody else's");
+    // There may be more by now: its first process had only begun.
+    let still = processes::marked(&house.mark);
+    assert!(!alive.is_empty() && alive.iter().all(|pid| still.contains(pid)), "somebody else's: {alive:?}, {still:?}");
     soon(theirs.end(PATIENCE)).await;
 }

@@ -72,9 +72,12 @@ pub(crate) fn run_all(words: &[&str]) -> Result<()> {
     if missed.is_empty() { Ok(()) } else { bail!("missed: {}", missed.join("; ")) }
 }
 
+/// How a command is started.
+type Way<'a> = Box<dyn Fn() -> Command + 'a>;
+
 /// Medians in ms: here, over our socket, over s6's.
 fn three_ways(client: &Path, ours: &Path, theirs: &Path) -> Result<[f64; 3]> {
-    let ways: [(&str, Box<dyn Fn() -> Command>); 3] = [
+    let ways: [(&str, Way<'_>); 3] = [
         ("here", Box::new(|| Command::new("/bin/true"))),
         ("hotfn", Box::new(|| with(client, &["--connect", &ours.to_string_lossy(), "/bin/true"]))),
         ("s6-sudo", Box::new(|| with(Path::new("s6-sudo"), &[&theirs.to_string_lossy()]))),

@@ -37,9 +37,12 @@ pub(super) async fn of(credentials: &Credentials, registry: &str) -> Result<Regi
                 format!("the credentials for {registry} are an identity token; log in with a name and a password");
             Err(Trouble::os(why, std::io::ErrorKind::Unsupported))
         }
-        Err(CredentialRetrievalError::ConfigNotFound | CredentialRetrievalError::NoCredentialConfigured) => {
-            Ok(RegistryAuth::Anonymous)
-        }
+        // Most people have never logged in anywhere, and have no such file to be read.
+        Err(
+            CredentialRetrievalError::ConfigNotFound
+            | CredentialRetrievalError::ConfigReadError
+            | CredentialRetrievalError::NoCredentialConfigured,
+        ) => Ok(RegistryAuth::Anonymous),
         // Not with its words: they may hold what a helper printed.
         Err(CredentialRetrievalError::HelperFailure { helper, .. }) => Err(Trouble::os(
             format!("{helper} has no credentials for {registry}"),

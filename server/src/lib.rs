@@ -21,6 +21,7 @@ pub mod api;
 pub mod build;
 pub mod cli;
 pub mod config;
+pub mod connector;
 pub mod drivers;
 pub mod front;
 mod log;

@@ -5,6 +5,7 @@
 
 mod build;
 mod conformance;
+mod connect;
 mod dev;
 mod driver;
 mod exec;
@@ -46,6 +47,8 @@ enum Command {
     Build(build::Args),
     /// Check whether a function, or an agent, keeps the contract, case by case
     Conformance(conformance::Args),
+    /// Run a unix-socket connector, without a node
+    Connect(connect::Args),
     /// Build and serve the function in a folder, again at each change
     Dev(dev::Args),
     /// Run a program of another container as if it were here
@@ -91,7 +94,9 @@ impl Cli {
             command => command,
         };
         let (quiet, lines) = match command {
-            Command::Exec(_) | Command::ExecServer(_) | Command::Serve(_) => ("info", FunctionLines::Events),
+            Command::Connect(_) | Command::Exec(_) | Command::ExecServer(_) | Command::Serve(_) => {
+                ("info", FunctionLines::Events)
+            }
             // A person sees answers and what the function prints; of the rest only what is wrong.
             Command::Build(_) | Command::Conformance(_) | Command::Dev(_) | Command::Invoke(_) | Command::Run(_) => {
                 ("warn", FunctionLines::Bare)
@@ -104,6 +109,7 @@ impl Cli {
             match command {
                 Command::Build(args) => build::run(args).await,
                 Command::Conformance(args) => conformance::run(&args),
+                Command::Connect(args) => connect::run(args).await,
                 Command::Dev(args) => dev::run(args).await,
                 Command::Exec(_) => unreachable!("it was run before there was a runtime"),
                 Command::ExecServer(args) => exec_server::run(args).await,

@@ -5,6 +5,7 @@
 //! the room that owns the knob. Everything is checked while it is read, so that a node either
 //! starts as it was asked to or says which word of which line it could not follow.
 
+pub mod connector;
 mod containers;
 pub mod env;
 mod exec;

@@ -127,11 +127,7 @@ impl Inbound {
 }
 
 /// The next piece from the far end of a chain, which is fed from the end before it.
-fn pull(
-    stations: &mut [Station],
-    source: &mut Option<Piece>,
-    is_over: bool,
-) -> Option<Result<Piece, FrameError>> {
+fn pull(stations: &mut [Station], source: &mut Option<Piece>, is_over: bool) -> Option<Result<Piece, FrameError>> {
     let Some((last, before)) = stations.split_last_mut() else {
         return source.take().filter(|piece| !piece.bytes.is_empty()).map(Ok);
     };
@@ -190,7 +186,8 @@ mod tests {
 
     #[test]
     fn stages_stand_behind_each_other_and_end_in_their_order() {
-        let mut both = inbound(json!([{"name": "separate", "config": {"separator": "|"}}, "base64", "separate"]), "string");
+        let mut both =
+            inbound(json!([{"name": "separate", "config": {"separator": "|"}}, "base64", "separate"]), "string");
         // Three lines in two words of base 64, of which the second has no separator after it.
         assert_eq!(texts(&mut both, &[b"YQpiCmM=|", b"!|ZApl"]), ["a", "b", "frame 2", "cd", "e"]);
     }

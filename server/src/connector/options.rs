@@ -51,9 +51,10 @@ impl Options {
         let Some(value) = self.take(key) else { return Ok(None) };
         match value.as_u64().filter(|number| range.contains(number)) {
             Some(number) => Ok(Some(number)),
-            None => {
-                Err(Invalid::new(key, format!("{value} is out of range; it may be {} to {}", range.start(), range.end())))
-            }
+            None => Err(Invalid::new(
+                key,
+                format!("{value} is out of range; it may be {} to {}", range.start(), range.end()),
+            )),
         }
     }
 
@@ -129,11 +130,6 @@ impl Options {
             None => Ok(()),
             Some((key, _)) => Err(Invalid::new(key, "unknown key")),
         }
-    }
-
-    /// The keys that are left.
-    pub(crate) fn keys(&self) -> impl Iterator<Item = &str> {
-        self.0.keys().map(String::as_str)
     }
 
     /// Puts a key back, or in.

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use bytes::{Buf as _, BytesMut};
+use bytes::{Buf as _, Bytes, BytesMut};
 
 /// Frames in a row, some of whose bytes may have left.
 ///
@@ -71,6 +71,13 @@ impl Outbox {
         if let Some(length) = self.lengths.pop_front() {
             self.bytes.advance(length);
         }
+    }
+
+    /// Takes all that waits.
+    pub fn take(&mut self) -> Bytes {
+        self.lengths.clear();
+        self.is_begun = false;
+        self.bytes.split().freeze()
     }
 
     /// Drops what is left of a frame of which some bytes have left: its beginning is lost, and

@@ -11,7 +11,7 @@
 ///
 /// # Errors
 /// When the text asks for nothing, or for what a socket does not have.
-pub fn permissions(text: &str) -> Result<u32, String> {
+pub(super) fn permissions(text: &str) -> Result<u32, String> {
     if !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) {
         return octal(text);
     }
@@ -54,14 +54,22 @@ fn apply(mode: u32, clause: &str) -> Result<u32, String> {
 /// Letters, for all three classes.
 fn letters(what: &str, mode: u32) -> Option<u32> {
     what.chars().try_fold(0, |bits, letter| {
-        Some(bits | match letter {
-            'r' => 0o444,
-            'w' => 0o222,
-            'x' => 0o111,
-            // Only where somebody may execute it already.
-            'X' => if mode & 0o111 == 0 { 0 } else { 0o111 },
-            _ => return None,
-        })
+        Some(
+            bits | match letter {
+                'r' => 0o444,
+                'w' => 0o222,
+                'x' => 0o111,
+                // Only where somebody may execute it already.
+                'X' => {
+                    if mode & 0o111 == 0 {
+                        0
+                    } else {
+                        0o111
+                    }
+                }
+                _ => return None,
+            },
+        )
     })
 }
 

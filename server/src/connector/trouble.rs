@@ -5,7 +5,7 @@ use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
 use serde_json::{Value as Tree, json};
 
-use hotfn_protocols::{Fault, Kind as FaultKind};
+use hotfn_protocols::Fault;
 
 use super::codec::{Undecodable, Unencodable};
 use super::stage::FrameError;
@@ -71,11 +71,6 @@ impl Trouble {
     /// A reply that can be delivered to nobody.
     pub(super) fn undeliverable(peer: &str) -> Self {
         Self::new(Kind::Write, format!("reply_undeliverable: there is no connection {peer}"))
-    }
-
-    /// A call that took longer than its event had.
-    pub(super) fn late() -> Self {
-        Self::of_fault(&Fault::new(FaultKind::TimedOut))
     }
 
     /// What a peer, a function or a file is told of it: a record with the connector's name and the

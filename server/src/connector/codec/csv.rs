@@ -22,9 +22,8 @@ impl Codec for Csv {
 
     fn encode(&mut self, value: &Value, out: &mut Vec<u8>) -> Result<(), Unencodable> {
         let tree = value.to_tree();
-        let fields = tree
-            .as_array()
-            .ok_or_else(|| Unencodable { codec: "csv", why: "a record is an array".to_owned() })?;
+        let fields =
+            tree.as_array().ok_or_else(|| Unencodable { codec: "csv", why: "a record is an array".to_owned() })?;
         for (n, field) in fields.iter().enumerate() {
             if n > 0 {
                 out.push(b',');

@@ -23,11 +23,11 @@ pub struct Syslog;
 
 impl Codec for Syslog {
     fn decode(&mut self, piece: &Piece, now_ns: u64) -> Result<Option<Value>, Undecodable> {
-        let text = std::str::from_utf8(&piece.bytes)
-            .map_err(|e| Undecodable { codec: "syslog", why: e.to_string() })?;
-        let message = structured::decode(text)
-            .or_else(|| old::decode(text, now_ns))
-            .unwrap_or_else(|| Map::from_iter([("protocol".to_owned(), "RFC3164".into()), ("msg".to_owned(), text.into())]));
+        let text =
+            std::str::from_utf8(&piece.bytes).map_err(|e| Undecodable { codec: "syslog", why: e.to_string() })?;
+        let message = structured::decode(text).or_else(|| old::decode(text, now_ns)).unwrap_or_else(|| {
+            Map::from_iter([("protocol".to_owned(), "RFC3164".into()), ("msg".to_owned(), text.into())])
+        });
         Ok(Some(Value::Tree(Tree::Object(message))))
     }
 
@@ -53,8 +53,8 @@ impl Codec for Syslog {
 const SEVERITIES: [&str; 8] = ["emerg", "alert", "crit", "err", "warning", "notice", "info", "debug"];
 
 const FACILITIES: [&str; 24] = [
-    "kern", "user", "mail", "daemon", "auth", "syslog", "lpr", "news", "uucp", "cron", "authpriv", "ftp", "ntp", "audit",
-    "alert", "clockd", "local0", "local1", "local2", "local3", "local4", "local5", "local6", "local7",
+    "kern", "user", "mail", "daemon", "auth", "syslog", "lpr", "news", "uucp", "cron", "authpriv", "ftp", "ntp",
+    "audit", "alert", "clockd", "local0", "local1", "local2", "local3", "local4", "local5", "local6", "local7",
 ];
 
 /// The priority in angle brackets, as severity and facility, and what follows it.

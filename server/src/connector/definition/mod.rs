@@ -331,8 +331,14 @@ mod tests {
             (json!({"codec": "jsn"}), "codec: unknown codec \"jsn\"; "),
             (json!({"codec": {"name": "json", "config": {"mod": 1}}}), "codec.json.mod: unknown key"),
             (json!({"preprocessors": ["lines", "gelf"]}), "preprocessors: unknown preprocessor \"gelf\"; "),
-            (json!({"preprocessors": [{"name": "separate", "config": {"separator": ""}}]}), "preprocessors.separate.separator: it is empty"),
-            (json!({"postprocessors": [{"name": "compress", "config": {"algorithm": "gzip", "level": 1}}]}), "postprocessors.compress.level: "),
+            (
+                json!({"preprocessors": [{"name": "separate", "config": {"separator": ""}}]}),
+                "preprocessors.separate.separator: it is empty",
+            ),
+            (
+                json!({"postprocessors": [{"name": "compress", "config": {"algorithm": "gzip", "level": 1}}]}),
+                "postprocessors.compress.level: ",
+            ),
             (json!({"buf_size": 0}), "buf_size: 0 is no size"),
             (json!({"config": {"path": "/x", "pth": 1}}), "config.pth: unknown key"),
             (json!({"path": "/x", "config": {"path": "/y"}}), "config.path: it is given twice"),

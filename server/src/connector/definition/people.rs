@@ -20,7 +20,8 @@ fn id(options: &mut Options, key: &str, file: &Path) -> Result<Option<u32>, Inva
     let Some(value) = options.take(key) else { return Ok(None) };
     let number = value.as_u64().or_else(|| value.as_str()?.parse().ok()).and_then(|n| u32::try_from(n).ok());
     let found = number.or_else(|| find(file, value.as_str()?));
-    let unknown = || Invalid::new(key, format!("{value} is not in {}; write a name of there or a number", file.display()));
+    let unknown =
+        || Invalid::new(key, format!("{value} is not in {}; write a name of there or a number", file.display()));
     found.ok_or_else(unknown).map(Some)
 }
 

@@ -33,7 +33,9 @@ impl Callee {
                 Some("") => return Err(Invalid::new("call", "write \"command:NAME\"")),
                 Some(name) => Self::Command(name.to_owned()),
                 None if text == "passthrough" => Self::Passthrough,
-                None if text.is_empty() => return Err(Invalid::new("call", "it is empty; \"passthrough\" calls nobody")),
+                None if text.is_empty() => {
+                    return Err(Invalid::new("call", "it is empty; \"passthrough\" calls nobody"));
+                }
                 None => Self::Function(text),
             }),
             Some(Tree::Object(map)) => Self::field(map.into()).map_err(|e| e.within("call")),
@@ -77,7 +79,9 @@ impl Target {
 
     fn read(value: &Tree) -> Result<Self, String> {
         let unknown = || {
-            format!("unknown target {value}; there are reply, discard, stdout, file:PATH, function:ID, a connector's name")
+            format!(
+                "unknown target {value}; there are reply, discard, stdout, file:PATH, function:ID, a connector's name"
+            )
         };
         let text = value.as_str().ok_or_else(unknown)?;
         match text.split_once(':') {

@@ -93,7 +93,10 @@ impl Algorithm {
             Some(_) => Ok(()),
             None => {
                 let (from, to) = (range.start(), range.end());
-                Err(Invalid::new("level", format!("{level} is not a level of {}; it may be {from} to {to}", self.name())))
+                Err(Invalid::new(
+                    "level",
+                    format!("{level} is not a level of {}; it may be {from} to {to}", self.name()),
+                ))
             }
         }
     }

@@ -226,7 +226,8 @@ mod tests {
 
     #[test]
     fn a_length_beyond_the_bound_is_skipped_or_ends_it() {
-        let small = pre_within("length-prefixed", json!({"width": 1}), Limits { frame_bytes_max: 2, ..Limits::default() });
+        let small =
+            pre_within("length-prefixed", json!({"width": 1}), Limits { frame_bytes_max: 2, ..Limits::default() });
         check(&small, b"\x02ok\x05toolo\x01k", &["ok", "! frame is longer than 2 bytes", "k"]);
         let fatal = "! frame of 33 bytes is announced; more than 32 are not even skipped";
         check(&small, b"\x02ok\x21\x02no", &["ok", fatal]);

@@ -100,7 +100,11 @@ mod tests {
     #[test]
     fn frames_are_as_long_as_the_digits_before_them() {
         check(&pre("textual-length-prefixed", json!({})), b"2 hi3 abc0 1 x", &["hi", "abc", "", "x"]);
-        check(&pre("textual-length-prefix", json!({})), b"2\nhi 1 x", &["hi", "! length of a frame is not a number: \" \""]);
+        check(
+            &pre("textual-length-prefix", json!({})),
+            b"2\nhi 1 x",
+            &["hi", "! length of a frame is not a number: \" \""],
+        );
     }
 
     #[test]

@@ -52,7 +52,7 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
         .await
         .with_context(|| format!("cannot use the store {url}; choose another with --db URL, or --db memory"))?;
     store.give(&file.functions).await?;
-    let node = Node::serve(&settings, store).await.map_err(|e| with_advice(e, "--listen"))?;
+    let node = Node::serve(&settings, store, file.connectors).await.map_err(|e| with_advice(e, "--listen"))?;
     tracing::info!(functions = node.functions().await, store = %url, "listening on http://{}", node.local_addr());
     signals.next().await;
     tracing::info!("draining; a second signal ends it at once");

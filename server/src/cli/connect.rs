@@ -62,7 +62,7 @@ pub(super) struct Args {
 
 /// An option as a config file would have it.
 #[derive(Clone, Debug)]
-struct Setting(String, Tree);
+pub(super) struct Setting(pub(super) String, pub(super) Tree);
 
 impl FromStr for Setting {
     type Err = String;

@@ -6,6 +6,7 @@
 mod build;
 mod conformance;
 mod connect;
+mod connectors;
 mod dev;
 mod driver;
 mod exec;
@@ -49,6 +50,8 @@ enum Command {
     Conformance(conformance::Args),
     /// Run a unix-socket connector, without a node
     Connect(connect::Args),
+    /// The unix-socket connectors of a running node
+    Connectors(connectors::Args),
     /// Build and serve the function in a folder, again at each change
     Dev(dev::Args),
     /// Run a program of another container as if it were here
@@ -98,9 +101,12 @@ impl Cli {
                 ("info", FunctionLines::Events)
             }
             // A person sees answers and what the function prints; of the rest only what is wrong.
-            Command::Build(_) | Command::Conformance(_) | Command::Dev(_) | Command::Invoke(_) | Command::Run(_) => {
-                ("warn", FunctionLines::Bare)
-            }
+            Command::Build(_)
+            | Command::Conformance(_)
+            | Command::Connectors(_)
+            | Command::Dev(_)
+            | Command::Invoke(_)
+            | Command::Run(_) => ("warn", FunctionLines::Bare),
         };
         log::start(self.log_level.as_deref(), self.log_format, quiet, lines).map_err(Usage::of)?;
         // The first thread that serves, and often the only one: see `threads`.
@@ -110,6 +116,7 @@ impl Cli {
                 Command::Build(args) => build::run(args).await,
                 Command::Conformance(args) => conformance::run(&args),
                 Command::Connect(args) => connect::run(args).await,
+                Command::Connectors(args) => connectors::run(args).await,
                 Command::Dev(args) => dev::run(args).await,
                 Command::Exec(_) => unreachable!("it was run before there was a runtime"),
                 Command::ExecServer(args) => exec_server::run(args).await,

@@ -38,6 +38,9 @@ mod datagram;
 pub mod definition;
 mod desk;
 mod feed;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod inbound;
 mod journal;
 mod mailbox;

@@ -3,7 +3,7 @@
 mod bounds;
 mod client;
 mod faults;
-mod place;
+mod peers;
 mod replies;
 mod sockets;
 

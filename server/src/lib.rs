@@ -22,6 +22,7 @@ pub mod build;
 pub mod cli;
 pub mod command;
 pub mod config;
+pub mod connector;
 pub mod drivers;
 pub mod front;
 mod log;

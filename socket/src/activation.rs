@@ -67,7 +67,7 @@ impl Inherited {
             let what = format!(
                 "the socket {:?} that was handed over is not a listening unix socket of the kind {}",
                 self.name,
-                if L::PACKETS { "seqpacket" } else { "stream" },
+                L::KIND,
             );
             return Err(io::Error::new(io::ErrorKind::InvalidInput, what));
         }

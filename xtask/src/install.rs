@@ -57,6 +57,10 @@ pub(crate) const CRUN: Debian = Debian { at_hand: || works(Command::new("crun").
 /// The first process of a container.
 pub(crate) const TINI: Debian =
     Debian { at_hand: || works(Command::new("tini-static").arg("--version")), package: "tini" };
+/// A peer of unix sockets.
+pub(crate) const NETCAT: Debian = Debian { at_hand: || works(Command::new("nc").arg("-h")), package: "netcat-openbsd" };
+/// Another.
+pub(crate) const SOCAT: Debian = Debian { at_hand: || works(Command::new("socat").arg("-V")), package: "socat" };
 /// Networks for containers.
 pub(crate) const CNI: Debian =
     Debian { at_hand: || Path::new("/usr/lib/cni/bridge").exists(), package: "containernetworking-plugins" };

@@ -7,6 +7,8 @@ mod build;
 mod command;
 mod command_server;
 mod conformance;
+mod connect;
+mod connectors;
 mod dev;
 mod driver;
 mod exec;
@@ -52,6 +54,10 @@ enum Verb {
     CommandServer(command_server::Args),
     /// Check whether a function, or an agent, keeps the contract, case by case
     Conformance(conformance::Args),
+    /// Run a unix-socket connector, without a node
+    Connect(connect::Args),
+    /// The unix-socket connectors of a running node
+    Connectors(connectors::Args),
     /// Build and serve the function in a folder, again at each change
     Dev(dev::Args),
     /// Run a program of another container as if it were here
@@ -97,13 +103,14 @@ impl Cli {
             verb => verb,
         };
         let (quiet, lines) = match verb {
-            Verb::CommandServer(_) | Verb::Exec(_) | Verb::ExecServer(_) | Verb::Serve(_) => {
+            Verb::CommandServer(_) | Verb::Connect(_) | Verb::Exec(_) | Verb::ExecServer(_) | Verb::Serve(_) => {
                 ("info", FunctionLines::Events)
             }
             // A person sees answers and what the function prints; of the rest only what is wrong.
             Verb::Build(_)
             | Verb::Command(_)
             | Verb::Conformance(_)
+            | Verb::Connectors(_)
             | Verb::Dev(_)
             | Verb::Invoke(_)
             | Verb::Run(_) => ("warn", FunctionLines::Bare),
@@ -117,6 +124,8 @@ impl Cli {
                 Verb::Command(args) => command::run(args).await,
                 Verb::CommandServer(args) => command_server::run(args).await,
                 Verb::Conformance(args) => conformance::run(&args),
+                Verb::Connect(args) => connect::run(args).await,
+                Verb::Connectors(args) => connectors::run(args).await,
                 Verb::Dev(args) => dev::run(args).await,
                 Verb::Exec(_) => unreachable!("it was run before there was a runtime"),
                 Verb::ExecServer(args) => exec_server::run(args).await,

@@ -61,7 +61,7 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
         .await
         .with_context(|| format!("cannot use the store {url}; choose another with --db URL, or --db memory"))?;
     store.give(&file.functions).await?;
-    let node = Node::serve(&settings, store).await.map_err(|e| with_advice(e, "--listen"))?;
+    let node = Node::serve(&settings, store, file.connectors).await.map_err(|e| with_advice(e, "--listen"))?;
     let commands = match commands {
         Some(settings) => Some(command::Server::start(settings, Vec::new(), node.means())?),
         None => None,

@@ -6,6 +6,7 @@
 //! starts as it was asked to or says which word of which line it could not follow.
 
 pub mod command;
+pub mod connector;
 mod containers;
 pub mod env;
 mod exec;

@@ -10,7 +10,7 @@ use rustix::io::Errno;
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions};
 use tokio::sync::watch;
 
-use crate::{Leftovers, group, sys};
+use crate::{Job, Leftovers, group, sys};
 
 /// How long a killed group may take to be gone before [`Child::end`] gives up on it, with a
 /// warning. Only a process that hangs inside the kernel takes longer.
@@ -59,7 +59,7 @@ pub enum Change {
 }
 
 /// A process that was started, the leader of a group of its own. Clones are the same process; when
-/// the last one is dropped, the group is killed.
+/// the last one is dropped, the group is killed, unless its job may outlive us.
 #[derive(Clone, Debug)]
 pub struct Child {
     leash: Arc<Leash>,
@@ -148,13 +148,15 @@ impl Child {
     }
 }
 
-/// Kills the group when nobody holds the child any more.
+/// Kills the group when nobody holds the child any more, unless it may outlive us.
 #[derive(Debug)]
 struct Leash(Arc<Process>);
 
 impl Drop for Leash {
     fn drop(&mut self) {
-        self.0.signal_group(Signal::KILL);
+        if !self.0.outlives_us {
+            self.0.signal_group(Signal::KILL);
+        }
     }
 }
 
@@ -167,11 +169,13 @@ pub(crate) struct Process {
     reaped: Mutex<bool>,
     ended: watch::Sender<Option<Ended>>,
     leftovers: Leftovers,
+    outlives_us: bool,
 }
 
 impl Process {
-    pub(crate) fn new(pid: Pid, pidfd: OwnedFd, leftovers: Leftovers) -> Self {
-        Self { pid, pidfd, reaped: Mutex::new(false), ended: watch::Sender::new(None), leftovers }
+    pub(crate) fn new(pid: Pid, pidfd: OwnedFd, job: &Job) -> Self {
+        let Job { leftovers, outlives_us, .. } = *job;
+        Self { pid, pidfd, reaped: Mutex::new(false), ended: watch::Sender::new(None), leftovers, outlives_us }
     }
 
     pub(crate) fn pidfd(&self) -> impl AsFd {

@@ -45,6 +45,9 @@ pub struct Job {
     pub ignored: Vec<Signal>,
     /// What becomes of those of its group that outlive it. Default: they are killed.
     pub leftovers: Leftovers,
+    /// It may live longer than us: neither our end kills it, nor that nobody holds its
+    /// [`Child`](crate::Child) any more. Default: false.
+    pub outlives_us: bool,
 }
 
 /// Where one of a job's standard streams leads.
@@ -114,6 +117,7 @@ impl Job {
             no_new_privs: true,
             ignored: Vec::new(),
             leftovers: Leftovers::Kill,
+            outlives_us: false,
         }
     }
 }

@@ -14,6 +14,8 @@
 //!   somebody who sees to it.
 //! * When nobody holds its [`Child`] any more, it is killed.
 //!
+//! A job may ask to be let go of: to live on when we end, and to leave what it started in its group.
+//!
 //! What gets out of its group, by making a session of its own, is out of a supervisor's reach. It
 //! still carries the environment it was started with, and by that [`strays`] finds it, also when the
 //! one who started it is long dead; [`pen`] keeps it in a control group, where there may be one.

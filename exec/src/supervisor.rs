@@ -149,7 +149,7 @@ impl Room {
             step => SpawnError::os(job, step.what(), failed.errno),
         })?;
         let watched = epoll::add(&self.epoll, &pidfd, EventData::new_u64(token(pid)), EventFlags::IN);
-        let process = Arc::new(Process::new(pid, pidfd, job.leftovers));
+        let process = Arc::new(Process::new(pid, pidfd, job));
         if let Err(e) = watched {
             process.abandon();
             return Err(SpawnError::os(job, "watch over it", e));
@@ -232,6 +232,7 @@ fn launch(job: &Job, stdio: [Arc<OwnedFd>; 3]) -> Result<Launch, SpawnError> {
         stdio,
         rlimits: job.rlimits.iter().map(|(resource, value)| (*resource, limit(*resource, *value))).collect(),
         no_new_privs: job.no_new_privs,
+        dies_with_parent: !job.outlives_us,
         cwd: cwd(job)?,
     })
 }

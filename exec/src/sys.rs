@@ -40,6 +40,7 @@ pub(crate) struct Launch {
     pub(crate) cgroup: Option<Arc<OwnedFd>>,
     pub(crate) rlimits: Vec<(Resource, Rlimit)>,
     pub(crate) no_new_privs: bool,
+    pub(crate) dies_with_parent: bool,
     pub(crate) ignored: Vec<Signal>,
     pub(crate) cwd: Option<OwnedFd>,
 }
@@ -261,6 +262,9 @@ impl Birth<'_> {
     /// Set before asking, so that a parent who dies in between is noticed one way or the other; and
     /// after becoming another user, which makes the kernel forget it.
     fn die_with_parent(&self) -> Result<(), Errno> {
+        if !self.launch.dies_with_parent {
+            return Ok(());
+        }
         rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
         if rustix::process::getppid() == Some(self.launch.parent) { Ok(()) } else { Err(Errno::SRCH) }
     }

@@ -183,6 +183,20 @@ async fn a_child_that_nobody_holds_is_killed() {
 }
 
 #[tokio::test]
+async fn a_job_may_live_on_when_nobody_holds_its_child() {
+    let mut job = shell("echo $$; exec sleep 600");
+    job.outlives_us = true;
+    let mut spawned = spawn(job).await;
+    let pid = line(&mut reader(&mut spawned)).await;
+    drop(spawned);
+    // Orders and deaths are handled one after another: when a later one is done, a death was seen.
+    line(&mut reader(&mut spawn(shell("echo ready")).await)).await;
+    assert!(runs(&pid));
+    rustix::process::kill_process(Pid::from_raw(pid.parse().unwrap()).unwrap(), Signal::KILL).unwrap();
+    gone(&pid).await;
+}
+
+#[tokio::test]
 async fn a_child_that_nobody_waits_for_any_more_is_killed() {
     let dir = tempfile::tempdir().unwrap();
     let mut job = shell("echo $$ > pid.new; mv pid.new pid; exec sleep 600");

@@ -20,7 +20,9 @@
 pub mod api;
 pub mod build;
 pub mod cli;
+pub mod command;
 pub mod config;
+pub mod connector;
 pub mod drivers;
 pub mod front;
 mod log;

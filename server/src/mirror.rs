@@ -8,7 +8,7 @@
 use std::collections::{HashMap, HashSet};
 use std::convert::Infallible;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, RwLock, RwLockWriteGuard};
 use std::time::Duration;
 
 use tokio::sync::Mutex;
@@ -17,6 +17,7 @@ use hotfn::Agent;
 use hotfn_protocols::FunctionId;
 
 use crate::config::Deployment;
+use crate::connector::Directory;
 use crate::front::Routes;
 use crate::store::{self, Change, Changes, Store};
 
@@ -28,6 +29,8 @@ pub struct Mirror {
     store: Arc<Store>,
     agent: Agent,
     routes: Arc<Routes>,
+    /// What is served, by id and by `APP/NAME`.
+    names: RwLock<HashMap<String, FunctionId>>,
     state: Mutex<State>,
 }
 
@@ -45,7 +48,7 @@ impl Mirror {
     /// Of `store`, with nothing served yet.
     #[must_use]
     pub fn new(store: Arc<Store>, agent: Agent) -> Self {
-        Self { store, agent, routes: Arc::default(), state: Mutex::default() }
+        Self { store, agent, routes: Arc::default(), names: RwLock::default(), state: Mutex::default() }
     }
 
     /// What it is kept like.
@@ -108,6 +111,7 @@ impl Mirror {
             if state.served.remove(&id).is_some() {
                 self.routes.put(&id, []);
                 self.agent.remove(&id);
+                self.names().retain(|_, named| *named != id);
             }
         }
         state.up_to = up_to;
@@ -123,7 +127,20 @@ impl Mirror {
         if before.is_none_or(|before| before.triggers != deployment.triggers) {
             self.routes.put(&id, deployment.triggers.iter().cloned());
         }
+        let named = &deployment.function;
+        let names = [id.as_str().to_owned(), format!("{}/{}", named.app_name, named.name)];
+        self.names().extend(names.map(|name| (name, id.clone())));
         state.served.insert(id, deployment);
+    }
+
+    fn names(&self) -> RwLockWriteGuard<'_, HashMap<String, FunctionId>> {
+        self.names.write().expect("no code panics while it holds this lock")
+    }
+}
+
+impl Directory for Mirror {
+    fn find(&self, name: &str) -> Option<FunctionId> {
+        self.names.read().expect("no code panics while it holds this lock").get(name).cloned()
     }
 }
 

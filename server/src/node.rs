@@ -17,7 +17,9 @@ use hotfn::Agent;
 use hotfn_protocols::FunctionId;
 
 use crate::api::Api;
+use crate::command;
 use crate::config::{Deployment, Settings};
+use crate::connector::{self, Connectors, Definition, World};
 use crate::drivers::{self, DriverRefused};
 use crate::front::Front;
 use crate::front::listen::Server;
@@ -34,6 +36,8 @@ pub struct Node {
     patience: Duration,
     /// Follows the store of a node that has one.
     following: Option<Following>,
+    /// What events come in and go out by.
+    connectors: Option<Arc<Connectors>>,
     /// Last, because they outlive what runs on them.
     _threads: Arc<Threads>,
 }
@@ -44,6 +48,9 @@ pub enum StartError {
     /// The agent could not start.
     #[error(transparent)]
     Agent(#[from] hotfn::StartError),
+    /// A connector could not start.
+    #[error(transparent)]
+    Connector(#[from] connector::StartError),
     /// There is no driver, or it does not take a function's image.
     #[error(transparent)]
     Driver(#[from] DriverRefused),
@@ -76,20 +83,29 @@ impl Node {
         for deployment in functions {
             deploy(&agent, &front, deployment);
         }
-        Self::answer(settings, listener, agent, front, None)
+        let threads = threads(settings)?;
+        Self::answer(settings, listener, agent, front, threads)
     }
 
-    /// The same with the functions that `store` has, and will have: clients may change them.
+    /// The same with the functions that `store` has, and will have: clients may change them. Its
+    /// connectors call these; clients may make more.
     ///
     /// # Errors
-    /// When the address is taken or not ours, or the agent cannot start.
-    pub async fn serve(settings: &Settings, store: Store) -> Result<Self, StartError> {
+    /// When the address is taken or not ours, or the agent or a connector cannot start.
+    pub async fn serve(settings: &Settings, store: Store, connectors: Vec<Definition>) -> Result<Self, StartError> {
         let (listener, agent) = begin(settings).await?;
         let mirror = Arc::new(Mirror::new(Arc::new(store), agent.clone()));
         mirror.catch_up().await;
-        let api = Api::new(mirror.clone(), settings.containers.driver(), settings.public_url.clone());
+        let threads = threads(settings)?;
+        let world = World { functions: Arc::new(agent.clone()), directory: mirror.clone(), commands: None };
+        let state = settings.state.clone().unwrap_or_else(|| hotfn::Config::default().state_dir);
+        let reached = Arc::new(Connectors::new(world, threads.clone(), Some(state)));
+        let driver = settings.containers.driver();
+        let api = Api::new(mirror.clone(), reached.clone(), driver, settings.public_url.clone());
         let front = Front::with_api(Arc::new(agent.clone()), api, settings.front());
-        Self::answer(settings, listener, agent, front, Some(Following::start(mirror)))
+        reached.start_all(connectors)?;
+        let node = Self::answer(settings, listener, agent, front, threads)?;
+        Ok(Self { following: Some(Following::start(mirror)), connectors: Some(reached), ..node })
     }
 
     fn answer(
@@ -97,12 +113,12 @@ impl Node {
         listener: TcpListener,
         agent: Agent,
         front: Arc<Front>,
-        following: Option<Following>,
+        threads: Arc<Threads>,
     ) -> Result<Self, StartError> {
         let refused = |source| StartError::Listen { addr: settings.listen(), source };
-        let threads = Arc::new(Threads::start(settings.threads()).map_err(StartError::Threads)?);
         let server = Server::start(listener, front.clone(), threads.clone()).map_err(refused)?;
-        Ok(Self { agent, front, server, patience: settings.drain_patience(), following, _threads: threads })
+        let patience = settings.drain_patience();
+        Ok(Self { agent, front, server, patience, following: None, connectors: None, _threads: threads })
     }
 
     /// Where it listens.
@@ -117,6 +133,17 @@ impl Node {
             Some(following) => following.mirror.functions().await,
             None => 0,
         }
+    }
+
+    /// What a service of host commands can use of this node: its functions, where it has a store that
+    /// knows their names.
+    #[must_use]
+    pub fn means(&self) -> command::Means {
+        let functions = self.following.as_ref().map(|following| command::Functions {
+            invoke: Arc::new(self.agent.clone()),
+            directory: following.mirror.store().clone(),
+        });
+        command::Means { functions, ..command::Means::default() }
     }
 
     /// Serves a function, or a changed one in place of the old. Calls in flight finish with the old.
@@ -140,8 +167,16 @@ impl Node {
         let began = Instant::now();
         drop(self.following);
         self.front.refuse();
+        let settled = async {
+            let connectors = async {
+                if let Some(connectors) = &self.connectors {
+                    connectors.stop_all().await;
+                }
+            };
+            tokio::join!(self.front.settled(), connectors);
+        };
         let hurried = tokio::select! {
-            () = self.front.settled() => false,
+            () = settled => false,
             () = tokio::time::sleep(self.patience) => false,
             () = hurry => true,
         };
@@ -172,6 +207,10 @@ impl Drop for Following {
     fn drop(&mut self) {
         self.task.abort();
     }
+}
+
+fn threads(settings: &Settings) -> Result<Arc<Threads>, StartError> {
+    Ok(Arc::new(Threads::start(settings.threads()).map_err(StartError::Threads)?))
 }
 
 async fn begin(settings: &Settings) -> Result<(TcpListener, Agent), StartError> {

@@ -48,6 +48,12 @@ pub fn inherited(variable: impl Fn(&str) -> Option<String>) -> io::Result<Vec<In
 const FIRST: i32 = 3;
 
 impl Inherited {
+    /// As it is, of whatever kind.
+    #[must_use]
+    pub fn into_socket(self) -> OwnedFd {
+        self.socket
+    }
+
     /// As a listener of the kind `L`, not blocking.
     ///
     /// # Errors
@@ -61,7 +67,7 @@ impl Inherited {
             let what = format!(
                 "the socket {:?} that was handed over is not a listening unix socket of the kind {}",
                 self.name,
-                if L::PACKETS { "seqpacket" } else { "stream" },
+                L::KIND,
             );
             return Err(io::Error::new(io::ErrorKind::InvalidInput, what));
         }

@@ -13,7 +13,7 @@ use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags};
 
 use crate::file::{File, Spot};
-use crate::kind::{Listener, socket_type};
+use crate::kind::{Kind, Listener, socket_type};
 use crate::{BACKLOG, SocketError};
 
 /// A listening socket of the kind `L` at `spot`, non-blocking, of exactly `mode` and owner from the
@@ -37,7 +37,13 @@ pub(crate) fn listen<L: Listener>(spot: &Spot, mode: Mode, owner: Owner) -> Resu
         .give(spot)
         .and_then(|()| rustix::fs::chmodat(&spot.dir, &spot.name, mode, AtFlags::empty()))
         .map_err(|e| spot.failed("set mode and owner of", e))
-        .and_then(|()| rustix::net::listen(&socket, BACKLOG).map_err(|e| spot.failed("listen on", e)));
+        .and_then(|()| match L::KIND {
+            // It has no connections, and is reached from the moment it is bound.
+            Kind::Datagram => Ok(()),
+            Kind::Seqpacket | Kind::Stream => {
+                rustix::net::listen(&socket, BACKLOG).map_err(|e| spot.failed("listen on", e))
+            }
+        });
     match ready {
         Ok(()) => Ok((L::from(socket), file)),
         Err(e) => {

@@ -1,7 +1,7 @@
-//! The two kinds of unix socket that we speak over.
+//! The kinds of unix socket that we speak over.
 
 use std::fmt;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixListener;
 
 use rustix::net::SocketType;
@@ -10,19 +10,64 @@ use crate::packet::PacketListener;
 
 /// A listener that a path can be claimed for.
 pub trait Listener: From<OwnedFd> + fmt::Debug {
-    /// Does it keep the bounds of what is sent?
-    const PACKETS: bool;
+    /// How it cuts what is sent.
+    const KIND: Kind;
+}
+
+/// How a socket cuts what is sent through it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Kind {
+    /// Into packets, from whomever.
+    Datagram,
+    /// Into packets, on connections.
+    Seqpacket,
+    /// Not at all.
+    Stream,
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Datagram => "dgram",
+            Self::Seqpacket => "seqpacket",
+            Self::Stream => "stream",
+        })
+    }
+}
+
+/// A socket that packets come to without a connection. It does not block.
+#[derive(Debug)]
+pub struct Datagrams(OwnedFd);
+
+impl From<OwnedFd> for Datagrams {
+    fn from(socket: OwnedFd) -> Self {
+        Self(socket)
+    }
+}
+
+impl AsFd for Datagrams {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+impl Listener for Datagrams {
+    const KIND: Kind = Kind::Datagram;
 }
 
 impl Listener for UnixListener {
-    const PACKETS: bool = false;
+    const KIND: Kind = Kind::Stream;
 }
 
 impl Listener for PacketListener {
-    const PACKETS: bool = true;
+    const KIND: Kind = Kind::Seqpacket;
 }
 
 /// What the kernel calls the kind of `L`.
 pub(crate) const fn socket_type<L: Listener>() -> SocketType {
-    if L::PACKETS { SocketType::SEQPACKET } else { SocketType::STREAM }
+    match L::KIND {
+        Kind::Datagram => SocketType::DGRAM,
+        Kind::Seqpacket => SocketType::SEQPACKET,
+        Kind::Stream => SocketType::STREAM,
+    }
 }

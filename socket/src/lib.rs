@@ -14,6 +14,7 @@
 //!   takes away at its end only what is still its own.
 //! * [`Dir`]: a directory held open. [`Dir::look`] finds the socket of a name in it, and follows
 //!   links only to names beside them; [`Socket::connect`] reaches exactly what was found.
+//! * [`ready()`]: any other socket, for those who read and write it themselves.
 //! * [`Stream`]: a connection that is not woken for what nobody waits for.
 //! * [`Packets`]: a connection that keeps the bounds of what is sent, and carries open files along;
 //!   what was cut on the way is an error and not a surprise.
@@ -38,6 +39,7 @@ mod file;
 mod kind;
 mod packet;
 mod peer;
+mod ready;
 mod stream;
 mod sys;
 
@@ -49,9 +51,10 @@ pub use claim::{Claim, claim};
 pub use connect::{connect, connect_packets};
 pub use dir::{Dir, LINKS_MAX, LookError, Socket};
 pub use error::SocketError;
-pub use kind::Listener;
+pub use kind::{Datagrams, Kind, Listener};
 pub use packet::{AsyncPacketListener, AsyncPackets, FILES_MAX, PacketListener, Packets, Received};
 pub use peer::{OVERFLOW_ID, Peer};
+pub use ready::ready;
 pub use stream::{Stream, Watched};
 
 /// Connections that may wait to be accepted, for every listener of ours. The kernel lowers it to

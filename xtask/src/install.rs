@@ -57,6 +57,10 @@ pub(crate) const CRUN: Debian = Debian { at_hand: || works(Command::new("crun").
 /// The first process of a container.
 pub(crate) const TINI: Debian =
     Debian { at_hand: || works(Command::new("tini-static").arg("--version")), package: "tini" };
+/// A peer of unix sockets.
+pub(crate) const NETCAT: Debian = Debian { at_hand: || works(Command::new("nc").arg("-h")), package: "netcat-openbsd" };
+/// Another.
+pub(crate) const SOCAT: Debian = Debian { at_hand: || works(Command::new("socat").arg("-V")), package: "socat" };
 /// Networks for containers.
 pub(crate) const CNI: Debian =
     Debian { at_hand: || Path::new("/usr/lib/cni/bridge").exists(), package: "containernetworking-plugins" };
@@ -67,6 +71,9 @@ pub(crate) const NGINX: Debian = Debian { at_hand: || works(Command::new("nginx"
 /// A server that the store's tests start for themselves. Its programs are on nobody's path.
 pub(crate) const POSTGRES: Debian =
     Debian { at_hand: || fs::read_dir("/usr/lib/postgresql").is_ok(), package: "postgresql" };
+/// What host commands are measured beside.
+pub(crate) const WEBHOOK: Debian =
+    Debian { at_hand: || works(Command::new("webhook").arg("-version")), package: "webhook" };
 /// Counts instructions for the benchmarks.
 pub(crate) const VALGRIND: Debian =
     Debian { at_hand: || works(Command::new("valgrind").arg("--version")), package: "valgrind" };

@@ -5,12 +5,15 @@ use std::process::Command;
 use anyhow::Result;
 
 use crate::engine;
-use crate::install::{self, CNI, CRUN, DOCKER, Debian, NODE, NPM, POSTGRES, PYTHON, REGISTRY, RUNC, TINI, UIDMAP};
+use crate::install::{
+    self, CNI, CRUN, DOCKER, Debian, NETCAT, NODE, NPM, POSTGRES, PYTHON, REGISTRY, RUNC, SOCAT, TINI, UIDMAP,
+};
 use crate::step::{run, step};
 use crate::tree;
 
 /// What the tests need of Debian.
-const NEEDED: &[Debian] = &[CNI, CRUN, DOCKER, NODE, NPM, POSTGRES, PYTHON, REGISTRY, RUNC, TINI, UIDMAP];
+const NEEDED: &[Debian] =
+    &[CNI, CRUN, DOCKER, NETCAT, NODE, NPM, POSTGRES, PYTHON, REGISTRY, RUNC, SOCAT, TINI, UIDMAP];
 
 /// What is not built unless it is asked for, and tested all the same.
 const FEATURES: [&str; 2] = ["--features", "hotfn-server/postgres"];

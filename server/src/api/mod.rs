@@ -3,7 +3,7 @@
 //! Read in this order:
 //!
 //! * `router`: a method and a path become an endpoint, or a refusal.
-//! * `apps`, `functions`, `triggers`: what each endpoint does.
+//! * `apps`, `connectors`, `functions`, `triggers`: what each endpoint does.
 //! * `input`: JSON as Fn reads it: what is absent, `null` or of no value are one.
 //! * `rules`: what members may say; what `config::function` has no rule for.
 //! * `annotations`: those that are given, and those that we add.
@@ -22,6 +22,7 @@
 
 mod annotations;
 mod apps;
+mod connectors;
 mod functions;
 mod input;
 mod page;
@@ -37,6 +38,7 @@ use http::{Method, StatusCode};
 use serde::Serialize;
 
 use crate::config::Driver;
+use crate::connector::Connectors;
 use crate::mirror::Mirror;
 use crate::store::Store;
 
@@ -54,6 +56,7 @@ pub const BODY_BYTES_MAX: u64 = 1 << 20;
 pub struct Api {
     store: Arc<Store>,
     mirror: Arc<Mirror>,
+    connectors: Arc<Connectors>,
     /// Whose images functions may have.
     driver: Driver,
     /// What functions are called by from outside, if that is not where requests come to.
@@ -92,8 +95,8 @@ impl Api {
     /// Over `mirror`'s store, on a node with this driver. Functions are told to be called at
     /// `public_url`, or else at the host that the request was sent to.
     #[must_use]
-    pub fn new(mirror: Arc<Mirror>, driver: Driver, public_url: Option<String>) -> Self {
-        Self { store: mirror.store().clone(), mirror, driver, public_url }
+    pub fn new(mirror: Arc<Mirror>, connectors: Arc<Connectors>, driver: Driver, public_url: Option<String>) -> Self {
+        Self { store: mirror.store().clone(), mirror, connectors, driver, public_url }
     }
 
     /// What follows the store.
@@ -136,6 +139,14 @@ impl Api {
             Endpoint::AppGet => self.app(id).await,
             Endpoint::AppList => self.apps(query).await,
             Endpoint::AppUpdate => self.update_app(id, body).await,
+            Endpoint::ConnectorCreate => self.create_connector(body),
+            Endpoint::ConnectorDelete => self.delete_connector(id).await,
+            Endpoint::ConnectorGet => self.connector(id),
+            Endpoint::ConnectorList => Ok(self.list_connectors()),
+            Endpoint::ConnectorSend => {
+                let [name, peer] = captured else { unreachable!("the path has two variables") };
+                self.send_by_connector(name, peer, body)
+            }
             Endpoint::Calls => Ok(Answer::empty(StatusCode::GONE)),
             Endpoint::Description => Ok(Answer::description()),
             Endpoint::FunctionCreate => self.create_function(body, base).await,

@@ -14,6 +14,12 @@ pub(super) enum Endpoint {
     AppUpdate,
     /// What Fn once kept of calls.
     Calls,
+    ConnectorCreate,
+    ConnectorDelete,
+    ConnectorGet,
+    ConnectorList,
+    /// Something for one of its connections.
+    ConnectorSend,
     /// `openapi.yaml`.
     Description,
     FunctionCreate,
@@ -50,6 +56,11 @@ const ENDPOINTS: &[(Method, &str, Endpoint)] = &[
     (Method::GET, "/v2/apps/{app_id}", Endpoint::AppGet),
     (Method::PUT, "/v2/apps/{app_id}", Endpoint::AppUpdate),
     (Method::DELETE, "/v2/apps/{app_id}", Endpoint::AppDelete),
+    (Method::GET, "/v2/connectors", Endpoint::ConnectorList),
+    (Method::POST, "/v2/connectors", Endpoint::ConnectorCreate),
+    (Method::GET, "/v2/connectors/{name}", Endpoint::ConnectorGet),
+    (Method::DELETE, "/v2/connectors/{name}", Endpoint::ConnectorDelete),
+    (Method::POST, "/v2/connectors/{name}/peers/{peer}", Endpoint::ConnectorSend),
     (Method::GET, "/v2/fns", Endpoint::FunctionList),
     (Method::POST, "/v2/fns", Endpoint::FunctionCreate),
     (Method::GET, "/v2/fns/{fn_id}", Endpoint::FunctionGet),

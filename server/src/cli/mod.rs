@@ -4,7 +4,11 @@
 //! for wrong usage, config that cannot be followed included.
 
 mod build;
+mod command;
+mod command_server;
 mod conformance;
+mod connect;
+mod connectors;
 mod dev;
 mod driver;
 mod exec;
@@ -28,7 +32,7 @@ use crate::log::{self, FunctionLines};
 #[command(name = "hotfn", version, after_help = EXAMPLE, propagate_version = true)]
 pub struct Cli {
     #[command(subcommand)]
-    command: Command,
+    verb: Verb,
     /// error, warn, info, debug, trace, or a filter such as hotfn=debug [default: info for serve, else warn]
     #[arg(long, global = true, value_name = "LEVEL")]
     log_level: Option<String>,
@@ -41,11 +45,19 @@ const EXAMPLE: &str =
     "Example:\n  hotfn dev examples/hello\n  curl -d '{\"name\":\"Ada\"}' http://127.0.0.1:8080/invoke/hello";
 
 #[derive(Debug, Subcommand)]
-enum Command {
+enum Verb {
     /// Make a container image of the function in a folder
     Build(build::Args),
+    /// Have a command run by a service of host commands
+    Command(command::Args),
+    /// Run commands for whoever holds a key, over signed HTTP
+    CommandServer(command_server::Args),
     /// Check whether a function, or an agent, keeps the contract, case by case
     Conformance(conformance::Args),
+    /// Run a unix-socket connector, without a node
+    Connect(connect::Args),
+    /// The unix-socket connectors of a running node
+    Connectors(connectors::Args),
     /// Build and serve the function in a folder, again at each change
     Dev(dev::Args),
     /// Run a program of another container as if it were here
@@ -85,31 +97,41 @@ impl Cli {
     }
 
     fn try_run(self) -> anyhow::Result<ExitCode> {
-        let command = match self.command {
+        let verb = match self.verb {
             // Its output is another program's.
-            Command::Exec(args) => return Ok(exec::run(args)),
-            command => command,
+            Verb::Exec(args) => return Ok(exec::run(args)),
+            verb => verb,
         };
-        let (quiet, lines) = match command {
-            Command::Exec(_) | Command::ExecServer(_) | Command::Serve(_) => ("info", FunctionLines::Events),
-            // A person sees answers and what the function prints; of the rest only what is wrong.
-            Command::Build(_) | Command::Conformance(_) | Command::Dev(_) | Command::Invoke(_) | Command::Run(_) => {
-                ("warn", FunctionLines::Bare)
+        let (quiet, lines) = match verb {
+            Verb::CommandServer(_) | Verb::Connect(_) | Verb::Exec(_) | Verb::ExecServer(_) | Verb::Serve(_) => {
+                ("info", FunctionLines::Events)
             }
+            // A person sees answers and what the function prints; of the rest only what is wrong.
+            Verb::Build(_)
+            | Verb::Command(_)
+            | Verb::Conformance(_)
+            | Verb::Connectors(_)
+            | Verb::Dev(_)
+            | Verb::Invoke(_)
+            | Verb::Run(_) => ("warn", FunctionLines::Bare),
         };
         log::start(self.log_level.as_deref(), self.log_format, quiet, lines).map_err(Usage::of)?;
         // The first thread that serves, and often the only one: see `threads`.
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         runtime.block_on(async {
-            match command {
-                Command::Build(args) => build::run(args).await,
-                Command::Conformance(args) => conformance::run(&args),
-                Command::Dev(args) => dev::run(args).await,
-                Command::Exec(_) => unreachable!("it was run before there was a runtime"),
-                Command::ExecServer(args) => exec_server::run(args).await,
-                Command::Invoke(args) => invoke::run(args).await,
-                Command::Run(args) => run::run(args).await,
-                Command::Serve(args) => serve::run(args).await,
+            match verb {
+                Verb::Build(args) => build::run(args).await,
+                Verb::Command(args) => command::run(args).await,
+                Verb::CommandServer(args) => command_server::run(args).await,
+                Verb::Conformance(args) => conformance::run(&args),
+                Verb::Connect(args) => connect::run(args).await,
+                Verb::Connectors(args) => connectors::run(args).await,
+                Verb::Dev(args) => dev::run(args).await,
+                Verb::Exec(_) => unreachable!("it was run before there was a runtime"),
+                Verb::ExecServer(args) => exec_server::run(args).await,
+                Verb::Invoke(args) => invoke::run(args).await,
+                Verb::Run(args) => run::run(args).await,
+                Verb::Serve(args) => serve::run(args).await,
             }
         })
     }

@@ -10,6 +10,8 @@ use anyhow::Context as _;
 use super::Usage;
 use super::driver::DriverArgs;
 use super::signals::Signals;
+use crate::command;
+use crate::config::command::Lines;
 use crate::config::{self, Config, Settings, env};
 use crate::drivers::DriverRefused;
 use crate::node::{Node, StartError};
@@ -43,6 +45,13 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
         }
         None => Config::default(),
     };
+    let commands = match args.config.as_deref().or_else(|| Some(Path::new(CONFIG)).filter(|path| path.exists())) {
+        Some(path) => {
+            let lines = Lines::load(&env::process, None).map_err(Usage::of)?;
+            config::command::load(path, &lines).map_err(Usage::of)?
+        }
+        None => None,
+    };
     let flags = Settings { listen: args.listen, db: args.db, threads: args.threads, ..Settings::default() };
     let below = env::settings(&env::process).map_err(Usage::of)?.or(file.settings);
     let settings = flags.or(args.driver.over(below));
@@ -52,10 +61,20 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
         .await
         .with_context(|| format!("cannot use the store {url}; choose another with --db URL, or --db memory"))?;
     store.give(&file.functions).await?;
-    let node = Node::serve(&settings, store).await.map_err(|e| with_advice(e, "--listen"))?;
+    let node = Node::serve(&settings, store, file.connectors).await.map_err(|e| with_advice(e, "--listen"))?;
+    let commands = match commands {
+        Some(settings) => Some(command::Server::start(settings, Vec::new(), node.means())?),
+        None => None,
+    };
     tracing::info!(functions = node.functions().await, store = %url, "listening on http://{}", node.local_addr());
     signals.next().await;
     tracing::info!("draining; a second signal ends it at once");
+    if let Some(commands) = commands {
+        tokio::select! {
+            () = commands.stop() => {}
+            () = signals.next() => {}
+        }
+    }
     node.stop(signals.next()).await;
     Ok(ExitCode::SUCCESS)
 }

@@ -1,5 +1,5 @@
-//! The config file: a `[node]` table, a `[containers]` table, `[exec]` tables, a `[db]` table, and a `[[function]]`
-//! table for each function.
+//! The config file: a `[node]` table, a `[containers]` table, `[exec]` tables, a `[db]` table, a
+//! `[[function]]` table for each function, and a `[connector.NAME]` table for each connector.
 //!
 //! ```toml
 //! [node]
@@ -26,6 +26,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use toml::Spanned;
 
 use hotfn::Function;
@@ -34,11 +35,12 @@ use hotfn_exec::rules::Rules;
 use super::exec::{self, ExecTable};
 use super::function as limit;
 use super::place::Place;
-use super::{Containers, Deployment, Driver, Refused, Settings};
+use super::{Containers, Deployment, Driver, Refused, Settings, connector};
+use crate::connector::Definition;
 use crate::front::Trigger;
 
 /// A config file's contents, checked.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Debug, Default)]
 pub struct Config {
     /// The `[node]` table.
     pub settings: Settings,
@@ -46,6 +48,8 @@ pub struct Config {
     pub functions: Vec<Deployment>,
     /// Of the `[exec]` tables, what is for `hotfn exec-server`.
     pub exec: Rules,
+    /// The `[connector.NAME]` tables, by name.
+    pub connectors: Vec<Definition>,
 }
 
 /// Reads the file at `path`. Images in it are to be for `driver`, or for the one that it names itself.
@@ -85,7 +89,8 @@ pub fn parse(text: &str, path: &Path, driver: Option<Driver>) -> Result<Config, 
     })?;
     let settings = Settings { containers: containers(file.containers, &place)?, ..settings(file.node, &place)? };
     let exec = exec::exec(file.exec, &place)?;
-    let mut config = Config { settings, functions: Vec::new(), exec: exec.server };
+    let connectors = connector::connectors(file.connector, &place)?;
+    let mut config = Config { settings, functions: Vec::new(), exec: exec.server, connectors };
     config.settings.exec = (!exec.functions.rules.is_empty()).then_some(exec.functions);
     config.settings.db = file.db.url.map(|url| place.check(&url, |url| limit::db(url))).transpose()?;
     let driver = driver.unwrap_or_else(|| config.settings.containers.driver());
@@ -99,6 +104,9 @@ pub fn parse(text: &str, path: &Path, driver: Option<Driver>) -> Result<Config, 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {
+    /// It has [a reader of its own](super::command).
+    #[serde(rename = "command")]
+    _command: Option<IgnoredAny>,
     #[serde(default)]
     node: NodeTable,
     #[serde(default)]
@@ -109,6 +117,8 @@ struct File {
     exec: ExecTable,
     #[serde(default)]
     function: Vec<Spanned<FunctionTable>>,
+    #[serde(default)]
+    connector: connector::Tables,
 }
 
 #[derive(Default, Deserialize)]

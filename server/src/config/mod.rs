@@ -5,6 +5,8 @@
 //! the room that owns the knob. Everything is checked while it is read, so that a node either
 //! starts as it was asked to or says which word of which line it could not follow.
 
+pub mod command;
+pub mod connector;
 mod containers;
 pub mod env;
 mod exec;
@@ -20,7 +22,7 @@ use hotfn::Function;
 use crate::front::Trigger;
 
 pub use containers::{Containers, Driver};
-pub use file::{Config, load, parse};
+pub use file::{Config, LoadError, load, parse};
 pub use settings::Settings;
 
 /// A function and the places under `/t/` that call it.

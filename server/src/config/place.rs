@@ -48,6 +48,21 @@ impl Place<'_> {
         own.into_iter().chain(above).find_map(key_of).unwrap_or_default().to_owned()
     }
 
+    /// Where `key` is set in the table whose header is at `header`, if on a line of its own.
+    pub(super) fn find(&self, header: usize, key: &str) -> Option<usize> {
+        let mut at = self.before(header).rfind('\n').map_or(0, |newline| newline + 1);
+        for (n, line) in self.text[at..].split_inclusive('\n').enumerate() {
+            if n > 0 && line.trim_start().starts_with('[') {
+                return None;
+            }
+            if key_of(line) == Some(key) {
+                return Some(at);
+            }
+            at += line.len();
+        }
+        None
+    }
+
     /// A path in the file, which is relative to the file's folder.
     pub(super) fn beside(&self, path: &Path) -> PathBuf {
         self.path.parent().map_or_else(|| path.to_owned(), |folder| folder.join(path))

@@ -10,7 +10,7 @@ use tokio_util::sync::{CancellationToken, WaitForCancellationFuture};
 
 /// What every connection is told, once.
 #[derive(Debug, Default)]
-pub(super) struct Closing {
+pub(crate) struct Closing {
     stage: AtomicU8,
     told: CancellationToken,
     cut: CancellationToken,
@@ -19,7 +19,7 @@ pub(super) struct Closing {
 /// How far the end has come.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, PartialOrd)]
 #[repr(u8)]
-pub(super) enum Stage {
+pub(crate) enum Stage {
     /// Serve on.
     Open,
     /// Close when the answer under way is out.
@@ -29,18 +29,18 @@ pub(super) enum Stage {
 }
 
 impl Closing {
-    pub(super) fn advance(&self, stage: Stage) {
+    pub(crate) fn advance(&self, stage: Stage) {
         self.stage.store(stage as u8, Ordering::Release);
         if stage == Stage::Cut { self.cut.cancel() } else { self.told.cancel() }
     }
 
     /// Resolves when all are told to close.
-    pub(super) fn told(&self) -> WaitForCancellationFuture<'_> {
+    pub(crate) fn told(&self) -> WaitForCancellationFuture<'_> {
         self.told.cancelled()
     }
 
     /// Resolves when all are cut.
-    pub(super) fn cut(&self) -> WaitForCancellationFuture<'_> {
+    pub(crate) fn cut(&self) -> WaitForCancellationFuture<'_> {
         self.cut.cancelled()
     }
 
@@ -60,7 +60,7 @@ impl Closing {
 /// All it waits for is polled once, which leaves the task's waker there. From then on a look at an
 /// atomic is enough: no connection takes a lock shared by all of them when it wakes, and one timer
 /// serves for its whole life, at the price that a silent one may last up to twice as long.
-pub(super) struct Patience<'a, 'c> {
+pub(crate) struct Patience<'a, 'c> {
     closing: &'c Closing,
     told: Pin<&'a mut WaitForCancellationFuture<'c>>,
     cut: Pin<&'a mut WaitForCancellationFuture<'c>>,
@@ -73,14 +73,14 @@ pub(super) struct Patience<'a, 'c> {
 
 /// Why a connection is over.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Over {
+pub(crate) enum Over {
     Closing,
     Cut,
     Silent,
 }
 
 impl<'a, 'c> Patience<'a, 'c> {
-    pub(super) fn new(
+    pub(crate) fn new(
         closing: &'c Closing,
         told: Pin<&'a mut WaitForCancellationFuture<'c>>,
         cut: Pin<&'a mut WaitForCancellationFuture<'c>>,
@@ -91,17 +91,17 @@ impl<'a, 'c> Patience<'a, 'c> {
     }
 
     /// A whole request came.
-    pub(super) fn heard(&mut self) {
+    pub(crate) fn heard(&mut self) {
         self.heard = true;
     }
 
     /// Is it to close as soon as it can?
-    pub(super) fn is_closing(&self) -> bool {
+    pub(crate) fn is_closing(&self) -> bool {
         self.closing.stage() != Stage::Open
     }
 
     /// Is it over, while it waits for a request? `begun` says whether some of one is there.
-    pub(super) fn poll_waiting(&mut self, cx: &mut Context<'_>, begun: impl FnOnce() -> bool) -> Poll<Over> {
+    pub(crate) fn poll_waiting(&mut self, cx: &mut Context<'_>, begun: impl FnOnce() -> bool) -> Poll<Over> {
         self.register(cx);
         match self.closing.stage() {
             Stage::Open => {}
@@ -116,7 +116,7 @@ impl<'a, 'c> Patience<'a, 'c> {
     }
 
     /// Is it over, while its request is worked on?
-    pub(super) fn poll_working(&mut self, cx: &mut Context<'_>) -> Poll<Over> {
+    pub(crate) fn poll_working(&mut self, cx: &mut Context<'_>) -> Poll<Over> {
         self.register(cx);
         if self.ran_out(cx) {
             // Who waits for us is not silent.

@@ -7,7 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use httpdate::HttpDate;
 
 /// Gives `Sat, 21 Nov 2026 07:28:00 GMT` for now.
-pub(super) fn with_now(write: impl FnOnce(&str)) {
+pub(crate) fn with_now(write: impl FnOnce(&str)) {
     let now = SystemTime::now();
     let second = now.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
     LAST.with_borrow_mut(|(last, text)| {

@@ -30,9 +30,9 @@
 
 mod answer;
 mod body;
-mod closing;
+pub(crate) mod closing;
 mod connection;
-mod date;
+pub(crate) mod date;
 mod detached;
 mod fault;
 pub mod listen;
@@ -234,7 +234,7 @@ impl Front {
         let RequestHead { method, lines, length, .. } = head;
         let answered = match self.admit(length) {
             Ok(()) => {
-                let headers = Headers::of(lines);
+                let headers = request::honest(Headers::of(lines));
                 let call = Call { id, function, intent, method, url, headers, body, deadline: None };
                 self.outcome(call).await
             }

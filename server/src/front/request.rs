@@ -6,13 +6,28 @@ use std::net::SocketAddr;
 use http::header;
 
 use hotfn_protocols::http1::{Length, Lines};
-use hotfn_protocols::{Fault, Kind};
+use hotfn_protocols::{Fault, Headers, Kind};
+
+use crate::connector::origin::PREFIX;
 
 /// Does the request want its connection to become a websocket? HTTP lets a server ignore the wish
 /// to upgrade, and so do we where the client can go on in HTTP/1.1 (`h2c`); a websocket client
 /// cannot, and deserves a clear word.
 pub(super) fn wants_websocket(lines: &Lines) -> bool {
     lines.first(&header::UPGRADE).is_some_and(|to| to.eq_ignore_ascii_case(b"websocket"))
+}
+
+/// The headers without those that only a connector may make: functions trust what they say of who
+/// sent an event.
+pub(super) fn honest(mut headers: Headers) -> Headers {
+    let is_ours = |name: &[u8]| name.get(..PREFIX.len()).is_some_and(|p| p.eq_ignore_ascii_case(PREFIX.as_bytes()));
+    if headers.fields().any(|(name, _)| is_ours(name)) {
+        let forged: Vec<_> = headers.keys().filter(|name| is_ours(name.as_str().as_bytes())).cloned().collect();
+        for name in forged {
+            headers.remove(name);
+        }
+    }
+    headers
 }
 
 /// Refuses a body that is known to be too long.
@@ -53,6 +68,18 @@ mod tests {
         check(None, "/t/a/b?q=1", Some("shop.example"), "http://shop.example/t/a/b?q=1");
         check(Some("other.example:81"), "/t/a", Some("shop.example"), "http://other.example:81/t/a");
         check(None, "/t/a", None, "http://127.0.0.1:8080/t/a");
+    }
+
+    #[test]
+    fn what_only_a_connector_may_say_is_not_believed() {
+        let mut forged = http::HeaderMap::new();
+        for name in ["fn-connector", "fn-connector-uid", "fn-conn", "x-own"] {
+            forged.insert(name, "0".parse().unwrap());
+        }
+        let honest = honest(forged.into());
+        let mut left: Vec<_> = honest.keys().map(http::HeaderName::as_str).collect();
+        left.sort_unstable();
+        assert_eq!(left, ["fn-conn", "x-own"]);
     }
 
     #[test]

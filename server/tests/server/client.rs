@@ -24,7 +24,11 @@ pub(crate) struct Answer {
 
 impl Client {
     pub(crate) async fn connect(addr: SocketAddr) -> Self {
-        Self { stream: soon(TcpStream::connect(addr)).await.unwrap(), read: Vec::new() }
+        Self::of(soon(TcpStream::connect(addr)).await.unwrap())
+    }
+
+    pub(crate) fn of(stream: TcpStream) -> Self {
+        Self { stream, read: Vec::new() }
     }
 
     /// Sends text in which a line's end is written `\n`.

@@ -19,6 +19,8 @@ fn refused(args: &[&str], code: i32, said: &str) {
 fn every_subcommand_shows_an_example() {
     for args in [
         vec!["--help"],
+        vec!["command", "call", "--help"],
+        vec!["command-server", "--help"],
         vec!["dev", "--help"],
         vec!["invoke", "--help"],
         vec!["run", "--help"],

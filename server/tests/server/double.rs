@@ -30,6 +30,15 @@ where
     }
 }
 
+/// A double alone.
+pub(crate) fn invoke<F, A>(answer: F) -> impl Invoke
+where
+    F: Fn(Call) -> A + Send + Sync,
+    A: Future<Output = Result<Reply, Fault>> + Send + 'static,
+{
+    Double(answer)
+}
+
 /// A front that is being served.
 pub(crate) struct Running {
     pub(crate) addr: SocketAddr,

@@ -3,6 +3,7 @@
 
 mod api;
 mod client;
+mod command;
 mod command_line;
 mod detached;
 mod double;

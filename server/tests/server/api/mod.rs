@@ -39,7 +39,7 @@ impl Api {
             ..settings
         };
         let store = Store::open(&settings.db.clone().unwrap_or(Url::Memory)).await.unwrap();
-        let node = Node::serve(&settings, store).await.unwrap();
+        let node = Node::serve(&settings, store, Vec::new()).await.unwrap();
         Self { addr: node.local_addr(), _node: node, _folder: folder }
     }
 

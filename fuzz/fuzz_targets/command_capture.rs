@@ -1,0 +1,4 @@
+//! See `hotfn_server::command::fuzzing::command_capture`.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| hotfn_server::command::fuzzing::command_capture(bytes));

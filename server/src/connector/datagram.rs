@@ -1,0 +1,167 @@
+//! A connector without connections: each packet is a frame, or some, from whoever sent it.
+//!
+//! A sender whose own socket has a name gets its replies there, and a number, as a connection
+//! would; one whose socket has none can be answered by nobody. Numbers are kept for as many senders
+//! as there may be connections; then all are forgotten, and given anew.
+
+use std::collections::HashMap;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use rustix::net::{RecvFlags, SendFlags, SocketAddrUnix};
+use tokio::io::unix::AsyncFd;
+
+use super::calls::{Calls, Done};
+use super::desk::Desk;
+use super::inbound::Inbound;
+use super::origin::Origin;
+use super::outbound::Outbound;
+use super::outbox::Outbox;
+use super::peers::Present;
+use super::server::Listener;
+use super::session::now_ns;
+use super::trouble::{Kind, Trouble};
+
+/// Who sends, as far as it can be answered.
+#[derive(Default)]
+struct Senders {
+    known: HashMap<SocketAddrUnix, Present>,
+}
+
+/// Serves whoever sends, until the connector stops and what is under way is done.
+pub(super) async fn serve(desk: Arc<Desk>, listener: Listener) {
+    let mut receiving = Receiving {
+        calls: Calls::new(false),
+        senders: Senders::default(),
+        buf: vec![0; desk.definition.socket.buf_bytes],
+        desk,
+    };
+    let socket = listener.socket();
+    let stop = receiving.desk.stop.clone();
+    loop {
+        let has_room = receiving.calls.len() < receiving.desk.definition.bounds.in_flight_total;
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => break,
+            done = std::future::poll_fn(|cx| receiving.calls.poll_done(cx)) => receiving.finish(done, socket),
+            ready = socket.readable(), if has_room => match ready {
+                Ok(mut guard) => {
+                    if guard.try_io(|socket| receiving.receive(socket)).is_err() {
+                        continue;
+                    }
+                }
+                Err(e) => tracing::warn!(connector = receiving.desk.definition.name, "cannot receive: {e}"),
+            },
+        }
+        receiving.desk.flush().await;
+    }
+    let drain = receiving.desk.definition.bounds.drain;
+    let rest = async {
+        while !receiving.calls.is_empty() {
+            let done = std::future::poll_fn(|cx| receiving.calls.poll_done(cx)).await;
+            receiving.finish(done, socket);
+        }
+    };
+    // What is not done by then is given up.
+    let _ = tokio::time::timeout(drain, rest).await;
+}
+
+struct Receiving {
+    desk: Arc<Desk>,
+    calls: Calls,
+    senders: Senders,
+    buf: Vec<u8>,
+}
+
+impl Receiving {
+    fn receive(&mut self, socket: &AsyncFd<OwnedFd>) -> std::io::Result<()> {
+        let (read, length, from) = rustix::net::recvfrom(socket, &mut self.buf[..], RecvFlags::TRUNC)?;
+        let from = from.and_then(|from| SocketAddrUnix::try_from(from).ok()).filter(|from| from.path().is_some());
+        let present = self.senders.number(&self.desk, from);
+        let counts = &self.desk.counts;
+        counts.bytes_in.add(read as u64);
+        if length > read {
+            let what = format!("packet is longer than buf_size, {read} bytes");
+            self.desk.report(&Trouble::new(Kind::Frame, what), present, 0);
+            return Ok(());
+        }
+        let mut inbound = Inbound::new(&self.desk.definition).expect("the definition was checked when it was read");
+        let origin = Arc::new(Origin::new(&self.desk.definition, present, None, inbound.content_type()));
+        inbound.feed(Bytes::copy_from_slice(&self.buf[..read]));
+        inbound.finish();
+        while let Some(next) = inbound.next(now_ns()) {
+            match next {
+                Err((trouble, seq)) => self.desk.report(&trouble, present, seq),
+                Ok(event) => {
+                    let (desk, origin) = (self.desk.clone(), origin.clone());
+                    let (seq, ingest_ns) = (event.seq, event.ingest_ns);
+                    self.calls.push(Box::pin(async move {
+                        let (outcome, entry) = desk.answer(event, &origin).await;
+                        Done { seq, peer: origin.peer, ingest_ns, outcome, entry }
+                    }));
+                }
+            }
+        }
+        counts.frames_in.add(inbound.frames());
+        Ok(())
+    }
+
+    fn finish(&mut self, done: Done, socket: &AsyncFd<OwnedFd>) {
+        let to = self.senders.address(done.peer);
+        if let (Ok(answer), Some(to)) = (&done.outcome, to)
+            && self.desk.replies
+            && let Some(value) = &answer.value
+        {
+            let mut outbox = Outbox::default();
+            let sent = Outbound::new(&self.desk.definition)
+                .expect("the definition was checked when it was read")
+                .put(value, done.ingest_ns, &mut outbox)
+                .and_then(|()| send(socket, &mut outbox, to));
+            match sent {
+                Ok((frames, bytes)) => {
+                    self.desk.counts.frames_out.add(frames);
+                    self.desk.counts.bytes_out.add(bytes);
+                }
+                Err(trouble) => self.desk.report(&trouble, done.peer, done.seq),
+            }
+        }
+        match to {
+            Some(_) => self.desk.settle_elsewhere(done),
+            None => self.desk.settle(done),
+        }
+    }
+}
+
+/// Sends what waits; a receiver that has no room loses it, as datagrams do.
+fn send(socket: &AsyncFd<OwnedFd>, outbox: &mut Outbox, to: &SocketAddrUnix) -> Result<(u64, u64), Trouble> {
+    let (mut frames, mut bytes) = (0, 0);
+    while let Some(packet) = outbox.first() {
+        let sent = rustix::net::sendto(socket, packet, SendFlags::NOSIGNAL | SendFlags::DONTWAIT, to);
+        bytes += sent.map_err(|e| Trouble::new(Kind::Write, format!("reply cannot be sent: {e}")))? as u64;
+        frames += 1;
+        outbox.advance_packet();
+    }
+    Ok((frames, bytes))
+}
+
+impl Senders {
+    /// The number of whoever has this address; a new one for a sender that has none.
+    fn number(&mut self, desk: &Desk, from: Option<SocketAddrUnix>) -> u64 {
+        let Some(from) = from else { return desk.peers.begin(0).id };
+        if let Some(present) = self.known.get(&from) {
+            return present.id;
+        }
+        if self.known.len() >= desk.definition.bounds.connections_max {
+            self.known.clear();
+        }
+        let present = desk.peers.begin(0);
+        let id = present.id;
+        self.known.insert(from, present);
+        id
+    }
+
+    fn address(&self, number: u64) -> Option<&SocketAddrUnix> {
+        self.known.iter().find(|(_, present)| present.id == number).map(|(from, _)| from)
+    }
+}

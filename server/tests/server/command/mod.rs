@@ -1,0 +1,8 @@
+//! The contract's cases of host commands, by their numbers, over real sockets.
+
+mod bounds;
+mod callbacks;
+mod installing;
+mod running;
+mod sidecar;
+mod signing;

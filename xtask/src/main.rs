@@ -36,6 +36,7 @@ Tasks:
       --functions N      deployed ones in the part fleet (default 2000)
       --profile NAME     how programs are built (default dist, as what a release ships)
       --write-docs       puts tables and charts into docs/performance.md
+  bench cold     first calls by each driver, beside the same containers started by hand; --profile NAME
   bench command  host commands over signed HTTP, a loop that starts shells, and webhook: a minute
   bench connect  a million lines through a connector, beside socat; fails if it is too slow
   bench exec     programs run over a socket, beside s6-sudo and a local fork; --profile NAME (default dist)
@@ -53,13 +54,14 @@ fn main() -> ExitCode {
     let words: Vec<&str> = args.iter().map(String::as_str).collect();
     let done = match words.as_slice() {
         ["test", rest @ ..] => test::run_all(rest),
+        ["bench", "cold", rest @ ..] => bench::cold(rest),
         ["bench", "command", rest @ ..] => bench::command(rest),
         ["bench", "connect", rest @ ..] => bench::connect(rest),
         ["bench", "guard", rest @ ..] => bench::guard(rest),
         ["bench", "exec", rest @ ..] => bench::exec(rest),
         ["bench", "hot", rest @ ..] => bench::hot(rest),
         ["bench", ..] => Err(anyhow::anyhow!(
-            "which benchmark? try `cargo xtask bench hot`, `command`, `connect`, `exec` or `guard`"
+            "which benchmark? try `cargo xtask bench hot`, `cold`, `command`, `connect`, `exec` or `guard`"
         )),
         [] | ["help" | "-h" | "--help", ..] => {
             print!("{HELP}");

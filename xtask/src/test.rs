@@ -1,5 +1,6 @@
 //! `cargo xtask test`: every test, nothing skipped.
 
+use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::Result;
@@ -36,14 +37,7 @@ pub(crate) fn run_all(args: &[&str]) -> Result<()> {
             .current_dir(tree::root()))
     })?;
     // Built here for the same reason as the next one. The stories ask for the same, and find it done.
-    step("build the examples that stories put into container images", || {
-        run(Command::new("cargo")
-            .args(["build", "--release", "--package", "echo", "--package", "faulty"])
-            .args(["--target", &format!("{}-unknown-linux-gnu", std::env::consts::ARCH), "--target-dir"])
-            .arg(tree::target().join("static"))
-            .env("RUSTFLAGS", "-Ctarget-feature=+crt-static")
-            .current_dir(tree::root()))
-    })?;
+    step("build the examples that stories put into container images", build_static)?;
     // A story runs this example from its folder as a reader would, which builds it for release. Built
     // here, that takes its time in sight and not out of the story's.
     step("build the example that a story starts from its source", || {
@@ -65,4 +59,23 @@ pub(crate) fn run_all(args: &[&str]) -> Result<()> {
             .env("HOTFN_BIN_DIR", tree::target().join("debug"))
             .current_dir(tree::root()))
     })
+}
+
+/// Builds the examples that go into container images, without need of any library.
+pub(crate) fn build_static() -> Result<()> {
+    run(Command::new("cargo")
+        .args(["build", "--release", "--package", "echo", "--package", "faulty", "--target", &static_target()])
+        .arg("--target-dir")
+        .arg(tree::target().join("static"))
+        .env("RUSTFLAGS", "-Ctarget-feature=+crt-static")
+        .current_dir(tree::root()))
+}
+
+/// One of them.
+pub(crate) fn static_program(name: &str) -> PathBuf {
+    tree::target().join("static").join(static_target()).join("release").join(name)
+}
+
+fn static_target() -> String {
+    format!("{}-unknown-linux-gnu", std::env::consts::ARCH)
 }

@@ -9,11 +9,13 @@
 //! `parts` measures, a file each, with [`contender`] to start those who are measured and [`load`] to
 //! put load on them. What was seen goes to the [`ledger`], every round of it. Nothing is derived
 //! before all is measured: [`table`], [`target`] and [`chart`] are views of the ledger, [`docs`] puts
-//! them into the project's pages. Apart are [`command`], host commands beside a loop that starts shells;
+//! them into the project's pages. Apart are [`cold`], first calls driver by driver;
+//! [`command`], host commands beside a loop that starts shells;
 //! [`connect`](mod@connect), lines through a connector; [`exec`], programs run over a socket; and
 //! [`guard`]: it counts instructions, which repeat, and fails when a call needs more than it may.
 
 mod chart;
+mod cold;
 mod command;
 mod connect;
 mod contender;
@@ -31,6 +33,7 @@ mod stage;
 mod table;
 mod target;
 
+pub(crate) use cold::run as cold;
 pub(crate) use command::run as command;
 pub(crate) use connect::run as connect;
 pub(crate) use exec::run_all as exec;

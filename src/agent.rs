@@ -78,6 +78,11 @@ pub enum StartError {
 }
 
 impl Agent {
+    /// Shows what it measures in a registry of metrics: `hotfn_launch_seconds`, by driver and phase.
+    pub fn register(&self, registry: &mut prometheus_client::registry::Registry) {
+        self.keeper.launches.register(registry);
+    }
+
     /// Starts from the defaults, with the process driver.
     #[must_use]
     pub fn builder() -> Builder {

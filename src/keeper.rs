@@ -18,6 +18,7 @@ use crate::container::Driver;
 use crate::hot::Hot;
 use crate::iofs::Root;
 use crate::launch::{Launch, Report};
+use crate::launches::Launches;
 use crate::made::Made;
 use crate::phases::Phases;
 use crate::pool::{self, Action, Closing, Event, Pool, Refusal, Todo};
@@ -52,6 +53,7 @@ impl Deployed {
 pub(crate) struct Keeper {
     pub(crate) config: Config,
     pub(crate) driver: Arc<dyn Driver>,
+    pub(crate) launches: Launches,
     /// What this agent's containers are labelled with.
     pub(crate) node: String,
     /// Says that we live, to who would remove what carries our label; until nothing does any more.
@@ -85,6 +87,7 @@ impl Keeper {
         let pool = Pool::new(room, config.refuse_when_full);
         Self {
             config,
+            launches: Launches::new(driver.name()),
             driver,
             node: tag.as_ref().map_or_else(String::new, |tag| tag.name().to_owned()),
             tag: Mutex::new(tag),

@@ -165,6 +165,7 @@ impl Launch {
     /// The container is up: say so, and stay until it ends or is to end.
     async fn keep(&self, hot: Arc<Hot>, report: Report) {
         meter::launched(&hot.name, &hot.function, &hot.phases);
+        self.keeper.launches.note(&hot.phases);
         let exit = hot.container().exit();
         match report {
             Report::Pool => self.keeper.tell(&self.line, Event::Ready(self.id, hot.clone())),

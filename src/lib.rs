@@ -48,6 +48,7 @@ mod invoke;
 pub mod iofs;
 mod keeper;
 mod launch;
+mod launches;
 pub mod log;
 mod made;
 pub mod meter;

@@ -125,6 +125,7 @@ fn runtime(settings: &Settings) -> Result<oci::Config, Box<dyn Error + Send + Sy
         runtime: containers.runtime.clone(),
         sandbox: containers.sandbox(),
         network,
+        unlimited: containers.unlimited.unwrap_or_default(),
         ..oci::Config::default()
     })
 }

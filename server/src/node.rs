@@ -10,6 +10,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use prometheus_client::registry::Registry;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
@@ -115,6 +116,9 @@ impl Node {
         front: Arc<Front>,
         threads: Arc<Threads>,
     ) -> Result<Self, StartError> {
+        let mut metrics = Registry::default();
+        agent.register(&mut metrics);
+        front.show(metrics);
         let refused = |source| StartError::Listen { addr: settings.listen(), source };
         let server = Server::start(listener, front.clone(), threads.clone()).map_err(refused)?;
         let patience = settings.drain_patience();

@@ -8,6 +8,7 @@ use futures_util::future::join_all;
 use hotfn_tests::client::{self, held};
 use hotfn_tests::node::{Function, Home};
 use hotfn_tests::{binaries, processes, until};
+use http::Method;
 use tokio::task::JoinHandle;
 
 /// The kernel lets a user have 128 inotify instances. One a container would stop there.
@@ -58,4 +59,20 @@ async fn five_hundred_containers_are_hot_at_once() {
 
     node.drain().await;
     home.is_bare();
+}
+
+#[tokio::test]
+async fn how_long_launches_take_is_measured_phase_by_phase() {
+    let home = Home::of(&[Function::new("echo", &binaries::image("echo"))]);
+    let node = home.start().await;
+    for _ in 0..3 {
+        assert_eq!(node.invoke("echo", "hi").await.ok().text(), "hi");
+    }
+    let metrics = node.api(Method::GET, "/metrics", None).await.ok();
+    assert_eq!(metrics.header("content-type"), "application/openmetrics-text; version=1.0.0; charset=utf-8");
+    for phase in ["image", "create", "start", "socket"] {
+        let line = format!("hotfn_launch_seconds_count{{driver=\"process\",phase=\"{phase}\"}} 1\n");
+        assert!(metrics.text().contains(&line), "{line}{}", metrics.text());
+    }
+    node.drain().await;
 }

@@ -109,6 +109,8 @@ pub struct Containers {
     pub docker_label: Option<String>,
     /// Credentials for registries, as JSON. Default: those in the user's `.docker/config.json`.
     pub docker_auth: Option<String>,
+    /// Start containers also where they cannot be held to limits of memory, CPU and processes. Default false.
+    pub unlimited: Option<bool>,
     /// The OCI runtime, by name or path. Default: the first that works here.
     pub runtime: Option<String>,
 }
@@ -138,6 +140,7 @@ impl Containers {
             docker_iofs: self.docker_iofs.or(below.docker_iofs),
             docker_label: self.docker_label.or(below.docker_label),
             docker_auth: self.docker_auth.or(below.docker_auth),
+            unlimited: self.unlimited.or(below.unlimited),
             runtime: self.runtime.or(below.runtime),
         }
     }

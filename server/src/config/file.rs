@@ -168,6 +168,7 @@ struct ContainersTable {
     docker_host: Option<String>,
     docker_iofs: Option<PathBuf>,
     docker_label: Option<String>,
+    unlimited: Option<bool>,
     runtime: Option<String>,
 }
 
@@ -262,6 +263,7 @@ fn containers(table: ContainersTable, place: &Place<'_>) -> Result<Containers, R
         docker_label: table.docker_label,
         // A secret, which has no place in a file that others may read: the environment has it.
         docker_auth: None,
+        unlimited: table.unlimited,
         runtime: table.runtime,
     })
 }

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use http::{HeaderValue, Method, StatusCode, header};
+use prometheus_client::registry::Registry;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
@@ -159,6 +160,17 @@ pub(super) fn wrong_method(method: &Method, path: &str, allow: &'static str) -> 
     answer.headers.insert(header::ALLOW, HeaderValue::from_static(allow));
     answer
 }
+
+/// What is measured, as text for whoever scrapes it.
+pub(super) fn metrics(registry: &Registry) -> Answer {
+    let mut text = String::new();
+    prometheus_client::encoding::text::encode(&mut text, registry).expect("writing to a string does not fail");
+    let mut answer = Answer::new(StatusCode::OK, text);
+    answer.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(OPEN_METRICS));
+    answer
+}
+
+const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// A JSON document of ours.
 pub(super) fn json(status: StatusCode, text: String) -> Answer {

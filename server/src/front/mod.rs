@@ -6,6 +6,7 @@
 //! |---|---|---|
 //! | GET | `/` | a greeting, which liveness probes read |
 //! | GET | `/version` | ours |
+//! | GET | `/metrics` | what is measured, as OpenMetrics text |
 //! | POST | `/invoke/{id}` | a plain call of the function `id` |
 //! | any common one | `/t/{app}` and `/t/{app}/{source…}` | a gateway call, if a trigger has exactly this source |
 //! | any | `/v2/…` | the API's, on a node that has one |
@@ -41,12 +42,13 @@ mod request;
 pub mod routes;
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use http::header::HOST;
 use http::{Method, StatusCode, Uri};
+use prometheus_client::registry::Registry;
 use tokio_util::task::TaskTracker;
 
 use hotfn::Invoke;
@@ -105,6 +107,7 @@ pub struct Front {
     calls: TaskTracker,
     detached: Detached,
     draining: AtomicBool,
+    metrics: OnceLock<Registry>,
 }
 
 /// The connection is to be closed without an answer: nobody would read it.
@@ -135,13 +138,27 @@ impl Front {
     fn with(invoke: Arc<dyn Invoke>, routes: Arc<Routes>, api: Option<Api>, config: Config) -> Arc<Self> {
         let calls = TaskTracker::new();
         let detached = Detached::new(invoke.clone(), calls.clone(), &config);
-        Arc::new(Self { config, invoke, routes, api, calls, detached, draining: AtomicBool::new(false) })
+        Arc::new(Self {
+            config,
+            invoke,
+            routes,
+            api,
+            calls,
+            detached,
+            draining: AtomicBool::new(false),
+            metrics: OnceLock::new(),
+        })
     }
 
     /// The triggers, which may change at any time.
     #[must_use]
     pub fn routes(&self) -> &Routes {
         &self.routes
+    }
+
+    /// Shows these at `/metrics` from now on; the first that were given count.
+    pub fn show(&self, metrics: Registry) {
+        let _ = self.metrics.set(metrics);
     }
 
     /// Refuses every call from now on, and tells every connection to close after its answer.
@@ -195,6 +212,10 @@ impl Front {
                 None => answer::unknown_path(&head.method, uri.path()),
             },
             Route::Greeting => answer::json(StatusCode::OK, GREETING.to_owned()),
+            Route::Metrics => match self.metrics.get() {
+                Some(registry) => answer::metrics(registry),
+                None => answer::unknown_path(&head.method, uri.path()),
+            },
             Route::Version => answer::json(StatusCode::OK, VERSION.to_owned()),
             Route::Invoke(_) | Route::Trigger(_) if request::wants_websocket(&head.lines) => answer::refusal(
                 StatusCode::NOT_IMPLEMENTED,

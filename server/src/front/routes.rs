@@ -44,6 +44,7 @@ pub(super) enum Route {
     Api,
     Greeting,
     Invoke(FunctionId),
+    Metrics,
     /// To the same place without its trailing slash.
     Redirect(String),
     Trigger(FunctionId),
@@ -88,6 +89,7 @@ impl Routes {
         }
         let fixed = match path {
             "/" => Route::Greeting,
+            "/metrics" => Route::Metrics,
             "/version" => Route::Version,
             _ => return Route::Unknown,
         };
@@ -197,6 +199,7 @@ mod tests {
             |app: &str, source: &str| Route::UnknownTrigger { app: app.to_owned(), source: source.to_owned() };
         check(Method::GET, "/", Route::Greeting);
         check(Method::GET, "/version", Route::Version);
+        check(Method::GET, "/metrics", Route::Metrics);
         check(Method::POST, "/invoke/f", Route::Invoke("f".into()));
         check(Method::POST, "/invoke/f?x=1", Route::Invoke("f".into()));
         check(Method::POST, "/invoke/app.f%20g", Route::Invoke("app.f g".into()));

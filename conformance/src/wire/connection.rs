@@ -119,7 +119,11 @@ impl Connection {
                     Ok(0) => break Err(Unanswered::Closed(seen.len())),
                     Ok(read) => seen.extend_from_slice(&self.kept[self.kept.len() - read..]),
                     Err(_) if Instant::now() >= until => break Err(Unanswered::Silent),
-                    Err(_) => break Err(Unanswered::Closed(seen.len())),
+                    Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                    Err(e) => {
+                        self.transcript.note(format!("cannot read: {e}"));
+                        break Err(Unanswered::Closed(seen.len()));
+                    }
                 },
                 Err(invalid) => break Err(Unanswered::Invalid(invalid.to_string())),
             }

@@ -62,7 +62,7 @@ fn case_18_a_shell_has_job_control() {
     terminal.sees("sleep 500");
     terminal.types("\x1a");
     terminal.sees("Stopped");
-    terminal.types("kill -KILL %1 %2; wait; exit 5\n");
+    terminal.types("kill -KILL %1 %2; while [ -n \"$(jobs -s)\" ]; do sleep 0.01; done; exit 5\n");
     terminal.sees("ready> ");
     terminal.types("echo code $?\n");
     terminal.sees("code 5");

@@ -37,6 +37,9 @@ struct Options {
     /// How often
     #[arg(long, default_value_t = 100)]
     count: u32,
+    /// A rest before each, in ms: who starts one right after the other finds everything warm
+    #[arg(long, default_value_t = 0)]
+    rest_ms: u64,
     /// The directory of its socket, made anew each time [default: one in memory]
     #[arg(long)]
     iofs: Option<PathBuf>,
@@ -68,6 +71,7 @@ fn once(options: &Options, folder: &Path, n: u32) -> Result<Duration> {
     let filled = |word: &str| {
         word.replace("{id}", &id).replace("{listener}", &listener).replace("{iofs}", &folder.to_string_lossy())
     };
+    std::thread::sleep(Duration::from_millis(options.rest_ms));
     let began = Instant::now();
     fs::create_dir(folder).with_context(|| format!("cannot make {}", folder.display()))?;
     // A container's user is another than ours.

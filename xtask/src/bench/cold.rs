@@ -186,7 +186,8 @@ impl Node {
 /// The median of launches by hand, in microseconds.
 fn by_hand(stage: &Stage, driver: &Driver, node: &Node, program: &Path) -> Result<f64> {
     let mut command = Command::new(stage.built("first-bytes"));
-    command.args(["--count", &driver.calls.to_string()]);
+    // As rested as the node's, whose calls come at a rate.
+    command.args(["--count", &driver.calls.to_string(), "--rest-ms", &(1000 / driver.rate).to_string()]);
     match driver.name {
         "process" => command.arg("--").arg(program),
         "docker" => command.args(["--listener", LISTENER, "--after", "docker rm --force {id}", "--"]).args(DOCKER_RUN),

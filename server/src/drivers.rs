@@ -106,7 +106,7 @@ pub(crate) fn images(settings: &Settings) -> Result<Store, Box<dyn Error + Send 
         exempt: exempt.collect::<Result<_, _>>()?,
         ..usual
     };
-    Ok(Store::open(&settings.agent().config.state_dir.join("images"), config)?)
+    Ok(Store::open(&settings.images_dir(), config)?)
 }
 
 fn runtime(settings: &Settings) -> Result<oci::Config, Box<dyn Error + Send + Sync>> {

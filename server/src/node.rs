@@ -99,8 +99,7 @@ impl Node {
         mirror.catch_up().await;
         let threads = threads(settings)?;
         let world = World { functions: Arc::new(agent.clone()), directory: mirror.clone(), commands: None };
-        let state = settings.state.clone().unwrap_or_else(|| hotfn::Config::default().state_dir);
-        let reached = Arc::new(Connectors::new(world, threads.clone(), Some(state)));
+        let reached = Arc::new(Connectors::new(world, threads.clone(), Some(settings.state_dir())));
         let driver = settings.containers.driver();
         let api = Api::new(mirror.clone(), reached.clone(), driver, settings.public_url.clone());
         let front = Front::with_api(Arc::new(agent.clone()), api, settings.front());

@@ -15,6 +15,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 
+use hotfn::container::process::SCHEME;
 use hotfn_images::ImageError;
 use tokio::process;
 
@@ -79,7 +80,7 @@ pub async fn build(project: &Project) -> Result<Command, BuildError> {
 #[must_use]
 pub fn image(words: &[String]) -> String {
     let plain = |c: char| c.is_alphanumeric() || "-_./:=,+@%".contains(c);
-    let mut image = "process:".to_owned();
+    let mut image = SCHEME.to_owned();
     for (at, word) in words.iter().enumerate() {
         if at > 0 {
             image.push(' ');

@@ -54,8 +54,7 @@ fn output(text: &str) -> Result<Reference, String> {
 pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let below = args.driver.over(env::settings(&env::process).map_err(Usage::of)?);
     let settings = Settings { state: args.state.clone(), ..Settings::default() }.or(below);
-    let dir = settings.agent().config.state_dir.join(IMAGES);
-    let store = Store::open(&dir, store::Config::default())?;
+    let store = Store::open(&settings.images_dir(), store::Config::default())?;
     let engine = Engine {
         wanted: settings.containers.driver() == Driver::Docker,
         host: settings.containers.docker_host.clone(),
@@ -72,9 +71,6 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     println!("{} {}", args.tag, built.digest());
     Ok(ExitCode::SUCCESS)
 }
-
-/// The store of images, in what outlives a node. The driver `oci` looks there too.
-const IMAGES: &str = "images";
 
 fn write(image: &Image, name: &Reference, place: &Reference) -> anyhow::Result<()> {
     let tag = match (place, name) {

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use clap::ValueEnum;
 use hotfn::container::sandbox::Sandbox;
+use hotfn::container::{process, remote};
 use serde::Deserialize;
 
 /// What makes a node's containers. A function's image decides nothing but the image.
@@ -29,13 +30,13 @@ impl Driver {
     /// # Errors
     /// When it cannot: a sentence about the image that says what would do.
     pub fn takes(self, image: &str) -> Result<(), String> {
-        let program = image.strip_prefix(PROCESS).map(str::trim);
+        let program = image.strip_prefix(process::SCHEME).map(str::trim);
         match (self, program) {
             (Self::Process, Some(program)) if !program.is_empty() => Ok(()),
             (Self::Process, _) => Err(format!(
                 "{image:?} is not an image this node can start; write \"process:PATH ARG…\", or choose another driver"
             )),
-            (Self::Remote, _) if image.starts_with(REMOTE) => Ok(()),
+            (Self::Remote, _) if image.starts_with(remote::SCHEME) => Ok(()),
             (Self::Remote, _) => Err(format!(
                 "{image:?} is not in a container of somebody else's; write \"remote:SOCKET PROGRAM ARG…\", or choose \
                  another driver"
@@ -49,9 +50,6 @@ impl Driver {
         }
     }
 }
-
-const PROCESS: &str = "process:";
-const REMOTE: &str = "remote:";
 
 impl fmt::Display for Driver {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

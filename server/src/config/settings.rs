@@ -106,7 +106,7 @@ impl Settings {
     /// Where a server keeps what it serves.
     #[must_use]
     pub fn db(&self) -> store::Url {
-        let usual = || store::Url::Sqlite(self.agent().config.state_dir.join(DB_FILE));
+        let usual = || store::Url::Sqlite(self.state_dir().join(DB_FILE));
         self.db.clone().unwrap_or_else(usual)
     }
 
@@ -114,6 +114,18 @@ impl Settings {
     #[must_use]
     pub fn drain_patience(&self) -> Duration {
         Duration::from_secs(self.drain_patience.unwrap_or(30))
+    }
+
+    /// Where what is to outlive the node is kept.
+    #[must_use]
+    pub fn state_dir(&self) -> PathBuf {
+        self.state.clone().unwrap_or_else(|| hotfn::Config::default().state_dir)
+    }
+
+    /// Where images are kept that need no engine.
+    #[must_use]
+    pub fn images_dir(&self) -> PathBuf {
+        self.state_dir().join("images")
     }
 
     /// Threads that serve.

@@ -52,13 +52,14 @@ pub(crate) fn ours(stage: &Stage, contender: &Contender, args: &[String]) -> Res
     run(command(stage, contender, &contender.path, args), contender)
 }
 
-/// The same, for a load that keeps a schedule: where that is allowed it comes before everybody else
-/// on its core.
+/// The same, for a load of little that keeps a schedule: where that is allowed it comes before everybody
+/// else on its core.
 ///
 /// Such a load stands for callers on other machines. Were it one of many that wait for the same
 /// core, its own lateness would be found in the times of who is measured: beside a process that
-/// computes, that was nearly all there was.
-pub(crate) fn on_schedule(stage: &Stage, contender: &Contender, args: &[String]) -> Result<Seen> {
+/// computes, that was nearly all there was. It is not for load near capacity: who comes first at each
+/// call leaves nobody anything to do in bunches, and halves what can be done.
+pub(crate) fn punctual(stage: &Stage, contender: &Contender, args: &[String]) -> Result<Seen> {
     let load = command(stage, contender, &contender.path, args);
     let mut punctual = Command::new("chrt");
     punctual.args(["--fifo", PRIORITY]);

@@ -26,7 +26,7 @@ pub(super) fn measure(bench: &mut Bench<'_>) -> Result<()> {
         bench.rounds(&mut contenders, |bench, contender| {
             // Taken anew each time: the machine is another one than a minute ago.
             let rate = capacity(bench, contender)? * f64::from(share) / 100.0;
-            let seen = at_rate(bench, contender, rate)?;
+            let seen = load::ours(bench.stage, contender, &at_rate(bench, rate))?;
             let figures = [
                 (Figure::Rate, seen.per_second()),
                 (Figure::P50, seen.p50_us),
@@ -46,12 +46,11 @@ pub(super) fn capacity(bench: &Bench<'_>, contender: &Contender) -> Result<f64> 
     Ok(load::ours(bench.stage, contender, &args)?.per_second())
 }
 
-/// Calls at `rate` a second, as long as a turn is.
-pub(super) fn at_rate(bench: &Bench<'_>, contender: &Contender, rate: f64) -> Result<load::Seen> {
-    let args = args(&[
+/// What to ask of our load for calls at `rate` a second, as long as a turn is.
+pub(super) fn at_rate(bench: &Bench<'_>, rate: f64) -> Vec<String> {
+    args(&[
         ("connections", CONNECTIONS.to_string()),
         ("seconds", bench.options.seconds.to_string()),
         ("rate", rate.to_string()),
-    ]);
-    load::on_schedule(bench.stage, contender, &args)
+    ])
 }

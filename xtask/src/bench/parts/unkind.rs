@@ -9,6 +9,7 @@ use super::{Bench, args};
 use crate::bench::contender::{CONCURRENCY, Contender, Deployed, node};
 use crate::bench::ledger::Figure;
 use crate::bench::load;
+use crate::bench::part::Cores;
 use crate::bench::process::{self, Process};
 
 /// Percent of the undisturbed capacity that the quiet function is asked for.
@@ -45,7 +46,13 @@ pub(super) fn measure(bench: &mut Bench<'_>) -> Result<()> {
 }
 
 fn turn(bench: &mut Bench<'_>, hotfn: &Contender, rate: f64, name: &str) -> Result<()> {
-    let seen = at_rate(bench, hotfn, rate)?;
+    let schedule = at_rate(bench, rate);
+    // With a core to spare the load keeps its schedule by itself, and ahead of everybody it would only
+    // push them from core to core.
+    let seen = match bench.stage.cores {
+        Cores::One => load::punctual(bench.stage, hotfn, &schedule)?,
+        Cores::All => load::ours(bench.stage, hotfn, &schedule)?,
+    };
     let figures = [
         (Figure::Rate, seen.per_second()),
         (Figure::P50, seen.p50_us),

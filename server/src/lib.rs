@@ -2,7 +2,8 @@
 //!
 //! Read in this order:
 //!
-//! * [`front`]: HTTP requests become calls, replies become answers.
+//! * [`front`]: HTTP requests become calls, replies become answers. `conversation` is what one
+//!   connection of it, or of another listener, goes through.
 //! * [`config`]: what a node serves and within which bounds: file, environment, flags.
 //! * [`project`] and [`build`]: a folder with a function's source, and how it becomes something
 //!   that can be started.
@@ -23,6 +24,7 @@ pub mod cli;
 pub mod command;
 pub mod config;
 pub mod connector;
+mod conversation;
 pub mod drivers;
 pub mod front;
 mod log;

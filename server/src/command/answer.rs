@@ -4,13 +4,16 @@ use base64::prelude::{BASE64_STANDARD as BASE64, Engine as _};
 use bytes::Bytes;
 use http::StatusCode;
 use serde::Serialize;
+use tokio::io::{AsyncRead, AsyncWrite};
 
+use hotfn_protocols::http1::Answering;
 use hotfn_protocols::{Body, CallId};
 
 use super::capture::Capture;
 use super::job::{Job, Outcome};
 use super::refusal::{Reason, Refusal};
 use super::request::Encoding;
+use crate::conversation::{self, date};
 
 /// What is sent back for one request.
 #[derive(Debug)]
@@ -140,6 +143,35 @@ impl Answer {
     /// A job that was followed, to its end or for a while.
     pub(super) fn told(status: StatusCode, told: Told) -> Self {
         json(status, &Envelope { ok: true, message: "", data: told })
+    }
+}
+
+impl conversation::Answer for Answer {
+    fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    fn closes(&self) -> bool {
+        self.closes
+    }
+
+    fn write_head<S>(&self, head: &mut Answering<'_, S>)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        head.line("Content-Type", self.content_type);
+        head.line("Cache-Control", "no-store");
+        date::with_now(|now| head.line("Date", now));
+        if let Some(allow) = self.allow {
+            head.line("Allow", allow);
+        }
+        if let Some(seconds) = self.retry_after {
+            head.line("Retry-After", seconds.to_string());
+        }
+    }
+
+    fn take_body(&mut self) -> Body {
+        std::mem::take(&mut self.body)
     }
 }
 

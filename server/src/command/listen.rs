@@ -19,7 +19,7 @@ use super::bind::{self, Bind};
 use super::connection;
 use super::peer::Peer;
 use super::service::Service;
-use crate::front::closing::{Closing, Stage};
+use crate::conversation::closing::{Closing, Stage};
 
 /// The listeners of a command service, and the connections they accepted.
 ///

@@ -6,11 +6,11 @@ use prometheus_client::registry::Registry;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
-use hotfn_protocols::http1::Answering;
+use hotfn_protocols::http1::{Answering, Lines};
 use hotfn_protocols::{Body, BodyError, CallId, Fault, Headers, Kind, Reply, Timing, names, sniff};
 
 use super::body::Resumed;
-use super::date;
+use crate::conversation::{self, date};
 
 /// What is sent back for one request.
 ///
@@ -44,9 +44,18 @@ impl Answer {
             under_way: None,
         }
     }
+}
 
-    /// Writes all headers but those that say how the body goes and what becomes of the connection.
-    pub(super) fn write_head<S>(&self, head: &mut Answering<'_, S>)
+impl conversation::Answer for Answer {
+    fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    fn closes(&self) -> bool {
+        self.closes
+    }
+
+    fn write_head<S>(&self, head: &mut Answering<'_, S>)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
@@ -69,6 +78,14 @@ impl Answer {
         if !is_dated {
             date::with_now(|now| head.line("Date", now));
         }
+    }
+
+    fn take_body(&mut self) -> Body {
+        std::mem::take(&mut self.body)
+    }
+
+    fn into_lines(self) -> Option<Lines> {
+        self.headers.into_lines()
     }
 }
 

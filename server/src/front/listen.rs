@@ -11,8 +11,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::closing::{Closing, Stage};
-use super::{Front, connection};
+use super::{Front, Origin, connection};
+use crate::conversation::closing::{Closing, Stage};
 use crate::threads::Threads;
 
 /// A listener and the connections it accepted.
@@ -117,12 +117,15 @@ impl Accept {
     /// Gives the connection to a thread that serves it from now on.
     fn hand_out(&self, stream: TcpStream, room: OwnedSemaphorePermit) -> io::Result<()> {
         let (front, closing, place) = (self.front.clone(), self.closing.clone(), self.threads.place());
+        // An answer is written whole; waiting to fill a packet only delays it.
+        stream.set_nodelay(true)?;
+        let from = Origin::new(stream.local_addr()?);
         // Free of the runtime that accepted it.
         let stream = stream.into_std()?;
         let runtime = place.runtime().clone();
         let served = async move {
             match TcpStream::from_std(stream) {
-                Ok(stream) => connection::serve(stream, &front, &closing).await,
+                Ok(stream) => connection::serve(stream, from, &front, &closing).await,
                 Err(e) => tracing::debug!("connection cannot be served: {e}"),
             }
             drop((room, place));

@@ -9,10 +9,9 @@ use http::{HeaderValue, StatusCode, Uri};
 use hotfn_protocols::http1::RequestHead;
 use hotfn_protocols::{Body, BodyError, names};
 
-use crate::api::{self, Api, Problem};
-
-use super::Hangup;
 use super::answer::{self, Answer};
+use crate::api::{self, Api, Problem};
+use crate::conversation::Hangup;
 
 /// How long a body may take to come. A call has a deadline; this is instead of one.
 const BODY_PATIENCE: Duration = Duration::from_secs(30);

@@ -12,12 +12,11 @@
 //! | any | `/v2/…` | the API's, on a node that has one |
 //! | any | anything else | 404, or 405 where only the method was wrong |
 //!
-//! Read on in the order a request walks: [`listen`] accepts connections, `connection` takes the
-//! requests off one, [`routes`] finds whom a request is for, `request` makes a [`Call`] of it,
+//! Read on in the order a request walks: [`listen`] accepts connections, `connection` is asked by
+//! one, [`routes`] finds whom a request is for, `request` makes a [`Call`] of it,
 //! `answer` makes an answer of a [`Reply`](hotfn_protocols::Reply), and `fault` knows which HTTP
-//! status a [`Fault`] is. `management` is the way to the API. `closing` is how a connection learns that it is over, and `detached` is
-//! for callers who do not wait. HTTP itself is spoken by
-//! [`Served`](hotfn_protocols::http1::Served), as it is on the function's side.
+//! status a [`Fault`] is. `management` is the way to the API, and `detached` is for callers who do
+//! not wait. HTTP itself is spoken by the `conversation` that each connection has.
 //!
 //! The front knows nothing of containers: it holds an [`Invoke`] and hands it calls. A request is
 //! read, answered and written by the one task of its connection, on the thread that has the
@@ -31,9 +30,7 @@
 
 mod answer;
 mod body;
-pub(crate) mod closing;
 mod connection;
-pub(crate) mod date;
 mod detached;
 mod fault;
 pub mod listen;
@@ -56,6 +53,7 @@ use hotfn_protocols::http1::{Length, RequestHead};
 use hotfn_protocols::{Body, Call, CallId, Fault, FunctionId, Headers, Intent, Kind, names};
 
 use crate::api::Api;
+use crate::conversation::Hangup;
 
 pub use routes::{Routes, Trigger};
 
@@ -110,16 +108,17 @@ pub struct Front {
     metrics: OnceLock<Registry>,
 }
 
-/// The connection is to be closed without an answer: nobody would read it.
-#[derive(Debug, thiserror::Error)]
-#[error("caller went away")]
-struct Hangup;
-
 /// Where requests come from: what one connection knows of itself.
 struct Origin {
     /// Our end of it.
     local: SocketAddr,
     last: Last,
+}
+
+impl Origin {
+    fn new(local: SocketAddr) -> Self {
+        Self { local, last: Last::default() }
+    }
 }
 
 impl Front {

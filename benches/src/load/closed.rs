@@ -1,5 +1,6 @@
 //! Closed load: as much as the connections carry.
 
+use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
@@ -28,6 +29,7 @@ pub(crate) fn run(options: &Options) -> Result<Findings> {
             }
             let request = usize::try_from(begun % requests.len() as u64).expect("a place in memory");
             begun += 1;
+            thread::sleep(Duration::from_millis(options.rest_ms));
             if let Some(ended) = connections.begin(place, request, Instant::now(), &requests)? {
                 findings.add(&ended);
                 idle.push(place);

@@ -54,6 +54,9 @@ struct Options {
     /// Calls a second, sent when they are due and not when the one before is answered
     #[arg(long)]
     rate: Option<f64>,
+    /// A rest before each call, in ms, with the clock standing: for one connection without a schedule
+    #[arg(long, default_value_t = 0, conflicts_with_all = ["rate", "connections"])]
+    rest_ms: u64,
     /// Paths to call in turn, `{}` being 0 and up
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     spread: u32,

@@ -6,7 +6,11 @@ use bytes::Bytes;
 use hotfn_tests::client::{self, pieces};
 use hotfn_tests::node::{Function, Home};
 use hotfn_tests::{binaries, processes};
+use http::Method;
 use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use rustix::fs::{CWD, Mode, mkfifoat};
+use serde_json::json;
 
 const MIB: u64 = 1 << 20;
 const PIECE: usize = 64 << 10;
@@ -44,4 +48,56 @@ async fn stream_through(node: &hotfn_tests::node::Node, bytes: u64) -> u64 {
         most.max(processes::rss_bytes(node.pid()))
     };
     tokio::time::timeout(Duration::from_secs(150), stream).await.expect("a gibibyte passes in 150 s")
+}
+
+/// The function waits for each go: what came before it was sent before.
+#[tokio::test]
+async fn an_event_reaches_the_caller_before_the_next_one_is_made() {
+    let triggers = json!(["/events"]);
+    let home = Home::of(&[Function::new("echo", &binaries::image("echo")).set("triggers", triggers)]);
+    let node = home.start().await;
+    let (body, hold) = client::held("data: one\n\n", "data: two\n\n");
+    let mut request = client::request(Method::POST, "/t/stories/events", body);
+    request.headers_mut().insert("content-type", "text/event-stream".parse().unwrap());
+    let mut connection = node.connect().await;
+    let answer = soon_answered(connection.send(request)).await.unwrap();
+    assert_eq!(answer.headers()["content-type"], "text/event-stream");
+    let mut events = answer.into_body();
+    assert_eq!(next(&mut events).await.unwrap(), "data: one\n\n");
+    hold.release();
+    assert_eq!(next(&mut events).await.unwrap(), "data: two\n\n");
+    assert_eq!(next(&mut events).await, None);
+    node.drain().await;
+}
+
+#[tokio::test]
+async fn what_a_plain_program_prints_reaches_the_caller_as_it_prints() {
+    let folder = tempfile::tempdir().unwrap();
+    let go = folder.path().join("go");
+    mkfifoat(CWD, &go, Mode::RUSR | Mode::WUSR).unwrap();
+    let script = format!("echo one; cat {} > /dev/null; echo two", go.display());
+    let function = Function::new("teller", &format!("process:/bin/sh -c '{script}'"));
+    let home = Home::of(&[function.set("format", "default").set("triggers", json!(["/tell"]))]);
+    let node = home.start().await;
+    let mut connection = node.connect().await;
+    let request = client::request(Method::GET, "/t/stories/tell", client::whole(""));
+    let answer = soon_answered(connection.send(request)).await.unwrap();
+    assert_eq!(answer.headers()["transfer-encoding"], "chunked");
+    let mut lines = answer.into_body();
+    assert_eq!(next(&mut lines).await.unwrap(), "one\n");
+    // Opened and closed: the program reads to the end of nothing, and goes on.
+    tokio::task::spawn_blocking(move || drop(std::fs::File::options().write(true).open(go).unwrap())).await.unwrap();
+    assert_eq!(next(&mut lines).await.unwrap(), "two\n");
+    assert_eq!(next(&mut lines).await, None);
+    node.drain().await;
+}
+
+async fn next(body: &mut Incoming) -> Option<Bytes> {
+    let frame = soon_answered(body.frame()).await?;
+    Some(frame.unwrap().into_data().unwrap())
+}
+
+/// With a bound that only a failure reaches.
+async fn soon_answered<T>(what: impl Future<Output = T>) -> T {
+    tokio::time::timeout(Duration::from_secs(30), what).await.expect("it came within 30 s")
 }

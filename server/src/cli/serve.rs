@@ -55,6 +55,9 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let flags = Settings { listen: args.listen, db: args.db, threads: args.threads, ..Settings::default() };
     let below = env::settings(&env::process).map_err(Usage::of)?.or(file.settings);
     let settings = flags.or(args.driver.over(below));
+    for name in env::passed_over(&env::process) {
+        tracing::warn!("{name} is set, and there is nothing here that follows it; see docs/operating.md");
+    }
     let mut signals = Signals::new()?;
     let url = settings.db();
     let store = Store::open(&url)

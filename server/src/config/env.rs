@@ -69,6 +69,10 @@ pub const PORT: &str = "FN_PORT";
 pub const DB_URL: &str = "FN_DB_URL";
 /// What functions are called by from outside.
 pub const PUBLIC_URL: &str = "FN_PUBLIC_LB_URL";
+/// Which pages of other sites may call, with commas or white space between.
+pub const CORS_ORIGINS: &str = "FN_API_CORS_ORIGINS";
+/// The headers that these pages may send.
+pub const CORS_HEADERS: &str = "FN_API_CORS_HEADERS";
 /// Most bytes of a request's body; 0: no bound.
 pub const REQUEST_BYTES_MAX: &str = "FN_MAX_REQUEST_SIZE";
 /// Most bytes of a request's head.
@@ -79,6 +83,43 @@ pub const REQUEST_HEAD_TIMEOUT: &str = "FN_REQUEST_HEADER_READ_TIMEOUT";
 pub const LOG_LEVEL: &str = "FN_LOG_LEVEL";
 /// How log lines look: `text` or `json`.
 pub const LOG_FORMAT: &str = "FN_LOG_FORMAT";
+
+/// Variables of Fn's that have no knob here, because there is nothing behind them: docs/operating.md says what is
+/// done instead.
+pub const PASSED_OVER: [&str; 27] = [
+    "FN_DISABLE_DEBUG_USER_LOGS",
+    "FN_DS_DB_PING_MAX_RETRIES",
+    "FN_EXECUTION_HEADROOM",
+    "FN_EXPERIMENTAL_PREFORK_CMD",
+    "FN_EXPERIMENTAL_PREFORK_IMAGE",
+    "FN_EXPERIMENTAL_PREFORK_NETWORKS",
+    "FN_EXPERIMENTAL_PREFORK_POOL_SIZE",
+    "FN_EXPERIMENTAL_PREFORK_USE_ONCE",
+    "FN_GRPC_PORT",
+    "FN_HOT_LAUNCHER_TIMEOUT_MSECS",
+    "FN_HOT_POLL_MSECS",
+    "FN_HTTP_IDLE_TIMEOUT",
+    "FN_IOFS_OPTS",
+    "FN_IOFS_TMPFS",
+    "FN_JAEGER_URL",
+    "FN_LOG_DEST",
+    "FN_LOG_PREFIX",
+    "FN_MAX_FS_SIZE_MB",
+    "FN_NODE_TYPE",
+    "FN_PLACER",
+    "FN_PROCESS_COLLECTOR_LIST",
+    "FN_REQUEST_BODY_READ_TIMEOUT",
+    "FN_RESPONSE_WRITE_TIMEOUT",
+    "FN_RID_HEADER",
+    "FN_RUNNER_ADDRESSES",
+    "FN_RUNNER_API_URL",
+    "FN_ZIPKIN_URL",
+];
+
+/// Those of [`PASSED_OVER`] that are set: whoever set them counts on something.
+pub fn passed_over(lookup: &dyn Fn(&str) -> Option<String>) -> impl Iterator<Item = &'static str> {
+    PASSED_OVER.into_iter().filter(move |name| lookup(name).is_some_and(|value| !value.is_empty()))
+}
 
 /// A variable that cannot be followed.
 #[derive(Debug, thiserror::Error)]
@@ -106,6 +147,8 @@ pub fn settings(lookup: &dyn Fn(&str) -> Option<String>) -> Result<Settings, Mal
         refuse_when_full: env.truth(REFUSE_WHEN_FULL)?,
         freeze_idle_ms: env.read(FREEZE_IDLE, MILLISECONDS)?,
         start_timeout_ms: env.read(START_TIMEOUT, MILLISECONDS)?,
+        cors_origins: env.list(CORS_ORIGINS, "a list of origins, such as https://shop.example", limit::cors_origin)?,
+        cors_headers: env.list(CORS_HEADERS, "a list of headers' names", limit::header)?,
         request_bytes_max: env.read(REQUEST_BYTES_MAX, BYTES)?,
         request_head_bytes_max: env.read(REQUEST_HEAD_BYTES_MAX, BYTES)?,
         request_head_timeout: env.seconds(REQUEST_HEAD_TIMEOUT)?.filter(|&s| s > 0),
@@ -180,6 +223,20 @@ impl Env<'_> {
         })
     }
 
+    /// The same, each of which passes `check`.
+    fn list(
+        &self,
+        name: &str,
+        expected: &'static str,
+        check: impl Fn(&str) -> Result<(), String>,
+    ) -> Result<Option<Vec<String>>, Malformed> {
+        let Some(words) = self.words(name)? else { return Ok(None) };
+        match words.iter().find(|word| check(word).is_err()) {
+            Some(wrong) => Err(Malformed { name: name.to_owned(), value: wrong.clone(), expected }),
+            None => Ok(Some(words)),
+        }
+    }
+
     /// The usual spellings.
     fn truth(&self, name: &str) -> Result<Option<bool>, Malformed> {
         self.map(name, "a truth value, such as true or false", |value| match value.to_ascii_lowercase().as_str() {
@@ -242,6 +299,7 @@ mod tests {
             (NETWORKS, "one two, three"),
             (DB_URL, "sqlite3:///data/fn.db"),
             (PUBLIC_URL, "https://fn.example/"),
+            (CORS_ORIGINS, "https://a.example,http://localhost:3000"),
         ])
         .unwrap();
         let expected = Settings {
@@ -258,6 +316,7 @@ mod tests {
             },
             db: Some(Url::Sqlite("/data/fn.db".into())),
             public_url: Some("https://fn.example".to_owned()),
+            cors_origins: Some(["https://a.example", "http://localhost:3000"].map(str::to_owned).into()),
             ..Settings::default()
         };
         assert_eq!(settings, expected);
@@ -283,7 +342,25 @@ mod tests {
             "fn.example",
             "FN_PUBLIC_LB_URL: \"fn.example\" is not a URL that begins with http:// or https://",
         );
+        let origins = "FN_API_CORS_ORIGINS: \"a.example\" is not a list of origins, such as https://shop.example";
+        check(CORS_ORIGINS, "https://b.example a.example", origins);
         check("FN_PORT_FILE", "/nowhere", "FN_PORT_FILE: \"/nowhere\" is not a file that can be read");
+    }
+
+    #[test]
+    fn every_variable_is_in_the_docs() {
+        let docs = include_str!("../../../docs/operating.md");
+        let constants = include_str!("env.rs").lines().filter(|line| line.starts_with("pub const "));
+        let followed = constants.filter_map(|line| line.split('"').nth(1));
+        for name in followed.chain(PASSED_OVER) {
+            assert!(docs.contains(&format!("`{name}`")), "docs/operating.md does not say what {name} is");
+        }
+    }
+
+    #[test]
+    fn what_is_set_and_not_followed_is_named() {
+        let set = |name: &str| ["FN_NODE_TYPE", "FN_PORT"].contains(&name).then(|| "x".to_owned());
+        assert_eq!(passed_over(&set).collect::<Vec<_>>(), ["FN_NODE_TYPE"]);
     }
 
     #[test]

@@ -139,6 +139,10 @@ struct NodeTable {
     response_bytes_max: Option<Spanned<i64>>,
     response_head_bytes_max: Option<Spanned<i64>>,
     log_bytes_max: Option<Spanned<i64>>,
+    #[serde(default)]
+    cors_origins: Vec<Spanned<String>>,
+    #[serde(default)]
+    cors_headers: Vec<Spanned<String>>,
     connections_max: Option<Spanned<i64>>,
     detached_max: Option<Spanned<i64>>,
     drain_patience: Option<Spanned<i64>>,
@@ -229,6 +233,8 @@ fn settings(node: NodeTable, place: &Place<'_>) -> Result<Settings, Refused> {
         response_bytes_max: number(node.response_bytes_max, BYTES, "bytes")?,
         response_head_bytes_max: size(node.response_head_bytes_max, 0..=64 << 20)?,
         log_bytes_max: number(node.log_bytes_max, BYTES, "bytes")?,
+        cors_origins: list(node.cors_origins, place, limit::cors_origin)?,
+        cors_headers: list(node.cors_headers, place, limit::header)?,
         connections_max: count(node.connections_max)?,
         detached_max: count(node.detached_max)?,
         drain_patience: number(node.drain_patience, 0..=3600, "s")?,
@@ -237,6 +243,19 @@ fn settings(node: NodeTable, place: &Place<'_>) -> Result<Settings, Refused> {
         state: node.state.map(|state| place.beside(&state)),
         containers: Containers::default(),
     })
+}
+
+/// Texts that each pass `check`; none is as if nothing was said.
+fn list(
+    given: Vec<Spanned<String>>,
+    place: &Place<'_>,
+    check: impl Fn(&str) -> Result<(), String>,
+) -> Result<Option<Vec<String>>, Refused> {
+    for text in &given {
+        place.check(text, |text| check(text))?;
+    }
+    let given: Vec<String> = given.into_iter().map(Spanned::into_inner).collect();
+    Ok(Some(given).filter(|given| !given.is_empty()))
 }
 
 fn containers(table: ContainersTable, place: &Place<'_>) -> Result<Containers, Refused> {

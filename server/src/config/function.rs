@@ -7,6 +7,7 @@ use std::ops::RangeInclusive;
 
 use hotfn_protocols::Format;
 
+use crate::front::Cors;
 use crate::store;
 
 /// A container's memory, in MB.
@@ -149,6 +150,22 @@ const NAME_BYTES_MAX: usize = 255;
 
 /// What an index of any database takes.
 const SOURCE_BYTES_MAX: usize = 2048;
+
+/// Pages that may call: of one origin as browsers write it, or `*`.
+///
+/// # Errors
+/// When it is none.
+pub fn cors_origin(origin: &str) -> Result<(), String> {
+    Cors::new(&[origin.to_owned()], &[]).map(drop)
+}
+
+/// A header's name.
+///
+/// # Errors
+/// When it is none.
+pub fn header(name: &str) -> Result<(), String> {
+    Cors::new(&[], &[name.to_owned()]).map(drop)
+}
 
 #[cfg(test)]
 mod tests {

@@ -9,6 +9,7 @@ use hotfn::Agent;
 use hotfn_exec::rules::Rules;
 
 use super::Containers;
+use crate::front::Cors;
 use crate::threads::Threads;
 use crate::{front, store};
 
@@ -50,6 +51,10 @@ pub struct Settings {
     pub response_head_bytes_max: Option<usize>,
     /// Most bytes of log a call may write.
     pub log_bytes_max: Option<u64>,
+    /// Which pages of other sites may call, and use the API.
+    pub cors_origins: Option<Vec<String>>,
+    /// The headers that these pages may send, besides those that any may.
+    pub cors_headers: Option<Vec<String>>,
     /// Most open connections.
     pub connections_max: Option<usize>,
     /// Most detached calls at a time.
@@ -87,6 +92,8 @@ impl Settings {
             response_bytes_max: self.response_bytes_max.or(below.response_bytes_max),
             response_head_bytes_max: self.response_head_bytes_max.or(below.response_head_bytes_max),
             log_bytes_max: self.log_bytes_max.or(below.log_bytes_max),
+            cors_origins: self.cors_origins.or(below.cors_origins),
+            cors_headers: self.cors_headers.or(below.cors_headers),
             connections_max: self.connections_max.or(below.connections_max),
             detached_max: self.detached_max.or(below.detached_max),
             drain_patience: self.drain_patience.or(below.drain_patience),
@@ -164,6 +171,9 @@ impl Settings {
     #[must_use]
     pub fn front(&self) -> front::Config {
         let mut config = front::Config::default();
+        let (origins, headers) = (self.cors_origins.as_deref(), self.cors_headers.as_deref());
+        config.cors = Cors::new(origins.unwrap_or_default(), headers.unwrap_or_default())
+            .expect("what was read is checked where it was read");
         put(&mut config.connections_max, self.connections_max);
         put(&mut config.detached_max, self.detached_max);
         put(&mut config.request_bytes_max, self.request_bytes_max.map(bound));

@@ -9,6 +9,7 @@ use http::{HeaderValue, StatusCode, Uri};
 use hotfn_protocols::http1::RequestHead;
 use hotfn_protocols::{Body, BodyError, names};
 
+use super::Cors;
 use super::answer::{self, Answer};
 use crate::api::{self, Api, Problem};
 use crate::conversation::Hangup;
@@ -17,7 +18,14 @@ use crate::conversation::Hangup;
 const BODY_PATIENCE: Duration = Duration::from_secs(30);
 
 /// Answers one request to `base`.
-pub(super) async fn answer(api: &Api, head: &RequestHead, uri: &Uri, base: &str, body: Body) -> Result<Answer, Hangup> {
+pub(super) async fn answer(
+    api: &Api,
+    cors: Option<&Cors>,
+    head: &RequestHead,
+    uri: &Uri,
+    base: &str,
+    body: Body,
+) -> Result<Answer, Hangup> {
     let body = match tokio::time::timeout(BODY_PATIENCE, body.gather(api::BODY_BYTES_MAX)).await {
         Ok(Ok(body)) => body,
         Ok(Err(BodyError::Cut(_))) => return Err(Hangup),
@@ -35,7 +43,8 @@ pub(super) async fn answer(api: &Api, head: &RequestHead, uri: &Uri, base: &str,
         path: uri.path(),
         query: uri.query().unwrap_or_default(),
         base,
-        origin: head.lines.first(&ORIGIN),
+        // A page that was named is as good as one of our own.
+        origin: head.lines.first(&ORIGIN).filter(|origin| !cors.is_some_and(|cors| cors.names(origin))),
         body,
     };
     Ok(match api.answer(request).await {

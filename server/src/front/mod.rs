@@ -8,15 +8,16 @@
 //! | GET | `/version` | ours |
 //! | GET | `/metrics` | what is measured, as OpenMetrics text |
 //! | POST | `/invoke/{id}` | a plain call of the function `id` |
-//! | any common one | `/t/{app}` and `/t/{app}/{source…}` | a gateway call, if a trigger has exactly this source |
+//! | any common one | `/t/{app}` and `/t/{app}/{source…}` | a gateway call, if a trigger has this source, or one with `/*` that it is below |
 //! | any | `/v2/…` | the API's, on a node that has one |
 //! | any | anything else | 404, or 405 where only the method was wrong |
 //!
 //! Read on in the order a request walks: [`listen`] accepts connections, `connection` is asked by
 //! one, [`routes`] finds whom a request is for, `request` makes a [`Call`] of it,
 //! `answer` makes an answer of a [`Reply`](hotfn_protocols::Reply), and `fault` knows which HTTP
-//! status a [`Fault`] is. `management` is the way to the API, and `detached` is for callers who do
-//! not wait. HTTP itself is spoken by the `conversation` that each connection has.
+//! status a [`Fault`] is. `management` is the way to the API, `cors` knows which pages of other sites
+//! may call, and `detached` is for callers who do not wait. HTTP itself is spoken by the
+//! `conversation` that each connection has.
 //!
 //! The front knows nothing of containers: it holds an [`Invoke`] and hands it calls. A request is
 //! read, answered and written by the one task of its connection, on the thread that has the
@@ -31,6 +32,7 @@
 mod answer;
 mod body;
 mod connection;
+mod cors;
 mod detached;
 mod fault;
 pub mod listen;
@@ -55,6 +57,7 @@ use hotfn_protocols::{Body, Call, CallId, Fault, FunctionId, Headers, Intent, Ki
 use crate::api::Api;
 use crate::conversation::Hangup;
 
+pub use cors::Cors;
 pub use routes::{Routes, Trigger};
 
 use answer::Answer;
@@ -79,6 +82,8 @@ pub struct Config {
     /// How long an open connection may take to send a request's head, the idle time before it
     /// included; then it is closed, at the latest after twice as long. Default 60 s.
     pub head_timeout: Duration,
+    /// Which pages of other sites may call. Default: none.
+    pub cors: Option<Cors>,
 }
 
 impl Default for Config {
@@ -90,6 +95,7 @@ impl Default for Config {
             request_bytes_max: None,
             request_head_bytes_max: 1 << 20,
             head_timeout: Duration::from_secs(60),
+            cors: None,
         }
     }
 }
@@ -179,6 +185,13 @@ impl Front {
     /// # Errors
     /// When nothing is to be sent and the connection closed instead.
     async fn answer(&self, head: RequestHead, body: Body, from: &mut Origin) -> Result<Answer, Hangup> {
+        let cors = self.config.cors.as_ref();
+        let guest = cors.and_then(|cors| cors.guest(&head));
+        if let (Some(cors), Some(guest)) = (cors, &guest)
+            && let Some(answer) = cors.preflight(&head, guest)
+        {
+            return Ok(answer);
+        }
         let mut answer = match from.last.find(&head.method, head.target()) {
             Some(function) if !request::wants_websocket(&head.lines) => {
                 let url = request::url(None, head.target(), head.lines.first(&HOST), from.local);
@@ -188,6 +201,9 @@ impl Front {
             _ => self.route(head, body, from).await?,
         };
         answer.closes = self.draining.load(Ordering::Relaxed);
+        if let Some(cors) = cors {
+            cors.mark(&mut answer.headers, guest.as_ref());
+        }
         Ok(answer)
     }
 
@@ -206,7 +222,7 @@ impl Front {
                 Some(api) => {
                     let base =
                         request::url(uri.authority().map(|a| a.as_str()), "", head.lines.first(&HOST), from.local);
-                    Box::pin(management::answer(api, &head, &uri, &base, body)).await?
+                    Box::pin(management::answer(api, self.config.cors.as_ref(), &head, &uri, &base, body)).await?
                 }
                 None => answer::unknown_path(&head.method, uri.path()),
             },

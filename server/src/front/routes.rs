@@ -1,6 +1,6 @@
 //! Whom a request is for.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{RwLock, RwLockReadGuard};
 
 use http::{Method, Uri};
@@ -14,7 +14,8 @@ use crate::percent;
 pub struct Trigger {
     /// The app's name.
     pub app: String,
-    /// The rest of the path, with its leading slash. Matched exactly.
+    /// The rest of the path, with its leading slash: this path and no other, or, where it ends with `/*`, every
+    /// path that begins with what stands before the star.
     pub source: String,
 }
 
@@ -26,10 +27,22 @@ pub struct Routes {
 
 #[derive(Debug, Default)]
 struct Triggers {
-    /// By app, then by source, so that a request's path is looked up as it came, without a copy.
-    by_app: HashMap<String, HashMap<String, FunctionId>>,
+    by_app: HashMap<String, Sources>,
     /// What each function has, so that changing one does not look at all.
     by_function: HashMap<FunctionId, Vec<Trigger>>,
+}
+
+/// What calls the functions of an app.
+///
+/// A request's path is looked up as it came, without a copy, and however long it is, at no more places than there
+/// are lengths of prefixes.
+#[derive(Debug, Default)]
+struct Sources {
+    exact: HashMap<String, FunctionId>,
+    /// By their prefix, which ends with a slash.
+    below: HashMap<String, FunctionId>,
+    /// The lengths of these prefixes, in bytes, with how many have each.
+    lengths: BTreeMap<usize, usize>,
 }
 
 /// The function that a connection called last. Those who keep a connection tend to call the same
@@ -69,7 +82,7 @@ impl Routes {
             all.forget(&before, function);
         }
         for Trigger { app, source } in triggers.iter().cloned() {
-            all.by_app.entry(app).or_default().insert(source, function.clone());
+            all.by_app.entry(app).or_default().insert(&source, function.clone());
         }
         if !triggers.is_empty() {
             all.by_function.insert(function.clone(), triggers);
@@ -108,7 +121,7 @@ impl Routes {
             return Route::WrongMethod { allow: TRIGGER_ALLOW };
         }
         let (app, source) = (percent::decode(app), percent::decode(source));
-        match self.read().by_app.get(&*app).and_then(|sources| sources.get(&*source)) {
+        match self.read().by_app.get(&*app).and_then(|sources| sources.find(&source)) {
             Some(function) => Route::Trigger(function.clone()),
             None => Route::UnknownTrigger { app: app.into_owned(), source: source.into_owned() },
         }
@@ -123,14 +136,62 @@ impl Triggers {
     /// Takes away a trigger of `function`, unless it is another's by now.
     fn forget(&mut self, Trigger { app, source }: &Trigger, function: &FunctionId) {
         if let Some(sources) = self.by_app.get_mut(app) {
-            if sources.get(source) == Some(function) {
-                sources.remove(source);
-            }
+            sources.forget(source, function);
             if sources.is_empty() {
                 self.by_app.remove(app);
             }
         }
     }
+}
+
+impl Sources {
+    /// Whom `path` calls: what is exactly this path comes before any prefix, and the longest prefix before others.
+    fn find(&self, path: &str) -> Option<&FunctionId> {
+        if let Some(function) = self.exact.get(path) {
+            return Some(function);
+        }
+        let lengths = self.lengths.range(..=path.len()).rev();
+        let prefixes = lengths.filter(|&(&length, _)| path.as_bytes()[length - 1] == b'/');
+        prefixes.map(|(&length, _)| &path[..length]).find_map(|prefix| self.below.get(prefix))
+    }
+
+    fn insert(&mut self, source: &str, function: FunctionId) {
+        match prefix(source) {
+            Some(prefix) => {
+                if self.below.insert(prefix.to_owned(), function).is_none() {
+                    *self.lengths.entry(prefix.len()).or_default() += 1;
+                }
+            }
+            None => drop(self.exact.insert(source.to_owned(), function)),
+        }
+    }
+
+    /// Takes away what `source` calls, if that is `function`.
+    fn forget(&mut self, source: &str, function: &FunctionId) {
+        let Some(prefix) = prefix(source) else {
+            if self.exact.get(source) == Some(function) {
+                self.exact.remove(source);
+            }
+            return;
+        };
+        if self.below.get(prefix) == Some(function) {
+            self.below.remove(prefix);
+            let count = self.lengths.entry(prefix.len()).or_default();
+            *count = count.saturating_sub(1);
+            if *count == 0 {
+                self.lengths.remove(&prefix.len());
+            }
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.exact.is_empty() && self.below.is_empty()
+    }
+}
+
+/// What paths begin with that `source` stands for, if it stands for more than itself.
+fn prefix(source: &str) -> Option<&str> {
+    source.strip_suffix('*').filter(|prefix| prefix.ends_with('/'))
 }
 
 impl Last {
@@ -179,6 +240,8 @@ fn invoke(method: &Method, uri: &Uri, id: &str) -> Route {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn routes() -> Routes {
@@ -218,6 +281,86 @@ mod tests {
         check(Method::GET, "/t/shop/%ff", unknown("shop", "/%ff"));
         for path in ["/nothing", "/invoke", "/invoke/", "/invoke/a/b", "/t", "/t/", "/t//x", "/version/"] {
             check(Method::GET, path, Route::Unknown);
+        }
+    }
+
+    #[test]
+    fn a_prefix_calls_for_everything_below_it() {
+        let routes = Routes::default();
+        let put = |function: &str, sources: &[&str]| {
+            let trigger = |source: &&str| Trigger { app: "shop".into(), source: (*source).to_owned() };
+            routes.put(&function.into(), sources.iter().map(trigger));
+        };
+        let check = |path: &str, expected: Option<&str>| {
+            let found = match routes.find(&Method::GET, &format!("/t/shop{path}").parse().unwrap()) {
+                Route::Trigger(function) => Some(function.as_str().to_owned()),
+                _ => None,
+            };
+            assert_eq!(found.as_deref(), expected, "{path}");
+        };
+        put("api", &["/api/*"]);
+        put("deep", &["/api/v1/*", "/caf\u{e9}/*"]);
+        put("one", &["/api/v1/one", "/api/v1/"]);
+        put("star", &["/a*", "/*/b"]);
+        for (path, expected) in [
+            ("/api/", Some("api")),
+            ("/api/x", Some("api")),
+            ("/api/x/y?q=/api/v1/z", Some("api")),
+            ("/api/v1", Some("api")),
+            ("/api/v1/", Some("one")),
+            ("/api/v1/one", Some("one")),
+            ("/api/v1/one/", Some("deep")),
+            ("/api/v1/two", Some("deep")),
+            // A client of Fn's that means the star itself.
+            ("/api/*", Some("api")),
+            ("/api%2Fx", Some("api")),
+            ("/caf%C3%A9/x", Some("deep")),
+            ("/a*", Some("star")),
+            ("/*/b", Some("star")),
+            ("/abc", None),
+            ("/x/b", None),
+            ("/api", None),
+            ("/apix/", None),
+            ("/", None),
+            ("", None),
+        ] {
+            check(path, expected);
+        }
+        put("root", &["/*"]);
+        for path in ["", "/", "/api", "/x/b"] {
+            check(path, Some("root"));
+        }
+        put("deep", &[]);
+        check("/api/v1/two", Some("api"));
+        put("other", &["/api/*"]);
+        put("api", &[]);
+        check("/api/x", Some("other"));
+        for function in ["one", "star", "root", "other"] {
+            put(function, &[]);
+        }
+        assert!(routes.read().by_app.is_empty());
+    }
+
+    proptest! {
+        /// Of all prefixes that a path begins with, it calls the longest.
+        #[test]
+        fn the_longest_prefix_wins(sources in prop::collection::vec("(/[ab\u{e9}]{0,2}){0,3}/\\*?", 0..6), path in "(/[ab\u{e9}]{0,2}){0,4}/?") {
+            let path = if path.is_empty() { "/" } else { &path };
+            let mut by_source = Sources::default();
+            for source in &sources {
+                by_source.insert(source, source.as_str().into());
+            }
+            let rank = |source: &&String| match prefix(source) {
+                Some(prefix) if path.starts_with(prefix) => Some(prefix.len()),
+                None if *source == path => Some(usize::MAX),
+                _ => None,
+            };
+            let expected = sources.iter().filter(|source| rank(source).is_some()).max_by_key(rank);
+            prop_assert_eq!(by_source.find(path).map(FunctionId::as_str), expected.map(String::as_str));
+            for source in &sources {
+                by_source.forget(source, &source.as_str().into());
+            }
+            prop_assert!(by_source.is_empty() && by_source.lengths.is_empty());
         }
     }
 

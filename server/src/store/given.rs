@@ -4,8 +4,6 @@
 //! nothing else: what the file does not name, or names no longer, stays as it is. A start with the
 //! same file changes nothing.
 
-use std::collections::BTreeSet;
-
 use super::record::HTTP;
 use super::{App, Error, Function, Store, Transaction, Trigger, triggers};
 use crate::config::Deployment;
@@ -98,8 +96,8 @@ impl Transaction {
         let sql = format!("{} WHERE r.app_id = $1 AND (r.fn_id = $2 OR r.source = $3)", triggers::SELECT);
         let rows = self.query::<2>(&sql, &[&app, function, &given.source]).await?;
         let near: Vec<Trigger> = rows.into_iter().map(triggers::trigger).collect::<Result<_, _>>()?;
-        let taken = near.iter().filter(|t| t.fn_id == function).map(|t| t.name.as_str()).collect();
-        let name = free_name(&given.source, &taken);
+        let is_taken = |name: &str| near.iter().any(|t| t.fn_id == function && t.name == name);
+        let name = free_name(&given.source, is_taken);
         match near.iter().find(|t| t.source == given.source) {
             Some(there) if there.fn_id == function => return Ok(false),
             Some(there) => {
@@ -120,16 +118,15 @@ impl Transaction {
     }
 }
 
-/// A name for the trigger with this source, which a config file does not give: `/deep/er` becomes
-/// `deep-er`.
-fn free_name(source: &str, taken: &BTreeSet<&str>) -> String {
+/// A name for the trigger with this source, which nobody gives: `/deep/er` becomes `deep-er`.
+pub(crate) fn free_name(source: &str, is_taken: impl Fn(&str) -> bool) -> String {
     let legal = |c: char| if c.is_ascii_alphanumeric() || c == '_' { c } else { '-' };
-    let name: String = source.trim_matches('/').chars().take(NAME_CHARS_MAX).map(legal).collect();
+    let name: String = source.trim_end_matches('*').trim_matches('/').chars().take(NAME_CHARS_MAX).map(legal).collect();
     let name = if name.is_empty() { "root".to_owned() } else { name };
     let numbered = (2..).map(|n| format!("{name}-{n}"));
     std::iter::once(name.clone())
         .chain(numbered)
-        .find(|name| !taken.contains(name.as_str()))
+        .find(|name| !is_taken(name))
         .expect("there are more numbers than names")
 }
 
@@ -143,13 +140,15 @@ mod tests {
     #[test]
     fn a_source_gives_its_trigger_a_name() {
         let check = |source: &str, expected: &str| {
-            assert_eq!(free_name(source, &["a-b", "a-b-2"].into()), expected, "{source}");
+            assert_eq!(free_name(source, |name| ["a-b", "a-b-2"].contains(&name)), expected, "{source}");
         };
         check("/", "root");
         check("/hello", "hello");
         check("/deep/er", "deep-er");
         check("/a/b", "a-b-3");
         check("/café", "caf-");
-        assert_eq!(free_name(&"/x".repeat(300), &BTreeSet::new()).len(), NAME_CHARS_MAX);
+        check("/api/*", "api");
+        check("/*", "root");
+        assert_eq!(free_name(&"/x".repeat(300), |_| false).len(), NAME_CHARS_MAX);
     }
 }

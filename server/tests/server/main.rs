@@ -5,6 +5,7 @@ mod api;
 mod client;
 mod command;
 mod command_line;
+mod cors;
 mod detached;
 mod double;
 mod drain;

@@ -19,7 +19,7 @@ use hotfn_server::store::{Store, Url};
 use crate::client::{Answer, ask};
 
 /// A node with an empty store.
-struct Api {
+pub(crate) struct Api {
     addr: SocketAddr,
     _node: Node,
     _folder: TempDir,
@@ -30,7 +30,7 @@ impl Api {
         Self::with(Settings::default()).await
     }
 
-    async fn with(settings: Settings) -> Self {
+    pub(crate) async fn with(settings: Settings) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let settings = Settings {
             listen: Some("127.0.0.1:0".parse().unwrap()),
@@ -41,6 +41,11 @@ impl Api {
         let store = Store::open(&settings.db.clone().unwrap_or(Url::Memory)).await.unwrap();
         let node = Node::serve(&settings, store, Vec::new()).await.unwrap();
         Self { addr: node.local_addr(), _node: node, _folder: folder }
+    }
+
+    /// Where it listens.
+    pub(crate) fn addr(&self) -> SocketAddr {
+        self.addr
     }
 
     /// Sends `body` as it is.

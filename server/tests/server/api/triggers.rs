@@ -114,3 +114,31 @@ async fn what_is_refused_changes_nothing() {
         assert_eq!(api.get(&path).await.ok(), before, "{given}");
     }
 }
+
+#[tokio::test]
+async fn a_source_with_a_star_calls_for_all_below_it_and_is_one_source() {
+    let api = Api::start().await;
+    let app = api.app("shop").await;
+    let make = async |name: &str, word: &str| {
+        let image = format!("process:/bin/echo {word}");
+        let body = json!({"name": name, "app_id": app, "image": image, "format": "default"});
+        text(&api.post("/v2/fns", body).await.ok(), "id")
+    };
+    let (one, below) = (make("one", "one").await, make("below", "below").await);
+    let made = api.trigger(&app, &below, "api", "/api/*").await;
+    api.trigger(&app, &one, "one", "/api/one").await;
+    for (path, body) in
+        [("/api/one", "one\n"), ("/api/two", "below\n"), ("/api/one/more?x=1", "below\n"), ("/api/", "below\n")]
+    {
+        assert_eq!(api.get(&format!("/t/shop{path}")).await.body, body, "{path}");
+    }
+    api.get("/t/shop/api").await.is(404, &"what stands before the slash is not below it");
+    // As to Fn's clients it is a source like any other.
+    api.post("/v2/triggers", trigger(&app, &one, "again", "/api/*")).await.is(409, &"it is taken");
+    let endpoint = &api.get(&format!("/v2/triggers/{made}")).await.ok()["annotations"][HTTP_ENDPOINT];
+    assert_eq!(endpoint, "http://fn.example:80/t/shop/api/*");
+    api.get(&format!("/v2/runner/apps/{app}/triggerBySource/http/api/*")).await.ok();
+    api.put(&format!("/v2/triggers/{made}"), json!({"source": "/v1/*"})).await.ok();
+    api.get("/t/shop/api/two").await.is(404, &"moved");
+    assert_eq!(api.get("/t/shop/v1/two").await.body, "below\n");
+}

@@ -2,7 +2,7 @@
 //!
 //! Calls never ask the store. The agent knows every function and the front every trigger, and this
 //! keeps both as the store says: after each write of this node before the write is answered, and
-//! twice a second for what other nodes write. A store that cannot be reached leaves everything as
+//! for what other nodes write when the database tells of it, or else twice a second. A store that cannot be reached leaves everything as
 //! it was: the node serves on, and follows when the store is back.
 
 use std::collections::{HashMap, HashSet};
@@ -21,8 +21,8 @@ use crate::connector::Directory;
 use crate::front::Routes;
 use crate::store::{self, Change, Changes, Store};
 
-/// How often it is looked at what other nodes wrote.
-const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// How often a node looks at what other nodes wrote, whether or not it is told.
+pub const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 /// Keeps an agent and a front's routes as a store says.
 pub struct Mirror {
@@ -86,10 +86,15 @@ impl Mirror {
         }
     }
 
-    /// Serves what is written from now on, by whomever.
-    pub async fn follow(&self) -> Infallible {
+    /// Serves what is written from now on, by whomever: at once where the database tells, and else within
+    /// `look_every`.
+    pub async fn follow(&self, look_every: Duration) -> Infallible {
+        let told = self.store.told();
         loop {
-            tokio::time::sleep(LOOK_EVERY).await;
+            tokio::select! {
+                () = told.next() => {}
+                () = tokio::time::sleep(look_every) => {}
+            }
             self.catch_up().await;
         }
     }

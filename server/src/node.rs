@@ -24,7 +24,7 @@ use crate::connector::{self, Connectors, Definition, World};
 use crate::drivers::{self, DriverRefused};
 use crate::front::Front;
 use crate::front::listen::Server;
-use crate::mirror::Mirror;
+use crate::mirror::{LOOK_EVERY, Mirror};
 use crate::store::Store;
 use crate::threads::Threads;
 
@@ -202,7 +202,7 @@ struct Following {
 impl Following {
     fn start(mirror: Arc<Mirror>) -> Self {
         let follows = mirror.clone();
-        Self { mirror, task: tokio::spawn(async move { follows.follow().await }) }
+        Self { mirror, task: tokio::spawn(async move { follows.follow(LOOK_EVERY).await }) }
     }
 }
 

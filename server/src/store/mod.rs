@@ -29,8 +29,9 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 pub use changes::{Change, Changes};
-pub use database::Failure;
+pub use database::{Failure, Told};
 pub use given::Refused;
+pub(crate) use given::free_name;
 pub use record::{App, Function, Trigger};
 pub use url::{UnknownUrl, Url};
 
@@ -97,6 +98,12 @@ impl Store {
         Ok(Self { database })
     }
 
+    /// Tells of writes from now on, where the database does. To be called within a runtime.
+    #[must_use]
+    pub fn told(&self) -> Told {
+        self.database.told()
+    }
+
     async fn read(&self) -> Result<Transaction, Failure> {
         self.database.begin(Access::Read).await
     }
@@ -104,7 +111,7 @@ impl Store {
     /// Begins a write: from here to its end nobody else writes.
     async fn write(&self) -> Result<Transaction, Failure> {
         let mut transaction = self.database.begin(Access::Write).await?;
-        transaction.execute("UPDATE revision SET n = n + 1", &[]).await?;
+        transaction.next().await?;
         Ok(transaction)
     }
 }

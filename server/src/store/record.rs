@@ -212,7 +212,7 @@ pub(super) fn new_id() -> String {
 }
 
 /// The time as records tell it.
-pub(super) fn now() -> String {
+pub(crate) fn now() -> String {
     let t = OffsetDateTime::now_utc();
     let (year, month, day) = t.to_calendar_date();
     let (hour, minute, second, milli) = t.to_hms_milli();

@@ -17,6 +17,9 @@ mod migrations;
 #[cfg(feature = "postgres")]
 mod postgres;
 mod sqlite;
+mod told;
+
+pub use told::Told;
 
 use super::Url;
 #[cfg(feature = "postgres")]
@@ -86,6 +89,15 @@ impl Database {
         Ok(database)
     }
 
+    /// Tells of writes from now on, where the database does.
+    pub(super) fn told(&self) -> Told {
+        match self {
+            #[cfg(feature = "postgres")]
+            Self::Postgres(postgres) => Told { by: Some(postgres.listen()) },
+            Self::Sqlite(_) => Told::default(),
+        }
+    }
+
     /// Waits for its turn, then begins.
     pub(super) async fn begin(&self, access: Access) -> Result<Transaction, Failure> {
         Ok(match self {
@@ -113,6 +125,16 @@ impl Transaction {
     /// Follows `sql`, which gives no rows.
     pub(super) async fn execute(&mut self, sql: &str, params: &[&str]) -> Result<(), Failure> {
         self.query::<0>(sql, params).await.map(drop)
+    }
+
+    /// Takes the next number of the `revision`, and with it this writer's turn; those who listen are told at the
+    /// commit.
+    pub(super) async fn next(&mut self) -> Result<(), Failure> {
+        match self {
+            #[cfg(feature = "postgres")]
+            Self::Postgres(transaction) => transaction.next().await,
+            Self::Sqlite(transaction) => transaction.batch("UPDATE revision SET n = n + 1").await,
+        }
     }
 
     /// Follows many statements without parameters.

@@ -1,7 +1,9 @@
 //! Postgres, for stores that several nodes share.
 //!
-//! One connection, made when it is needed and again when it was lost. There is no TLS: a database
+//! One connection, made when it is needed and again when it was lost, and one that only [listens](listener). There is no TLS: a database
 //! on another host is reached through a tunnel or a network of its own.
+
+mod listener;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -15,12 +17,19 @@ use tokio_postgres::{Client, Config, NoTls, Statement};
 
 use super::{Access, Failure};
 
+pub(in crate::store) use listener::Listener;
+
 /// How long connecting may take, unless the URL says otherwise.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What the server is told first. A statement that waits longer than this for its turn fails, and a
 /// node that dies with a transaction open holds up the others no longer than this.
 const SESSION: &str = "SET statement_timeout = '10s'; SET idle_in_transaction_session_timeout = '10s'";
+
+/// The next number of the `revision`, and a word to those who listen when the write is done.
+const NEXT: &str = "UPDATE revision SET n = n + 1; NOTIFY hotfn_written";
+/// What hears that word.
+const LISTEN: &str = "LISTEN hotfn_written";
 
 /// A database, whether or not we are connected to it.
 pub(in crate::store) struct Postgres {
@@ -65,6 +74,11 @@ impl Postgres {
         Ok(begun)
     }
 
+    /// Hears of every write from now on.
+    pub(super) fn listen(&self) -> Listener {
+        Listener::start(self.config.clone())
+    }
+
     async fn connect(&self) -> Result<Link, Failure> {
         let (client, connection) = self.config.connect(NoTls).await.map_err(unusable)?;
         // Ends with the client.
@@ -103,6 +117,10 @@ impl Transaction {
 
     pub(super) async fn batch(&self, sql: &'static str) -> Result<(), Failure> {
         self.link().client.batch_execute(sql).await.map_err(failure)
+    }
+
+    pub(super) async fn next(&self) -> Result<(), Failure> {
+        self.batch(NEXT).await
     }
 
     pub(super) async fn commit(mut self) -> Result<(), Failure> {

@@ -2,5 +2,7 @@
 
 mod contract;
 #[cfg(feature = "postgres")]
+mod nodes;
+#[cfg(feature = "postgres")]
 mod postgres;
 mod sqlite;

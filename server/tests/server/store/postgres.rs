@@ -41,11 +41,11 @@ async fn a_lost_connection_is_made_again(server: &Server) {
 }
 
 /// A server on a port of this machine. Dropping it ends it.
-struct Server {
-    process: Child,
+pub(super) struct Server {
+    process: Option<Child>,
     programs: PathBuf,
     port: u16,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 /// Who runs the server when we are root, since it refuses to.
@@ -53,7 +53,7 @@ const NOBODY: u32 = 65534;
 
 impl Server {
     /// Starts one, or skips aloud.
-    fn start() -> Option<Self> {
+    pub(super) fn start() -> Option<Self> {
         let Some(programs) = programs() else {
             skipped("there is no Postgres on this machine");
             return None;
@@ -72,33 +72,53 @@ impl Server {
             .status();
         assert!(made.unwrap().success());
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let process = as_nobody(Command::new(programs.join("postgres")))
-            .args(["-F", "-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=", "-p", &port.to_string()])
-            .arg("-D")
-            .arg(&data)
+        let mut server = Self { process: None, programs, port, folder };
+        server.resume();
+        Some(server)
+    }
+
+    /// Starts it again where it was.
+    pub(super) fn resume(&mut self) {
+        let process = as_nobody(Command::new(self.programs.join("postgres")))
+            .args(["-F", "-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories="])
+            .args(["-p", &self.port.to_string(), "-D"])
+            .arg(self.folder.path().join("data"))
             .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let server = Self { process, programs, port, _folder: folder };
+            .spawn();
+        self.process = Some(process.unwrap());
         for _ in 0..1000 {
-            if server.psql("SELECT 1", "postgres").success() {
-                return Some(server);
+            if self.psql("SELECT 1", "postgres").success() {
+                return;
             }
             std::thread::sleep(Duration::from_millis(20));
         }
         panic!("Postgres did not start within 20 s");
     }
 
+    /// Ends it, whoever is connected.
+    pub(super) fn stop(&mut self) {
+        if let Some(mut process) = self.process.take() {
+            // INT does not wait for who is connected; KILL would leave its children.
+            let _ = Command::new("kill").args(["-INT", &process.id().to_string()]).status();
+            let _ = process.wait();
+        }
+    }
+
     /// A new database, which orders by the rules of a language where nobody says otherwise.
-    fn database(&self, name: &str) -> Url {
+    pub(super) fn database(&self, name: &str) -> Url {
         self.run(
             &format!("CREATE DATABASE {name} TEMPLATE template0 LOCALE_PROVIDER icu ICU_LOCALE 'en-US'"),
             "postgres",
         );
-        format!("postgres://hotfn@127.0.0.1:{}/{name}", self.port).parse().unwrap()
+        self.url(name).parse().unwrap()
     }
 
-    fn run(&self, sql: &str, database: &str) {
+    /// Where that is.
+    pub(super) fn url(&self, name: &str) -> String {
+        format!("postgres://hotfn@127.0.0.1:{}/{name}", self.port)
+    }
+
+    pub(super) fn run(&self, sql: &str, database: &str) {
         assert!(self.psql(sql, database).success(), "{sql}");
     }
 
@@ -112,9 +132,7 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // INT ends it without waiting for who is connected; KILL would leave its children.
-        let _ = Command::new("kill").args(["-INT", &self.process.id().to_string()]).status();
-        let _ = self.process.wait();
+        self.stop();
     }
 }
 

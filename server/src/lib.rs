@@ -14,6 +14,7 @@
 //! * [`mirror`]: what the store holds, the node serves.
 //! * [`threads`]: what connections are served on.
 //! * [`node`]: all of them together, from the first connection to the last.
+//! * [`remote`]: a node elsewhere, as its clients see it.
 //! * [`cli`]: the subcommands of the binary `hotfn`, a file each.
 //!
 //! This room reads config, builds rooms, serves and drains. It decides nothing about calls.
@@ -33,5 +34,6 @@ pub mod node;
 mod percent;
 pub mod project;
 pub mod pulls;
+pub mod remote;
 pub mod store;
 pub mod threads;

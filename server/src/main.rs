@@ -2,7 +2,6 @@
 
 use std::process::ExitCode;
 
-use clap::Parser as _;
 use hotfn_exec::client;
 
 use hotfn_server::cli::Cli;
@@ -14,5 +13,5 @@ fn main() -> ExitCode {
     {
         return client::main(&name, args);
     }
-    Cli::parse().run()
+    Cli::read().run()
 }

@@ -6,6 +6,7 @@
 mod api_description;
 mod build;
 mod cli;
+mod client;
 mod conformance;
 mod containers;
 mod crash;

@@ -43,6 +43,10 @@ pub async fn build(dir: &Path, store: &Store, name: &Reference, engine: &Engine)
         Runtime::Executable => super::executable::build(&project)?,
         Runtime::Go => go::build_static(&project).await?,
         Runtime::Rust => rust::build_static(&project).await?,
+        Runtime::Docker => {
+            let what = format!("{} is to be built by its {DOCKERFILE}, and has none", project.dir.display());
+            return Err(BuildError::Nothing(what));
+        }
         Runtime::Node | Runtime::Python => {
             return Err(BuildError::Nothing(format!(
                 "a {} function needs its language in the image; put a {DOCKERFILE} into {} and have docker at hand, \

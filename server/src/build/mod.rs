@@ -68,6 +68,10 @@ pub enum BuildError {
 /// When a tool is missing or refuses, or nothing comes of it.
 pub async fn build(project: &Project) -> Result<Command, BuildError> {
     match project.runtime {
+        Runtime::Docker => Err(BuildError::Nothing(format!(
+            "{} is a function by its Dockerfile, which makes an image; serve it with --driver docker or oci",
+            project.dir.display()
+        ))),
         Runtime::Executable => executable::build(project),
         Runtime::Go => go::build(project).await,
         Runtime::Node => node::build(project).await,

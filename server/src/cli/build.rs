@@ -34,7 +34,7 @@ pub(super) struct Args {
     driver: DriverArgs,
 }
 
-fn name(text: &str) -> Result<Reference, String> {
+pub(super) fn name(text: &str) -> Result<Reference, String> {
     match Reference::parse(text).map_err(|e| e.to_string())? {
         Reference::Remote(remote) if remote.digest().is_some() => {
             Err("a name for a new image has no digest".to_owned())

@@ -9,14 +9,13 @@ use anyhow::{Context as _, bail};
 use bytes::Bytes;
 use clap::Subcommand;
 use http::{Request, Uri, header};
-use http_body_util::{BodyExt as _, Full, Limited};
-use hyper::client::conn::http1;
-use hyper_util::rt::TokioIo;
 use serde::Deserialize;
-use tokio::net::TcpStream;
+
+use hotfn_protocols::Body;
 
 use super::Usage;
 use crate::command::{Algorithm, Secret, Statement, nonce};
+use crate::remote::{self, Base, exchange};
 
 #[derive(clap::Args, Debug)]
 #[command(after_help = EXAMPLE)]
@@ -62,7 +61,7 @@ struct Call {
 }
 
 /// Most bytes of an answer: two streams of a service's usual bound, in the longest notation of JSON.
-const ANSWER_BYTES_MAX: usize = 16 << 20;
+const ANSWER_BYTES_MAX: u64 = 16 << 20;
 
 #[derive(Deserialize)]
 struct Told {
@@ -95,41 +94,24 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
 }
 
 async fn ask(call: &Call, key: &Secret) -> anyhow::Result<Told> {
-    let (Some("http"), Some(authority)) = (call.url.scheme_str(), call.url.authority()) else {
-        let what = format!("{} is not a service's URL; write it as http://HOST:PORT", call.url);
-        return Err(Usage::of(anyhow::Error::msg(what)));
-    };
+    let service =
+        format!("{}://{}", call.url.scheme_str().unwrap_or_default(), call.url.authority().map_or("", |a| a.as_str()));
+    let service: Base = service
+        .parse()
+        .map_err(|_| Usage::of(anyhow::anyhow!("{} is not a service's URL; write it as http://HOST:PORT", call.url)))?;
     let path = match call.url.path() {
         "/" => "/shell",
         path => path,
     };
-    let host = authority.host().trim_start_matches('[').trim_end_matches(']');
-    let stream = TcpStream::connect((host, authority.port_u16().unwrap_or(80)))
-        .await
-        .with_context(|| format!("cannot connect to {authority}; does the service run?"))?;
-    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
-    let request = request(call, key, path)?.header(header::HOST, authority.as_str());
-    let request = request.body(Full::<Bytes>::from(body(call)))?;
-    let exchange = async {
-        let answer =
-            sender.send_request(request).await.context("the service closed the connection without an answer")?;
-        let bytes = Limited::new(answer.into_body(), ANSWER_BYTES_MAX)
-            .collect()
-            .await
-            .map_err(|e| anyhow::anyhow!("the answer broke off: {e}"))?;
-        serde_json::from_slice(&bytes.to_bytes()).context("the answer is not one of a service of host commands")
-    };
-    // What the connection brought is still to be read when it ends.
-    let connection = async {
-        if let Err(e) = connection.await {
-            tracing::debug!("connection ended: {e}");
+    let request = request(call, key, path)?.body(Body::from(body(call)))?;
+    let answer = exchange(&service, request).await.map_err(|e| match e {
+        remote::Error::Unreachable { base, source } => {
+            anyhow::Error::from(source).context(format!("cannot connect to {base}; does the service run?"))
         }
-        std::future::pending().await
-    };
-    tokio::select! {
-        told = exchange => told,
-        never = connection => never,
-    }
+        other => other.into(),
+    })?;
+    let answer = answer.into_body().gather(ANSWER_BYTES_MAX).await.context("the answer broke off")?;
+    serde_json::from_slice(&answer).context("the answer is not one of a service of host commands")
 }
 
 fn body(call: &Call) -> Bytes {

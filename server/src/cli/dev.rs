@@ -48,7 +48,7 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let mut watch = Watch::new(&project.dir)?;
 
     let deployment = tokio::select! {
-        built = source::deployment(&project, &args.app, &settings) => built?,
+        built = source::deployment(&project, &args.app, &settings, None) => built?,
         () = signals.next() => return Ok(ExitCode::SUCCESS),
     };
     let mut served = deployment.function.id.clone();
@@ -78,7 +78,7 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
 async fn swap(args: &Args, settings: &Settings, node: &Node, before: &FunctionId) -> anyhow::Result<FunctionId> {
     let began = Instant::now();
     let project = Project::open(&args.dir)?;
-    let deployment = source::deployment(&project, &args.app, settings).await?;
+    let deployment = source::deployment(&project, &args.app, settings, None).await?;
     let now = deployment.function.id.clone();
     if now != *before {
         announce(&project, &deployment, node);

@@ -2,74 +2,73 @@
 
 use std::process::ExitCode;
 
-use anyhow::Context as _;
-use http::{Method, Request, Response, Uri, header};
-use http_body_util::BodyExt as _;
-use http_body_util::Limited;
-use hyper::body::Incoming;
-use hyper::client::conn::http1;
-use hyper_util::rt::TokioIo;
+use http::{Method, Request, Response, Uri};
 use serde::Deserialize;
-use tokio::net::TcpStream;
 
-use hotfn_protocols::names;
+use hotfn_protocols::{Body, names};
 
 use super::input::Input;
+use super::node::NodeArgs;
 use super::{Usage, show};
+use crate::percent;
+use crate::remote::objects::id;
+use crate::remote::{Base, exchange};
 
 #[derive(clap::Args, Debug)]
-#[command(after_help = "Example:\n  hotfn invoke http://127.0.0.1:8080/invoke/hello -d '{\"name\":\"Ada\"}'")]
+#[command(
+    override_usage = "hotfn invoke [OPTIONS] URL\n       hotfn invoke [OPTIONS] APP FN",
+    after_help = "Examples:\n  hotfn invoke http://127.0.0.1:8080/invoke/hello -d '{\"name\":\"Ada\"}'\n  \
+        hotfn invoke shop hello -d '{\"name\":\"Ada\"}'"
+)]
 pub(super) struct Args {
-    /// Where the function is served
-    url: Uri,
+    /// Where the function is served; or the app it is of, on the node that is meant
+    #[arg(value_name = "URL|APP")]
+    what: String,
+    /// The function's name
+    #[arg(value_name = "FN")]
+    function: Option<String>,
+    #[command(flatten)]
+    node: NodeArgs,
     #[command(flatten)]
     input: Input,
 }
 
 pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
-    let authority = authority(&args.url)?;
-    let host = authority.host().trim_start_matches('[').trim_end_matches(']');
-    let stream = TcpStream::connect((host, authority.port_u16().unwrap_or(80)))
-        .await
-        .with_context(|| format!("cannot connect to {authority}; is a node listening there?"))?;
-    stream.set_nodelay(true)?;
-    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
-
-    let mut request = Request::new(args.input.body().await?);
-    *request.method_mut() = Method::POST;
-    *request.uri_mut() = args.url.path_and_query().map_or("/", |p| p.as_str()).parse()?;
-    *request.headers_mut() = args.input.headers();
-    request.headers_mut().entry(header::HOST).or_insert(authority.as_str().parse()?);
-    let exchange = async {
-        let response =
-            sender.send_request(request).await.context("the node closed the connection without an answer")?;
-        tell(response, args.input.include).await
-    };
-    // The connection only moves while it is polled. That it ends first is no news: what it brought
-    // is still to be read.
-    let connection = async {
-        if let Err(e) = connection.await {
-            tracing::debug!("connection ended: {e}");
+    let response = match &args.function {
+        Some(name) => {
+            let node = args.node.node()?;
+            let function = node.function(&args.what, name).await?;
+            let path = format!("/invoke/{}", percent::encode(id(&function)));
+            node.send(Method::POST, &path, args.input.headers(), args.input.body().await?).await?
         }
-        std::future::pending().await
+        None => {
+            let (base, target) = place(&args.what)?;
+            let mut request = Request::new(args.input.body().await?);
+            *request.method_mut() = Method::POST;
+            *request.uri_mut() = target;
+            *request.headers_mut() = args.input.headers();
+            exchange(&base, request).await?
+        }
     };
-    tokio::select! {
-        outcome = exchange => outcome,
-        never = connection => never,
-    }
+    tell(response, args.input.include).await
 }
 
-fn authority(url: &Uri) -> anyhow::Result<http::uri::Authority> {
-    if let (Some("http"), Some(authority)) = (url.scheme_str(), url.authority()) {
-        return Ok(authority.clone());
-    }
-    Err(Usage::of(anyhow::anyhow!("{url} is not a URL of ours; write it as http://HOST:PORT/invoke/ID")))
+/// Whom a URL names, and what is asked for there.
+fn place(url: &str) -> anyhow::Result<(Base, Uri)> {
+    let wrong = || {
+        let what = format!("{url} is not a URL of ours; write it as http://HOST:PORT/invoke/ID, or say APP FN");
+        Usage::of(anyhow::Error::msg(what))
+    };
+    let uri: Uri = url.parse().map_err(|_| wrong())?;
+    let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else { return Err(wrong()) };
+    let base = format!("{scheme}://{authority}").parse().map_err(|_| wrong())?;
+    Ok((base, uri.path_and_query().map_or("/", |path| path.as_str()).parse()?))
 }
 
-async fn tell(response: Response<Incoming>, include: bool) -> anyhow::Result<ExitCode> {
+async fn tell(response: Response<Body>, include: bool) -> anyhow::Result<ExitCode> {
     let (head, body) = response.into_parts();
     if head.headers.contains_key(names::FN_BLAME) && !include {
-        let text = Limited::new(body, FAULT_BYTES_MAX).collect().await.map(|b| b.to_bytes()).unwrap_or_default();
+        let text = body.gather(FAULT_BYTES_MAX).await.unwrap_or_default();
         let blame = head.headers[names::FN_BLAME].to_str().unwrap_or("unknown");
         let fault: Told = serde_json::from_slice(&text).unwrap_or_default();
         let code = fault.code.unwrap_or_else(|| head.status.as_u16().to_string());
@@ -81,7 +80,7 @@ async fn tell(response: Response<Incoming>, include: bool) -> anyhow::Result<Exi
 }
 
 /// More than any fault has to say.
-const FAULT_BYTES_MAX: usize = 64 << 10;
+const FAULT_BYTES_MAX: u64 = 64 << 10;
 
 #[derive(Default, Deserialize)]
 struct Told {

@@ -3,27 +3,37 @@
 //! Exit codes are the same everywhere: 0 when it went well, 1 for a fault or another failure, 2
 //! for wrong usage, config that cannot be followed included.
 
+mod apps;
 mod build;
 mod command;
 mod command_server;
+mod completions;
 mod conformance;
 mod connect;
 mod connectors;
+mod deploy;
 mod dev;
 mod driver;
 mod exec;
 mod exec_server;
+mod fns;
+mod help;
 mod input;
 mod invoke;
+mod man;
+mod node;
+mod notes;
 mod run;
 mod serve;
 mod show;
 mod signals;
 mod source;
+mod table;
+mod triggers;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::log::{self, FunctionLines};
 
@@ -46,30 +56,42 @@ const EXAMPLE: &str =
 
 #[derive(Debug, Subcommand)]
 enum Verb {
+    /// The apps of a running node
+    Apps(apps::Args),
     /// Make a container image of the function in a folder
     Build(build::Args),
     /// Have a command run by a service of host commands
     Command(command::Args),
     /// Run commands for whoever holds a key, over signed HTTP
     CommandServer(command_server::Args),
+    /// Print what a shell needs to complete command lines
+    Completions(completions::Args),
     /// Check whether a function, or an agent, keeps the contract, case by case
     Conformance(conformance::Args),
     /// Run a unix-socket connector, without a node
     Connect(connect::Args),
     /// The unix-socket connectors of a running node
     Connectors(connectors::Args),
+    /// Build the function in a folder and give it to a running node
+    Deploy(deploy::Args),
     /// Build and serve the function in a folder, again at each change
     Dev(dev::Args),
     /// Run a program of another container as if it were here
     Exec(exec::Args),
     /// Run programs for callers at a socket
     ExecServer(exec_server::Args),
+    /// The functions of a running node
+    Fns(fns::Args),
     /// Call a function that is served somewhere
     Invoke(invoke::Args),
+    /// Write the manual, a page a subcommand
+    Man(man::Args),
     /// Start a function, make one call, end it
     Run(run::Args),
     /// Serve the functions of a config file
     Serve(serve::Args),
+    /// The triggers of a running node
+    Triggers(triggers::Args),
 }
 
 /// What was asked for cannot be done as it was asked: exit code 2.
@@ -84,6 +106,13 @@ impl Usage {
 }
 
 impl Cli {
+    /// Reads the command line. Where that asks for help, or cannot be followed, the process ends here.
+    #[must_use]
+    pub fn read() -> Self {
+        let matches = help::grouped(Self::command()).get_matches();
+        Self::from_arg_matches(&matches).unwrap_or_else(|e| e.exit())
+    }
+
     /// Does what was asked for, and answers with the exit code.
     #[must_use]
     pub fn run(self) -> ExitCode {
@@ -107,31 +136,43 @@ impl Cli {
                 ("info", FunctionLines::Events)
             }
             // A person sees answers and what the function prints; of the rest only what is wrong.
-            Verb::Build(_)
+            Verb::Apps(_)
+            | Verb::Build(_)
             | Verb::Command(_)
+            | Verb::Completions(_)
             | Verb::Conformance(_)
             | Verb::Connectors(_)
+            | Verb::Deploy(_)
             | Verb::Dev(_)
+            | Verb::Fns(_)
             | Verb::Invoke(_)
-            | Verb::Run(_) => ("warn", FunctionLines::Bare),
+            | Verb::Man(_)
+            | Verb::Run(_)
+            | Verb::Triggers(_) => ("warn", FunctionLines::Bare),
         };
         log::start(self.log_level.as_deref(), self.log_format, quiet, lines).map_err(Usage::of)?;
         // The first thread that serves, and often the only one: see `threads`.
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         runtime.block_on(async {
             match verb {
+                Verb::Apps(args) => apps::run(args).await,
                 Verb::Build(args) => build::run(args).await,
                 Verb::Command(args) => command::run(args).await,
                 Verb::CommandServer(args) => command_server::run(args).await,
+                Verb::Completions(args) => completions::run(&args),
                 Verb::Conformance(args) => conformance::run(&args),
                 Verb::Connect(args) => connect::run(args).await,
                 Verb::Connectors(args) => connectors::run(args).await,
+                Verb::Deploy(args) => deploy::run(args).await,
                 Verb::Dev(args) => dev::run(args).await,
                 Verb::Exec(_) => unreachable!("it was run before there was a runtime"),
                 Verb::ExecServer(args) => exec_server::run(args).await,
+                Verb::Fns(args) => fns::run(args).await,
                 Verb::Invoke(args) => invoke::run(args).await,
+                Verb::Man(args) => man::run(&args),
                 Verb::Run(args) => run::run(args).await,
                 Verb::Serve(args) => serve::run(args).await,
+                Verb::Triggers(args) => triggers::run(args).await,
             }
         })
     }

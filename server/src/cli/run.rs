@@ -79,7 +79,7 @@ async fn function(args: &Args, settings: &Settings) -> anyhow::Result<Function> 
     let mut function = match &args.what {
         Some(dir) if driver == Driver::Process || source::is_folder(dir) => {
             let project = Project::open(Path::new(dir)).map_err(Usage::of)?;
-            source::deployment(&project, "run", settings).await?.function
+            source::deployment(&project, "run", settings, None).await?.function
         }
         Some(image) => Function::new("run", image),
         None => Function::new("run", build::image(&args.command)),

@@ -1,12 +1,16 @@
 //! What a person sees of an answer: its bytes on standard output, everything else on standard error.
 
-use std::io;
+use std::io::{self, Write as _};
+use std::process::ExitCode;
 
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 use http_body::Body;
 use http_body_util::BodyExt as _;
+use serde_json::Value;
 use tokio::io::{AsyncWriteExt as _, Stdout};
+
+use super::table;
 
 /// Why an answer was not shown to its end.
 #[derive(Debug, thiserror::Error)]
@@ -30,6 +34,39 @@ where
     match write(&mut out, status, headers, body, include).await {
         Err(Unshown::Stdout(e)) if e.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         outcome => outcome,
+    }
+}
+
+/// How objects of a node are shown.
+#[derive(clap::Args, Clone, Copy, Debug)]
+pub(super) struct Shown {
+    /// As the JSON that the node says, for programs
+    #[arg(long, global = true)]
+    json: bool,
+}
+
+impl Shown {
+    /// Shows many.
+    pub(super) fn list(self, items: &[Value], table: impl FnOnce() -> String) -> anyhow::Result<ExitCode> {
+        if self.json { text(&format!("{:#}\n", Value::from(items))) } else { text(&table()) }
+    }
+
+    /// Shows one, with every member it has.
+    pub(super) fn object(self, object: &Value) -> anyhow::Result<ExitCode> {
+        if self.json { text(&format!("{object:#}\n")) } else { text(&table::members(object)) }
+    }
+
+    /// Says what was done; as JSON, what came of it.
+    pub(super) fn done(self, outcome: &Value, sentence: impl FnOnce() -> String) -> anyhow::Result<ExitCode> {
+        if self.json { text(&format!("{outcome:#}\n")) } else { text(&(sentence() + "\n")) }
+    }
+}
+
+/// Writes text of ours. That nobody reads on is no failure.
+pub(super) fn text(text: &str) -> anyhow::Result<ExitCode> {
+    match io::stdout().write_all(text.as_bytes()) {
+        Err(e) if e.kind() != io::ErrorKind::BrokenPipe => Err(Unshown::Stdout(e).into()),
+        _ => Ok(ExitCode::SUCCESS),
     }
 }
 

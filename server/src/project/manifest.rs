@@ -22,6 +22,7 @@ use std::path::Path;
 
 use serde::Deserialize;
 use serde::de::IgnoredAny;
+use serde_json::Value;
 
 use hotfn_protocols::Format;
 
@@ -47,8 +48,19 @@ pub struct Manifest {
     pub idle_timeout: Option<u64>,
     /// The function's environment.
     pub config: BTreeMap<String, String>,
-    /// The sources of its triggers.
-    pub sources: Vec<String>,
+    /// What others note down with it.
+    pub annotations: BTreeMap<String, Value>,
+    /// The places that call it.
+    pub triggers: Vec<Trigger>,
+}
+
+/// A place that calls the function.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Trigger {
+    /// What it is called, if anything.
+    pub name: Option<String>,
+    /// The path behind its app's name.
+    pub source: String,
 }
 
 #[derive(Deserialize)]
@@ -62,6 +74,8 @@ struct File {
     idle_timeout: Option<i64>,
     #[serde(default)]
     config: BTreeMap<String, Scalar>,
+    #[serde(default)]
+    annotations: BTreeMap<String, Value>,
     #[serde(default)]
     triggers: Vec<TriggerEntry>,
     #[serde(flatten)]
@@ -80,6 +94,7 @@ enum Scalar {
 
 #[derive(Deserialize)]
 struct TriggerEntry {
+    name: Option<String>,
     #[serde(rename = "type")]
     kind: Option<String>,
     source: String,
@@ -110,14 +125,15 @@ impl Manifest {
         if !unknown.is_empty() {
             tracing::warn!("func.yaml: passing over what is unknown here: {}", unknown.join(", "));
         }
-        let mut manifest = Self { entrypoint: file.entrypoint.filter(|e| !e.is_empty()), ..Self::default() };
+        let entrypoint = file.entrypoint.filter(|e| !e.is_empty());
+        let mut manifest = Self { entrypoint, annotations: file.annotations, ..Self::default() };
         if let Some(name) = file.name.filter(|n| !n.is_empty()) {
             limit::name(&name).map_err(keyed("name"))?;
             manifest.name = Some(name);
         }
         if let Some(runtime) = file.runtime.filter(|r| !r.is_empty()) {
             manifest.runtime = Some(Runtime::named(&runtime).ok_or_else(|| {
-                format!("runtime: {runtime:?} cannot be built here; use executable, go, node, python or rust")
+                format!("runtime: {runtime:?} cannot be built here; use docker, executable, go, node, python or rust")
             })?);
         }
         if let Some(format) = file.format {
@@ -139,16 +155,17 @@ impl Manifest {
             if let Some(kind) = trigger.kind.filter(|kind| kind != "http") {
                 return Err(format!("triggers: type {kind:?} is unknown; the only one is http"));
             }
+            let name = trigger.name.filter(|name| !name.is_empty());
+            name.as_deref().map(limit::app).transpose().map_err(keyed("triggers"))?;
             limit::source(&trigger.source).map_err(keyed("triggers"))?;
-            manifest.sources.push(trigger.source);
+            manifest.triggers.push(Trigger { name, source: trigger.source });
         }
         Ok(manifest)
     }
 }
 
 /// What the Fn CLI knows and only matters to whoever builds or stores an image.
-const OF_IMAGES: [&str; 14] = [
-    "annotations",
+const OF_IMAGES: [&str; 13] = [
     "build",
     "build_image",
     "cmd",
@@ -199,7 +216,8 @@ mod tests {
             entrypoint: Some("/python/bin/fdk /function/func.py handler".into()),
             memory: Some(256),
             config: config.map(|(k, v)| (k.to_owned(), v.to_owned())).into(),
-            sources: vec!["/hello".into()],
+            annotations: [("a".to_owned(), serde_json::json!({"b": 1}))].into(),
+            triggers: vec![Trigger { name: Some("hello".into()), source: "/hello".into() }],
             ..Manifest::default()
         };
         assert_eq!(manifest, expected);
@@ -212,7 +230,7 @@ mod tests {
         check("timeout: -1\n", "timeout: -1 is out of range; it may be 1 to 300 s");
         check(
             "runtime: java11\n",
-            "runtime: \"java11\" cannot be built here; use executable, go, node, python or rust",
+            "runtime: \"java11\" cannot be built here; use docker, executable, go, node, python or rust",
         );
         check("triggers:\n- {type: grpc, source: /x}\n", "triggers: type \"grpc\" is unknown; the only one is http");
         check("triggers:\n- {type: http, source: x}\n", "triggers: \"x\" must begin with /");

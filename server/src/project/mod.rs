@@ -8,6 +8,7 @@ pub mod watch;
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::fs::Metadata;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -40,6 +41,8 @@ pub struct Project {
 /// What a function is written for, and so how it is built and started.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum Runtime {
+    /// Whatever its `Dockerfile` makes: an image, and no process.
+    Docker,
     /// A file that can be started as it is.
     Executable,
     /// Go, with its FDK.
@@ -60,8 +63,8 @@ pub enum ProjectError {
     NoFolder(PathBuf),
     /// Nothing in it is known.
     #[error(
-        "{} holds no function; put a func.yaml, Cargo.toml, func.py, func.js, package.json, go.mod or an executable \
-         named func there",
+        "{} holds no function; put a func.yaml, Cargo.toml, func.py, func.js, package.json, go.mod, Dockerfile or an \
+         executable named func there",
         .0.display()
     )]
     NoFunction(PathBuf),
@@ -121,7 +124,7 @@ impl Project {
         function.idle_timeout = m.idle_timeout.map_or(function.idle_timeout, Duration::from_secs);
         function.config = command.env.clone();
         function.config.extend(m.config.clone());
-        let triggers = m.sources.iter().map(|source| Trigger { app: app.to_owned(), source: source.clone() });
+        let triggers = m.triggers.iter().map(|trigger| Trigger { app: app.to_owned(), source: trigger.source.clone() });
         Deployment { function, triggers: triggers.collect() }
     }
 }
@@ -132,13 +135,14 @@ impl Runtime {
     fn format(self) -> Format {
         match self {
             Self::Executable => Format::Default,
-            Self::Go | Self::Node | Self::Python | Self::Rust => Format::HttpStream,
+            Self::Docker | Self::Go | Self::Node | Self::Python | Self::Rust => Format::HttpStream,
         }
     }
 
     /// The runtime that the Fn CLI calls `name`, whatever version it carries: `python3.11`, `go`.
     fn named(name: &str) -> Option<Self> {
         match name.trim_end_matches(|c: char| c.is_ascii_digit() || c == '.') {
+            "docker" => Some(Self::Docker),
             "executable" => Some(Self::Executable),
             "go" => Some(Self::Go),
             "node" => Some(Self::Node),
@@ -152,6 +156,7 @@ impl Runtime {
 impl fmt::Display for Runtime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
+            Self::Docker => "docker",
             Self::Executable => "executable",
             Self::Go => "go",
             Self::Node => "node",
@@ -161,7 +166,8 @@ impl fmt::Display for Runtime {
     }
 }
 
-/// The first of these files that is there tells the runtime.
+/// The first of these files that is there tells the runtime. A `Dockerfile` comes last: where it stands beside a
+/// source, it says how an image is made of that, and the source can be served without one.
 fn detect(dir: &Path) -> Option<Runtime> {
     let signs = [
         ("Cargo.toml", Runtime::Rust),
@@ -174,8 +180,11 @@ fn detect(dir: &Path) -> Option<Runtime> {
     if let Some((_, runtime)) = signs.into_iter().find(|(file, _)| dir.join(file).is_file()) {
         return Some(runtime);
     }
-    let func = dir.join("func").metadata().ok()?;
-    (func.is_file() && func.permissions().mode() & 0o111 != 0).then_some(Runtime::Executable)
+    let is_program = |func: &Metadata| func.is_file() && func.permissions().mode() & 0o111 != 0;
+    match dir.join("func").metadata() {
+        Ok(func) if is_program(&func) => Some(Runtime::Executable),
+        _ => dir.join("Dockerfile").is_file().then_some(Runtime::Docker),
+    }
 }
 
 /// A folder's name as a function's: what cannot stand in a URL becomes a dash.
@@ -210,11 +219,14 @@ mod tests {
         check(&[("package.json", "{}")], Runtime::Node, Format::HttpStream);
         check(&[("func.js", "")], Runtime::Node, Format::HttpStream);
         check(&[("func.go", "")], Runtime::Go, Format::HttpStream);
+        check(&[("Dockerfile", "")], Runtime::Docker, Format::HttpStream);
+        check(&[("Dockerfile", ""), ("func.py", "")], Runtime::Python, Format::HttpStream);
     }
 
     #[test]
     fn a_manifest_outweighs_the_files() {
         check(&[("func.yaml", "runtime: node20\n"), ("Cargo.toml", "")], Runtime::Node, Format::HttpStream);
+        check(&[("func.yaml", "runtime: docker\n"), ("func.py", "")], Runtime::Docker, Format::HttpStream);
         check(&[("func.yaml", "format: json\n"), ("func.py", "")], Runtime::Python, Format::Json);
     }
 

@@ -1,24 +1,27 @@
-//! Container images of the examples: one static program each, in an image from scratch.
+//! Container images of what is on this machine: an example, which is one static program, or an
+//! interpreter with all that it reads.
 //!
 //! ```text
 //! manifest.json    [{"Config": "config.json", "RepoTags": […], "Layers": ["layer.tar"]}]
 //! config.json      what to start, and the digests of the layers unpacked
-//! layer.tar        /function, /tmp
+//! layer.tar        /tmp, and what was put in
 //! ```
 
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::binaries;
 
-/// An image of one program, as `docker save` would write it.
+/// An image, as `docker save` would write it.
 #[derive(Debug)]
 pub struct Image {
-    program: PathBuf,
+    /// What is on this machine, and where it is in the image.
+    entries: Vec<(PathBuf, PathBuf)>,
     tag: String,
     config: Value,
 }
@@ -28,7 +31,54 @@ impl Image {
     #[must_use]
     pub fn of(name: &str) -> Self {
         let config = json!({ "Entrypoint": ["/function"], "Env": ["PATH=/", "FROM_IMAGE=1"] });
-        Self { program: binaries::static_program(name), tag: format!("hotfn-stories/{name}:latest"), config }
+        let entries = vec![(binaries::static_program(name), "/function".into())];
+        Self { entries, tag: format!("hotfn-stories/{name}:latest"), config }
+    }
+
+    /// Of a program with the libraries it is linked to, at the places they have here, that is started
+    /// with `args`.
+    ///
+    /// # Panics
+    /// When its libraries cannot be listed.
+    #[must_use]
+    pub fn of_program(program: &Path, args: &[&str]) -> Self {
+        let start: Vec<_> =
+            std::iter::once(program.to_string_lossy()).chain(args.iter().map(|&arg| arg.into())).collect();
+        let name = program.file_name().unwrap_or_default().to_string_lossy();
+        let tag = format!("hotfn-stories/{name}:latest");
+        let config = json!({ "Entrypoint": start, "Env": ["PATH=/usr/bin"] });
+        Self { entries: Vec::new(), tag, config }.and(program).and_libraries_of(program)
+    }
+
+    /// With a file or a folder, at the place it has here.
+    #[must_use]
+    pub fn and(self, here: &Path) -> Self {
+        self.and_at(here, here)
+    }
+
+    /// With a file or a folder at a place of its own.
+    #[must_use]
+    pub fn and_at(mut self, here: &Path, there: &Path) -> Self {
+        self.entries.push((here.to_owned(), there.to_owned()));
+        self
+    }
+
+    /// With the libraries that a program or library is linked to.
+    ///
+    /// # Panics
+    /// When they cannot be listed.
+    #[must_use]
+    pub fn and_libraries_of(mut self, linked: &Path) -> Self {
+        let out = Command::new("ldd").arg(linked).output().expect("ldd lists libraries");
+        let listed = String::from_utf8_lossy(&out.stdout);
+        // `libz.so.1 => /lib/libz.so.1 (0x…)`, and the loader as a path alone.
+        for word in listed.split_whitespace().filter(|word| word.starts_with('/')) {
+            let library = PathBuf::from(word);
+            if library.is_file() && !self.entries.iter().any(|(_, there)| *there == library) {
+                self = self.and(&library);
+            }
+        }
+        self
     }
 
     /// With another tag.
@@ -74,12 +124,20 @@ impl Image {
     }
 
     fn layer(&self) -> io::Result<Vec<u8>> {
-        let program = fs::read(&self.program)?;
         let mut layer = tar::Builder::new(Vec::new());
+        layer.follow_symlinks(true);
         let mut tmp = header(&[], 0o1777);
         tmp.set_entry_type(tar::EntryType::Directory);
         layer.append_data(&mut tmp, "tmp/", io::empty())?;
-        layer.append_data(&mut header(&program, 0o755), "function", &*program)?;
+        for (here, there) in &self.entries {
+            let there = there.strip_prefix("/").unwrap_or(there);
+            if here.is_dir() {
+                layer.append_dir_all(there, here)?;
+            } else {
+                let bytes = fs::read(here)?;
+                layer.append_data(&mut header(&bytes, 0o755), there, &*bytes)?;
+            }
+        }
         layer.into_inner()
     }
 }

@@ -21,6 +21,7 @@ use tempfile::TempDir;
 use tokio::sync::mpsc;
 
 mod engine;
+mod kits;
 mod leaks;
 mod lifecycle;
 mod limits;
@@ -66,6 +67,7 @@ table! {
             of_what_was_pulled_the_longest_unneeded_goes, an_oci_layout_is_loaded,
             an_engine_over_tcp_freezes_by_itself,
         }
+        kits { the_python_kit_serves, the_node_kit_serves }
         leaks { what_was_made_by_halves_is_removed, of_a_killed_node_nothing_is_left }
     }
     oci {
@@ -80,6 +82,7 @@ table! {
             what_a_sandbox_refuses, memory_is_held_to_and_told_as_such, a_start_without_memory_is_told_as_such,
             a_share_of_a_cpu_is_no_more,
         }
+        kits { the_python_kit_serves, the_node_kit_serves }
         leaks { what_was_made_by_halves_is_removed, of_a_killed_node_nothing_is_left }
     }
 }

@@ -93,14 +93,15 @@ impl Failed<'_> {
     /// The driver's own error.
     pub(crate) fn by_driver(&self, error: DriverError) -> Fault {
         match error {
-            DriverError::Image { .. } => Fault::new(Kind::InitFailed).because(error.to_string()).caused_by(error),
+            // What these say is all there is to them: there is no cause beneath.
+            DriverError::Image { .. } => Fault::new(Kind::InitFailed).because(error.to_string()),
             DriverError::Pull { failure, .. } => {
                 let fault = match failure {
                     PullFailure::Broken => Fault::new(Kind::PullFailed),
                     PullFailure::Refused(status) => Fault::new(Kind::PullFailed).refused_with(status),
                     PullFailure::TimedOut => Fault::new(Kind::PullTimeout),
                 };
-                fault.because(error.to_string()).caused_by(error)
+                fault.because(error.to_string())
             }
             DriverError::Engine { .. } | DriverError::Os { .. } => {
                 self.internally("the driver cannot start a container", error)

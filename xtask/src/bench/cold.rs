@@ -4,8 +4,8 @@
 //! Each driver's node gets calls of functions that nobody has called, one after the other, and each
 //! container ends after its call. By hand is what [`first-bytes`](../../../benches/src/first_bytes.rs)
 //! does: the program spawned, `docker run` of the same image with the same limits, the OCI runtime's
-//! `run` of a bundle that is our own but for its paths; until the function's first bytes. Last, a
-//! hundred launches at once, of which none may fail.
+//! `run` of a bundle that is our own but for its paths; until the function's first bytes. Then what a
+//! frozen container takes to thaw, and last a hundred launches at once, of which none may fail.
 
 use std::fs;
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -21,6 +21,7 @@ use super::part::Cores;
 use super::process::{Process, wait_until};
 use super::stage::Stage;
 use super::table::Table;
+use super::thaw;
 use crate::engine;
 use crate::install::{self, DOCKER, RUNC, TINI};
 use crate::step::{run as do_run, step};
@@ -34,6 +35,10 @@ const CROWD: u32 = 100;
 const TARGET: f64 = 1.15;
 /// At most this part of what Docker takes, without an engine.
 const TARGET_TO_DOCKER: f64 = 0.2;
+/// A frozen container is to be back within this, in microseconds.
+const THAW_US_MAX: f64 = 1000.0;
+/// The function whose container freezes as soon as it idles.
+const FROZEN: &str = "frozen";
 /// A function's address in its container.
 const LISTENER: &str = "/tmp/iofs/lsnr.sock";
 
@@ -71,28 +76,39 @@ pub(crate) fn run(words: &[&str]) -> Result<()> {
         let node = Node::start(&stage, driver)?;
         let by_hand = step(&format!("{} by hand", driver.name), || by_hand(&stage, driver, &node, &program))?;
         let ours = step(&format!("{} through the node", driver.name), || node.first_calls(&stage, driver))?;
+        let thaw = step(&format!("{}, thawed", driver.name), || thaw::median_us(node.address, FROZEN))?;
         let crowd = step(&format!("{}, {CROWD} at once", driver.name), || node.crowd(&stage, driver))?;
         rows.push(vec![
             driver.name.to_owned(),
             format!("{:.2}", by_hand / 1e3),
             format!("{:.2}", ours / 1e3),
             format!("{:.2}", ours / by_hand),
+            format!("{:.2}", thaw / 1e3),
             format!("{:.0}", crowd / 1e3),
         ]);
-        seen.push((driver.name, ours, ours / by_hand));
+        seen.push(Seen { driver: driver.name, took: ours, ratio: ours / by_hand, thaw });
     }
-    let heads = ["driver", "by hand, ms", "hotfn, ms", "ratio", "the last of 100 at once, ms"];
+    let heads = ["driver", "by hand, ms", "hotfn, ms", "ratio", "a thaw, ms", "the last of 100 at once, ms"];
     print!("{}", Table::new("From a call to its first bytes, median", &heads, rows, 1));
     verdicts(&seen)
 }
 
-fn verdicts(seen: &[(&str, f64, f64)]) -> Result<()> {
-    let took = |name| seen.iter().find(|(driver, ..)| *driver == name).map_or(f64::NAN, |(_, took, _)| *took);
+/// What was found of a driver, in microseconds.
+struct Seen {
+    driver: &'static str,
+    took: f64,
+    ratio: f64,
+    thaw: f64,
+}
+
+fn verdicts(seen: &[Seen]) -> Result<()> {
+    let took = |name| seen.iter().find(|seen| seen.driver == name).map_or(f64::NAN, |seen| seen.took);
     let to_docker = took("oci") / took("docker");
-    let mut targets: Vec<_> = seen
-        .iter()
-        .map(|&(driver, _, ratio)| (ratio <= TARGET, format!("{driver}: {ratio:.2} of by hand, at most {TARGET}")))
-        .collect();
+    let mut targets = Vec::new();
+    for Seen { driver, ratio, thaw, .. } in seen {
+        targets.push((*ratio <= TARGET, format!("{driver}: {ratio:.2} of by hand, at most {TARGET}")));
+        targets.push((*thaw <= THAW_US_MAX, format!("{driver}: a thaw in {:.2} ms, at most 1", thaw / 1e3)));
+    }
     targets.push((
         to_docker <= TARGET_TO_DOCKER,
         format!("oci: {to_docker:.2} of what docker takes, at most {TARGET_TO_DOCKER}"),
@@ -134,11 +150,13 @@ impl Node {
             _ => IMAGE.to_owned(),
         };
         let mut config = format!(
-            "[node]\nlisten = \"{address}\"\nmemory = 16384\nfreeze_idle_ms = -1\nstart_timeout_ms = 60000\nstate = \"{}\"\n\n\
+            "[node]\nlisten = \"{address}\"\nmemory = 16384\nfreeze_idle_ms = 10\nstart_timeout_ms = 60000\nstate = \"{}\"\n\n\
              [containers]\ndriver = \"{}\"\n",
             state(stage).display(),
             driver.name
         );
+        config
+            .push_str(&format!("\n[[function]]\nid = \"{FROZEN}\"\nimage = \"{image}\"\nmemory = 64\ntimeout = 120\n"));
         for n in 0..1 + driver.calls + CROWD {
             config.push_str(&format!(
                 "\n[[function]]\nid = \"f{n}\"\nimage = \"{image}\"\nmemory = 64\ntimeout = 120\n\

@@ -32,6 +32,7 @@ mod process;
 mod stage;
 mod table;
 mod target;
+mod thaw;
 
 pub(crate) use cold::run as cold;
 pub(crate) use command::run as command;

@@ -6,7 +6,7 @@
 //! sent back with what the server had put in, and the answer to a GET as the only source of ids.
 
 use hotfn_tests::binaries;
-use hotfn_tests::client::{request, whole};
+use hotfn_tests::client::{self, request, whole};
 use hotfn_tests::node::{Home, Node};
 use http::{Method, Uri};
 use serde_json::{Value, json};
@@ -127,6 +127,54 @@ async fn a_deploy_and_its_end() {
         cli.delete("/v2/fns", &function).await;
     }
     cli.delete("/v2/apps", &app).await;
+    cli.0.drain().await;
+}
+
+/// fn list apps, of more than a page, with everything that versions of the CLI put into a query; fn get config app
+/// shop KEY; and what it prints where a server says no.
+#[tokio::test]
+async fn lists_of_many_pages_and_words_of_refusal() {
+    let home = Home::of(&[]);
+    let cli = Cli(home.start().await);
+    let names: Vec<String> = (0..205).map(|n| format!("app{n:03}")).collect();
+    for name in &names {
+        cli.create("/v2/apps", json!({"name": name, "shape": "GENERIC_X86"})).await;
+    }
+    let (mut listed, mut cursor) = (Vec::new(), String::new());
+    loop {
+        let ignored = "display_name=&id=&lifecycle_state=&sort_by=&sort_order=";
+        let page = cli.get(&format!("/v2/apps?{ignored}&per_page=100&cursor={cursor}")).await;
+        listed.extend(page["items"].as_array().unwrap().iter().map(|app| app["name"].as_str().unwrap().to_owned()));
+        match page["next_cursor"].as_str() {
+            Some(next) if !next.is_empty() => cursor = next.to_owned(),
+            _ => break,
+        }
+    }
+    assert_eq!(listed, names);
+    cli.put_with("/v2/apps", cli.app("app000").await, json!({"config": {"KEY": "v"}})).await;
+    assert_eq!(cli.app("app000").await["config"]["KEY"], "v");
+
+    // The CLI reads `message` and prints it.
+    let refused = async |method: Method, path: &str, body: Option<Value>, status: u16, sentence: &str| {
+        let answer = cli.0.api(method, path, body.map(created).as_ref()).await.is(status);
+        assert_eq!(answer.header("content-type"), "application/json; charset=utf-8");
+        let message = answer.json()["message"].as_str().unwrap().to_owned();
+        assert!(message.starts_with(sentence), "{message}");
+    };
+    let app = cli.app("app000").await;
+    refused(Method::POST, "/v2/apps", Some(json!({"name": "app000"})), 409, "App already exists").await;
+    refused(Method::POST, "/v2/apps", Some(json!({"name": "a b"})), 400, "Invalid name").await;
+    let new = json!({"name": "f", "app_id": "gone", "image": binaries::image("echo")});
+    refused(Method::POST, "/v2/fns", Some(new), 404, "App not found").await;
+    let new = json!({"name": "f", "app_id": app["id"], "image": binaries::image("echo"), "memory": 9000});
+    refused(Method::POST, "/v2/fns", Some(new), 400, "Invalid memory").await;
+    refused(Method::GET, "/v2/fns/gone", None, 404, "Function not found").await;
+    refused(Method::DELETE, "/v2/triggers/gone", None, 404, "Trigger not found").await;
+
+    // A context may have a token also for a server that wants none.
+    let mut request = client::api(Method::GET, "/v2/apps?name=app001", None);
+    request.headers_mut().insert("authorization", "Bearer of-a-context".parse().unwrap());
+    assert_eq!(cli.0.ask(request).await.ok().json()["items"][0]["name"], "app001");
     cli.0.drain().await;
 }
 

@@ -70,12 +70,13 @@ async fn an_event_reaches_the_caller_before_the_next_one_is_made() {
     node.drain().await;
 }
 
+/// Beyond what waits for its exit code.
 #[tokio::test]
-async fn what_a_plain_program_prints_reaches_the_caller_as_it_prints() {
+async fn what_a_plain_program_prints_at_length_reaches_the_caller_as_it_prints() {
     let folder = tempfile::tempdir().unwrap();
     let go = folder.path().join("go");
     mkfifoat(CWD, &go, Mode::RUSR | Mode::WUSR).unwrap();
-    let script = format!("echo one; cat {} > /dev/null; echo two", go.display());
+    let script = format!("head -c {LONG} /dev/zero; cat {} > /dev/null; echo two", go.display());
     let function = Function::new("teller", &format!("process:/bin/sh -c '{script}'"));
     let home = Home::of(&[function.set("format", "default").set("triggers", json!(["/tell"]))]);
     let node = home.start().await;
@@ -83,14 +84,20 @@ async fn what_a_plain_program_prints_reaches_the_caller_as_it_prints() {
     let request = client::request(Method::GET, "/t/stories/tell", client::whole(""));
     let answer = soon_answered(connection.send(request)).await.unwrap();
     assert_eq!(answer.headers()["transfer-encoding"], "chunked");
-    let mut lines = answer.into_body();
-    assert_eq!(next(&mut lines).await.unwrap(), "one\n");
+    let (mut body, mut came) = (answer.into_body(), 0);
+    while came < LONG {
+        came += next(&mut body).await.unwrap().len();
+    }
+    assert_eq!(came, LONG);
     // Opened and closed: the program reads to the end of nothing, and goes on.
     tokio::task::spawn_blocking(move || drop(std::fs::File::options().write(true).open(go).unwrap())).await.unwrap();
-    assert_eq!(next(&mut lines).await.unwrap(), "two\n");
-    assert_eq!(next(&mut lines).await, None);
+    assert_eq!(next(&mut body).await.unwrap(), "two\n");
+    assert_eq!(next(&mut body).await, None);
     node.drain().await;
 }
+
+/// More bytes than an answer that waits.
+const LONG: usize = 100_000;
 
 async fn next(body: &mut Incoming) -> Option<Bytes> {
     let frame = soon_answered(body.frame()).await?;

@@ -51,8 +51,9 @@ pub struct Cli {
     log_format: Option<log::Format>,
 }
 
-const EXAMPLE: &str =
-    "Example:\n  hotfn dev examples/hello\n  curl -d '{\"name\":\"Ada\"}' http://127.0.0.1:8080/invoke/hello";
+const EXAMPLE: &str = "Example:\n  hotfn dev examples/hello\n  \
+    curl -d '{\"name\":\"Ada\"}' http://127.0.0.1:8080/invoke/hello\n\n\
+    Ends with 0 when it went well, 1 for a fault or another failure, 2 for wrong usage.";
 
 #[derive(Debug, Subcommand)]
 enum Verb {

@@ -79,7 +79,7 @@ pub enum Error {
         base: Base,
     },
     /// The node says no.
-    #[error("{message}{}", advice(*.status))]
+    #[error("{message}{}", advice(*.status, .message))]
     Refused {
         /// The answer's status.
         status: StatusCode,
@@ -202,10 +202,12 @@ struct Told {
 }
 
 /// What a person may do about a refusal, where its words cannot know it.
-fn advice(status: StatusCode) -> &'static str {
+fn advice(status: StatusCode, message: &str) -> &'static str {
     match status {
         StatusCode::UNAUTHORIZED => "; put a token of this node into HOTFN_TOKEN",
-        StatusCode::NOT_FOUND => "; is the node of another version, or another node meant?",
+        StatusCode::NOT_FOUND if message.starts_with("Path not found") => {
+            "; nodes of hotfn serve have an API, those of hotfn dev have none"
+        }
         _ => "",
     }
 }
@@ -248,6 +250,7 @@ mod tests {
         assert_eq!(read(409, "{\"message\":\"App exists\"}"), Err("App exists".to_owned()));
         let wanted = "Token missing; put a token of this node into HOTFN_TOKEN";
         assert_eq!(read(401, "{\"message\":\"Token missing\"}"), Err(wanted.to_owned()));
+        assert!(read(404, "{\"message\":\"Path not found: GET /v2/apps\"}").unwrap_err().contains("hotfn serve"));
         let strange = "http://h:1 answered 200 OK in words that are not a node's; is it the right address?";
         assert_eq!(read(200, "<html>"), Err(strange.to_owned()));
         assert!(read(502, "bad gateway").unwrap_err().contains("502"));

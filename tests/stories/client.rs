@@ -150,7 +150,13 @@ async fn a_folder_is_deployed_and_deployed_again() {
         config:\n  GREETING: hi\nannotations:\n  owner: me\n\
         triggers:\n- name: web\n  type: http\n  source: /tell\n- source: /all/*\n";
     let folder = person.function("one", manifest);
-    person.is_refused(&["deploy", &folder, "--app", "shop"], 1, "add --create-app to make it").await;
+    person
+        .is_refused(
+            &["deploy", &folder, "--app", "shop"],
+            1,
+            "there is no app \"shop\"; hotfn apps list shows those there are, and --create-app makes it",
+        )
+        .await;
     let said = person.sees(&["deploy", &folder, "--app", "shop", "--create-app"]).await;
     assert!(said.starts_with("shop/teller was made\n  http://127.0.0.1:"), "{said}");
     assert!(said.contains("/t/shop/tell\n") && said.contains("/t/shop/all/*\n"), "{said}");

@@ -25,14 +25,14 @@ pub(super) struct Args {
 
 #[derive(clap::Subcommand, Debug)]
 enum What {
-    /// Make one
+    /// Make an app
     Create {
         /// Its name: letters of any script, digits, _ and -
         name: String,
         #[command(flatten)]
         settings: Settings,
     },
-    /// Delete one; with functions in it only if told to
+    /// Delete an app; with functions in it only if told to
     Delete {
         /// Its name
         name: String,
@@ -40,14 +40,14 @@ enum What {
         #[arg(short, long)]
         recursive: bool,
     },
-    /// Everything about one
+    /// Everything about an app
     Inspect {
         /// Its name
         name: String,
     },
-    /// All of them
+    /// All apps
     List,
-    /// Change what is given, and nothing else
+    /// Change what is given of an app, and nothing else
     Update {
         /// Its name
         name: String,

@@ -96,7 +96,7 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
 async fn owner(node: &Node, name: &str, create: bool) -> anyhow::Result<Value> {
     match node.app(name).await {
         Err(Error::Unknown { .. }) if create => Ok(node.create("/v2/apps", &json!({ "name": name })).await?),
-        Err(e @ Error::Unknown { .. }) => Err(e).context("add --create-app to make it"),
+        Err(e @ Error::Unknown { .. }) => anyhow::bail!("{e}, and --create-app makes it"),
         outcome => Ok(outcome?),
     }
 }

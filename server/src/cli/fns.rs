@@ -25,7 +25,7 @@ pub(super) struct Args {
 
 #[derive(clap::Subcommand, Debug)]
 enum What {
-    /// Make one
+    /// Make a function
     Create {
         #[command(flatten)]
         name: Name,
@@ -34,22 +34,22 @@ enum What {
         #[command(flatten)]
         settings: Settings,
     },
-    /// Delete one, and its triggers
+    /// Delete a function, and its triggers
     Delete {
         #[command(flatten)]
         name: Name,
     },
-    /// Everything about one
+    /// Everything about a function
     Inspect {
         #[command(flatten)]
         name: Name,
     },
-    /// All of an app
+    /// All functions of an app
     List {
         /// The app's name
         app: String,
     },
-    /// Change what is given, and nothing else
+    /// Change what is given of a function, and nothing else
     Update {
         #[command(flatten)]
         name: Name,

@@ -89,7 +89,7 @@ enum Verb {
     Man(man::Args),
     /// Start a function, make one call, end it
     Run(run::Args),
-    /// Serve the functions of a config file
+    /// Serve the functions of a store and of a config file
     Serve(serve::Args),
     /// The triggers of a running node
     Triggers(triggers::Args),

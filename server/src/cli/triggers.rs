@@ -28,7 +28,7 @@ pub(super) struct Args {
 
 #[derive(clap::Subcommand, Debug)]
 enum What {
-    /// Make one
+    /// Make a trigger
     Create {
         #[command(flatten)]
         name: Name,
@@ -38,17 +38,17 @@ enum What {
         #[command(flatten)]
         annotations: AnnotationArgs,
     },
-    /// Delete one
+    /// Delete a trigger
     Delete {
         #[command(flatten)]
         name: Name,
     },
-    /// Everything about one
+    /// Everything about a trigger
     Inspect {
         #[command(flatten)]
         name: Name,
     },
-    /// All of an app, or of one function
+    /// All triggers of an app, or of one function
     List {
         /// The app's name
         app: String,
@@ -56,7 +56,7 @@ enum What {
         #[arg(value_name = "FN")]
         function: Option<String>,
     },
-    /// Change what is given, and nothing else
+    /// Change what is given of a trigger, and nothing else
     Update {
         #[command(flatten)]
         name: Name,

@@ -9,7 +9,7 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::net::AddressFamily;
 
-use crate::kind::{Listener, socket_type};
+use crate::kind::{Kind, Listener};
 use crate::sys;
 
 /// A socket that was handed over.
@@ -48,6 +48,14 @@ pub fn inherited(variable: impl Fn(&str) -> Option<String>) -> io::Result<Vec<In
 const FIRST: i32 = 3;
 
 impl Inherited {
+    /// The same socket once more, for somebody who may close it while this stays open.
+    ///
+    /// # Errors
+    /// When the system gives no more descriptors.
+    pub fn again(&self) -> io::Result<Self> {
+        Ok(Self { name: self.name.clone(), socket: self.socket.try_clone()? })
+    }
+
     /// As it is, of whatever kind.
     #[must_use]
     pub fn into_socket(self) -> OwnedFd {
@@ -57,22 +65,28 @@ impl Inherited {
     /// As a listener of the kind `L`, not blocking.
     ///
     /// # Errors
-    /// When it is not a unix socket of that kind, or does not listen.
+    /// When it is not a unix socket of that kind, or does not listen, as datagrams' need not.
     pub fn into_listener<L: Listener>(self) -> io::Result<L> {
+        Ok(L::from(self.into_socket_of(L::KIND)?))
+    }
+
+    /// The same, for whoever learns the kind later than the compiler does.
+    ///
+    /// # Errors
+    /// As [`into_listener`](Self::into_listener).
+    pub fn into_socket_of(self, kind: Kind) -> io::Result<OwnedFd> {
         let socket = self.socket.as_fd();
         let is_unix = rustix::net::getsockname(socket)?.address_family() == AddressFamily::UNIX;
-        let listens = rustix::net::sockopt::socket_acceptconn(socket)?;
-        let kind = rustix::net::sockopt::socket_type(socket)?;
-        if !is_unix || !listens || kind != socket_type::<L>() {
+        let listens = kind == Kind::Datagram || rustix::net::sockopt::socket_acceptconn(socket)?;
+        if !is_unix || !listens || rustix::net::sockopt::socket_type(socket)? != kind.socket_type() {
             let what = format!(
-                "the socket {:?} that was handed over is not a listening unix socket of the kind {}",
+                "the socket {:?} that was handed over is not a listening unix socket of the kind {kind}",
                 self.name,
-                L::KIND,
             );
             return Err(io::Error::new(io::ErrorKind::InvalidInput, what));
         }
         rustix::io::ioctl_fionbio(socket, true)?;
-        Ok(L::from(self.socket))
+        Ok(self.socket)
     }
 }
 

@@ -13,7 +13,7 @@ use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags};
 
 use crate::file::{File, Spot};
-use crate::kind::{Kind, Listener, socket_type};
+use crate::kind::{Kind, Listener};
 use crate::{BACKLOG, SocketError};
 
 /// A listening socket of the kind `L` at `spot`, non-blocking, of exactly `mode` and owner from the
@@ -24,7 +24,7 @@ use crate::{BACKLOG, SocketError};
 /// comes before the mode, which is what lets the new one in.
 pub(crate) fn listen<L: Listener>(spot: &Spot, mode: Mode, owner: Owner) -> Result<(L, File), SocketError> {
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-    let socket = rustix::net::socket_with(AddressFamily::UNIX, socket_type::<L>(), flags, None)
+    let socket = rustix::net::socket_with(AddressFamily::UNIX, L::KIND.socket_type(), flags, None)
         .map_err(|e| spot.failed("make a socket for", e))?;
     rustix::fs::fchmod(&socket, mode).map_err(|e| spot.failed("set the mode of", e))?;
     let address = of(spot).map_err(|e| spot.failed("bind", e))?;

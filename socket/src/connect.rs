@@ -16,7 +16,7 @@ use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 
-use crate::{Backoff, Packets, Socket, Stream, address};
+use crate::{Backoff, Kind, Packets, Socket, Stream, address};
 
 /// Pauses after a full backlog.
 const BACKOFF: Backoff = Backoff::new(Duration::from_micros(500), Duration::from_millis(50));
@@ -30,14 +30,16 @@ impl Socket {
     /// # Errors
     /// As `connect(2)`: `ConnectionRefused` if nobody listens.
     pub async fn connect(&self) -> io::Result<Stream> {
+        Stream::new(self.connect_of(Kind::Stream).await?.into())
+    }
+
+    async fn connect_of(&self, kind: Kind) -> io::Result<OwnedFd> {
         let mut backoff = BACKOFF;
         loop {
-            match self.connect_now() {
-                Ok(stream) => return Stream::new(stream),
-                Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
-                    tokio::time::sleep(backoff.pause()).await;
-                }
-                Err(e) => return Err(e),
+            match self.connect_as(kind.socket_type()) {
+                Ok(socket) => return Ok(socket),
+                Err(Errno::AGAIN) => tokio::time::sleep(backoff.pause()).await,
+                Err(e) => return Err(e.into()),
             }
         }
     }
@@ -99,6 +101,15 @@ pub fn connect_packets(path: &Path) -> io::Result<Packets> {
 pub async fn connect(path: &Path) -> io::Result<Stream> {
     let file = rustix::fs::open(path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?;
     Socket::from(file).connect().await
+}
+
+/// The same for a socket of any kind, not blocking, for whoever reads and writes it themselves.
+///
+/// # Errors
+/// As `open(2)` and `connect(2)`.
+pub async fn connect_of(path: &Path, kind: Kind) -> io::Result<OwnedFd> {
+    let file = rustix::fs::open(path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?;
+    Socket::from(file).connect_of(kind).await
 }
 
 #[cfg(test)]

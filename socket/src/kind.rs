@@ -25,6 +25,17 @@ pub enum Kind {
     Stream,
 }
 
+impl Kind {
+    /// What the kernel calls it.
+    pub(crate) const fn socket_type(self) -> SocketType {
+        match self {
+            Self::Datagram => SocketType::DGRAM,
+            Self::Seqpacket => SocketType::SEQPACKET,
+            Self::Stream => SocketType::STREAM,
+        }
+    }
+}
+
 impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -61,13 +72,4 @@ impl Listener for UnixListener {
 
 impl Listener for PacketListener {
     const KIND: Kind = Kind::Seqpacket;
-}
-
-/// What the kernel calls the kind of `L`.
-pub(crate) const fn socket_type<L: Listener>() -> SocketType {
-    match L::KIND {
-        Kind::Datagram => SocketType::DGRAM,
-        Kind::Seqpacket => SocketType::SEQPACKET,
-        Kind::Stream => SocketType::STREAM,
-    }
 }

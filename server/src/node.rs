@@ -16,11 +16,12 @@ use tokio::task::JoinHandle;
 
 use hotfn::Agent;
 use hotfn_protocols::FunctionId;
+use hotfn_socket::Inherited;
 
 use crate::api::Api;
 use crate::command;
 use crate::config::{Deployment, Settings};
-use crate::connector::{self, Connectors, Definition, World};
+use crate::connector::{self, Callable, Connectors, Definition, World};
 use crate::drivers::{self, DriverRefused};
 use crate::front::Front;
 use crate::front::listen::Server;
@@ -39,8 +40,21 @@ pub struct Node {
     following: Option<Following>,
     /// What events come in and go out by.
     connectors: Option<Arc<Connectors>>,
+    /// Runs commands of this host.
+    commands: Option<command::Server>,
     /// Last, because they outlive what runs on them.
     _threads: Arc<Threads>,
+}
+
+/// What a node of a store does beside answering calls over HTTP.
+#[derive(Debug, Default)]
+pub struct Beside {
+    /// Has commands of this host run for whoever may ask, if so.
+    pub commands: Option<command::Settings>,
+    /// Has events of sockets become calls.
+    pub connectors: Vec<Definition>,
+    /// Sockets that a service manager opened for connectors.
+    pub handed_over: Vec<Inherited>,
 }
 
 /// Why a node could not start.
@@ -49,6 +63,9 @@ pub enum StartError {
     /// The agent could not start.
     #[error(transparent)]
     Agent(#[from] hotfn::StartError),
+    /// The service of commands could not start.
+    #[error(transparent)]
+    Command(#[from] command::server::StartError),
     /// A connector could not start.
     #[error(transparent)]
     Connector(#[from] connector::StartError),
@@ -88,24 +105,35 @@ impl Node {
         Self::answer(settings, listener, agent, front, threads)
     }
 
-    /// The same with the functions that `store` has, and will have: clients may change them. Its
-    /// connectors call these; clients may make more.
+    /// The same with the functions that `store` has, and will have: clients may change them. What it
+    /// does beside calls these; clients may make more connectors.
     ///
     /// # Errors
-    /// When the address is taken or not ours, or the agent or a connector cannot start.
-    pub async fn serve(settings: &Settings, store: Store, connectors: Vec<Definition>) -> Result<Self, StartError> {
+    /// When an address is taken or not ours, or the agent or a connector cannot start.
+    pub async fn serve(settings: &Settings, store: Store, beside: Beside) -> Result<Self, StartError> {
         let (listener, agent) = begin(settings).await?;
         let mirror = Arc::new(Mirror::new(Arc::new(store), agent.clone()));
         mirror.catch_up().await;
         let threads = threads(settings)?;
-        let world = World { functions: Arc::new(agent.clone()), directory: mirror.clone(), commands: None };
-        let reached = Arc::new(Connectors::new(world, threads.clone(), Some(settings.state_dir())));
+        let commands = match beside.commands {
+            Some(wanted) => Some(command::Server::start(wanted, Vec::new(), means(&agent, &mirror))?),
+            None => None,
+        };
+        let world = World {
+            functions: Callable { invoke: Arc::new(agent.clone()), directory: mirror.clone() },
+            commands: commands.as_ref().map(|server| {
+                let commands = Arc::new(server.commands());
+                Callable { invoke: commands.clone(), directory: commands }
+            }),
+        };
+        let connectors = Connectors::new(world, threads.clone(), Some(settings.state_dir()));
+        let connectors = Arc::new(connectors.on(beside.handed_over));
         let driver = settings.containers.driver();
-        let api = Api::new(mirror.clone(), reached.clone(), driver, settings.public_url.clone());
+        let api = Api::new(mirror.clone(), connectors.clone(), driver, settings.public_url.clone());
         let front = Front::with_api(Arc::new(agent.clone()), api, settings.front());
-        reached.start_all(connectors)?;
+        connectors.start_all(beside.connectors)?;
         let node = Self::answer(settings, listener, agent, front, threads)?;
-        Ok(Self { following: Some(Following::start(mirror)), connectors: Some(reached), ..node })
+        Ok(Self { following: Some(Following::start(mirror)), connectors: Some(connectors), commands, ..node })
     }
 
     fn answer(
@@ -121,7 +149,16 @@ impl Node {
         let refused = |source| StartError::Listen { addr: settings.listen(), source };
         let server = Server::start(listener, front.clone(), threads.clone()).map_err(refused)?;
         let patience = settings.drain_patience();
-        Ok(Self { agent, front, server, patience, following: None, connectors: None, _threads: threads })
+        Ok(Self {
+            agent,
+            front,
+            server,
+            patience,
+            following: None,
+            connectors: None,
+            commands: None,
+            _threads: threads,
+        })
     }
 
     /// Where it listens.
@@ -138,15 +175,13 @@ impl Node {
         }
     }
 
-    /// What a service of host commands can use of this node: its functions, where it has a store that
-    /// knows their names.
-    #[must_use]
-    pub fn means(&self) -> command::Means {
-        let functions = self.following.as_ref().map(|following| command::Functions {
-            invoke: Arc::new(self.agent.clone()),
-            directory: following.mirror.store().clone(),
-        });
-        command::Means { functions, ..command::Means::default() }
+    /// Resolves when a connector that is to end its process (`on_exhausted`) has given up its
+    /// connection. Cancel safe.
+    pub async fn exhausted(&self) {
+        match &self.connectors {
+            Some(connectors) => connectors.exhausted().await,
+            None => std::future::pending().await,
+        }
     }
 
     /// Serves a function, or a changed one in place of the old. Calls in flight finish with the old.
@@ -171,12 +206,16 @@ impl Node {
         drop(self.following);
         self.front.refuse();
         let settled = async {
-            let connectors = async {
+            // Connectors call commands, so these end after them.
+            let beside = async {
                 if let Some(connectors) = &self.connectors {
                     connectors.stop_all().await;
                 }
+                if let Some(commands) = self.commands {
+                    commands.stop().await;
+                }
             };
-            tokio::join!(self.front.settled(), connectors);
+            tokio::join!(self.front.settled(), beside);
         };
         let hurried = tokio::select! {
             () = settled => false,
@@ -210,6 +249,12 @@ impl Drop for Following {
     fn drop(&mut self) {
         self.task.abort();
     }
+}
+
+/// What a service of commands can use of a node: its functions, by the names that the store knows.
+fn means(agent: &Agent, mirror: &Mirror) -> command::Means {
+    let functions = command::Functions { invoke: Arc::new(agent.clone()), directory: mirror.store().clone() };
+    command::Means { functions: Some(functions), ..command::Means::default() }
 }
 
 fn threads(settings: &Settings) -> Result<Arc<Threads>, StartError> {

@@ -10,7 +10,7 @@ use serde_json::{Map, Value as Tree};
 
 use super::Usage;
 use super::signals::Signals;
-use crate::config::connector;
+use crate::config::{connector, env};
 use crate::connector::definition::Side;
 use crate::connector::{Connectors, Definition, World};
 use crate::threads::Threads;
@@ -84,7 +84,8 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     };
     let mut signals = Signals::new()?;
     let threads = Arc::new(Threads::start(args.threads)?);
-    let connectors = Connectors::new(World::empty(), threads, args.state);
+    let handed_over = hotfn_socket::inherited(env::process)?;
+    let connectors = Connectors::new(World::empty(), threads, args.state).on(handed_over);
     let finite: Vec<_> = definitions.iter().filter(|d| d.from.is_some()).map(|d| d.name.clone()).collect();
     let is_finite = finite.len() == definitions.len();
     for definition in &definitions {

@@ -46,7 +46,8 @@ enum What {
         name: String,
         /// The connection's number
         peer: u64,
-        /// What to send
+        /// What to send, as JSON
+        #[arg(value_parser = json)]
         value: Value,
     },
     /// Everything about one
@@ -82,6 +83,11 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Without it a text would be taken for a value as it is, quotes or not.
+fn json(text: &str) -> Result<Value, String> {
+    serde_json::from_str(text).map_err(|e| format!("it is not JSON: {e}"))
 }
 
 fn at(name: &str) -> String {

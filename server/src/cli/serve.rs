@@ -10,11 +10,10 @@ use anyhow::Context as _;
 use super::Usage;
 use super::driver::DriverArgs;
 use super::signals::Signals;
-use crate::command;
 use crate::config::command::Lines;
 use crate::config::{self, Config, Settings, env};
 use crate::drivers::DriverRefused;
-use crate::node::{Node, StartError};
+use crate::node::{Beside, Node, StartError};
 use crate::store::{Store, Url};
 
 #[derive(clap::Args, Debug)]
@@ -64,22 +63,20 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
         .await
         .with_context(|| format!("cannot use the store {url}; choose another with --db URL, or --db memory"))?;
     store.give(&file.functions).await?;
-    let node = Node::serve(&settings, store, file.connectors).await.map_err(|e| with_advice(e, "--listen"))?;
-    let commands = match commands {
-        Some(settings) => Some(command::Server::start(settings, Vec::new(), node.means())?),
-        None => None,
-    };
+    let handed_over = hotfn_socket::inherited(env::process)?;
+    let beside = Beside { commands, connectors: file.connectors, handed_over };
+    let node = Node::serve(&settings, store, beside).await.map_err(|e| with_advice(e, "--listen"))?;
     tracing::info!(functions = node.functions().await, store = %url, "listening on http://{}", node.local_addr());
-    signals.next().await;
-    tracing::info!("draining; a second signal ends it at once");
-    if let Some(commands) = commands {
-        tokio::select! {
-            () = commands.stop() => {}
-            () = signals.next() => {}
+    let ended = tokio::select! {
+        () = signals.next() => ExitCode::SUCCESS,
+        () = node.exhausted() => {
+            tracing::error!("a connector has given up, and is to end this node (on_exhausted)");
+            ExitCode::FAILURE
         }
-    }
+    };
+    tracing::info!("draining; a second signal ends it at once");
     node.stop(signals.next()).await;
-    Ok(ExitCode::SUCCESS)
+    Ok(ended)
 }
 
 /// Starts a node; if its address is taken, says which `flag` would choose another.

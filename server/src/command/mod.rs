@@ -16,7 +16,8 @@
 //!   `environment`; from a list, without a shell, it takes plain `words`.
 //! * `book` has a slot for it, `job` is what everybody may know of it, `run` follows it to its end
 //!   and keeps of its output what `capture` keeps.
-//! * [`server`] is all of it; `install` puts it on a machine.
+//! * [`server`] is all of it; `install` puts it on a machine. [`Commands`] is another way in, for the
+//!   node's own fronts.
 //! * `answer` tells it, `stream` tells it while it runs, `callback` tells it later.
 //!
 //! Everything that a stranger can make us hold is bounded, and so is what a caller can, by
@@ -29,6 +30,7 @@
 mod answer;
 pub mod bind;
 mod book;
+mod call;
 mod callback;
 mod capture;
 pub mod config;
@@ -58,6 +60,7 @@ mod stream;
 mod tally;
 mod words;
 
+pub use self::call::Commands;
 pub(crate) use self::callback::nonce;
 pub use self::callback::{Directory, Functions};
 pub use self::config::{Bounds, CallbackFields, Caller, Config, Key, Listed, Mode, Privileges, Strays};

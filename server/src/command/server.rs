@@ -6,6 +6,7 @@ use std::time::Duration;
 use std::sync::Arc;
 
 use super::bind::Bind;
+use super::call::Commands;
 use super::config::Config;
 use super::listen::{Handed, ListenError, Listening};
 use super::service::{Means, Service};
@@ -59,6 +60,12 @@ impl Server {
     #[must_use]
     pub fn service(&self) -> &Service {
         &self.service
+    }
+
+    /// Its commands, for the node's other fronts.
+    #[must_use]
+    pub fn commands(&self) -> Commands {
+        Commands::of(self.service.clone())
     }
 
     /// Where it listens.

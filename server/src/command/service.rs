@@ -136,8 +136,19 @@ impl Service {
         self.courier.stop();
     }
 
+    /// What counts now.
+    pub(super) fn config(&self) -> Arc<Config> {
+        self.current.get()
+    }
+
     pub(super) fn bounds(&self) -> Bounds {
         self.current.get().bounds
+    }
+
+    /// A part of this process that asks: it needs no signature.
+    pub(super) fn asker(&self, caller: Caller) -> Asker {
+        let peer = Peer::Process { uid: self.ours.uid, pid: std::process::id() };
+        Asker { by: caller.name.clone(), caller: Arc::new(caller), peer }
     }
 
     /// Answers one request.
@@ -197,7 +208,7 @@ impl Service {
 
     /// The job of what is asked for: one that was just started, or the one that an idempotency key
     /// stands for.
-    async fn take_on(
+    pub(super) async fn take_on(
         self: &Arc<Self>,
         config: &Config,
         ask: &Ask,
@@ -359,7 +370,7 @@ struct Run {
 
 /// Who asks: the caller, by which key, from where.
 #[derive(Clone)]
-struct Asker {
+pub(super) struct Asker {
     caller: Arc<Caller>,
     by: Arc<str>,
     peer: Peer,

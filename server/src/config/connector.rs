@@ -20,6 +20,7 @@ use super::Refused;
 use super::file::LoadError;
 use super::place::Place;
 use crate::connector::Definition;
+use crate::connector::definition::SYSTEMD;
 
 /// The tables of connectors, by name, as they stand in a file.
 pub(super) type Tables = BTreeMap<String, Spanned<Map<String, Tree>>>;
@@ -73,7 +74,7 @@ fn beside(table: &mut Map<String, Tree>, key: &str, place: &Place<'_>) {
     let relative = |text: &str| -> Option<String> {
         let (scheme, path) = match text.strip_prefix("file:") {
             Some(path) => ("file:", path),
-            None if key == "path" => ("", text),
+            None if key == "path" && !text.starts_with(SYSTEMD) => ("", text),
             None => return None,
         };
         Some(format!("{scheme}{}", place.beside(&PathBuf::from(path)).display()))

@@ -123,13 +123,15 @@ fn share(answer: Result<Answer, Trouble>, gathered: Vec<Waiting>) {
     }
 }
 
-/// The elements of an array that is as long as the batch.
+/// The elements of an array that is as long as the batch, whether its function said that it is JSON or
+/// left that to be seen.
 fn parts(value: &Value, length: usize) -> Option<Vec<Tree>> {
-    match value {
-        Value::Json(_) | Value::Tree(_) => match value.to_tree().into_owned() {
-            Tree::Array(parts) if parts.len() == length => Some(parts),
-            _ => None,
-        },
-        Value::Binary(_) | Value::Text(_) => None,
+    let tree = match value {
+        Value::Json(_) | Value::Tree(_) => value.to_tree().into_owned(),
+        Value::Binary(bytes) | Value::Text(bytes) => serde_json::from_slice(bytes).ok()?,
+    };
+    match tree {
+        Tree::Array(parts) if parts.len() == length => Some(parts),
+        _ => None,
     }
 }

@@ -1,13 +1,11 @@
 //! From an event to a call, and from the answer to what goes back.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::StatusCode;
 use http::header::CONTENT_TYPE;
 
-use hotfn::Invoke;
 use hotfn_protocols::{Body, Call, Deadline, Fault, FunctionId, Kind, Reply};
 
 use super::codec::Value;
@@ -17,7 +15,7 @@ use super::options::Invalid;
 use super::origin::{self, Origin};
 use super::stage::Piece;
 use super::trouble::{self, Trouble};
-use super::world::{Directory, World};
+use super::world::{Callable, World};
 
 /// How long an event whose call was refused for want of room is tried again, where nobody set a
 /// deadline: as long as a function may take at most.
@@ -41,8 +39,7 @@ pub(super) struct Answer {
 /// Who answers events.
 #[derive(Clone)]
 pub(super) struct Line {
-    invoke: Arc<dyn Invoke>,
-    directory: Arc<dyn Directory>,
+    callable: Callable,
     whom: Whom,
     deadline: Option<Duration>,
     /// The codec's name and options, to read answers with.
@@ -50,10 +47,10 @@ pub(super) struct Line {
     content_type: &'static str,
 }
 
-/// Which function.
+/// Which function, or command.
 #[derive(Clone, Debug)]
 enum Whom {
-    /// The one that the event names.
+    /// The function that the event names.
     Field { from: String, prefix: String },
     /// Always this.
     One(FunctionId),
@@ -66,27 +63,28 @@ impl Line {
         world: &World,
         content_type: &'static str,
     ) -> Result<Option<Self>, Invalid> {
-        let unknown = |what: String| Invalid::new("call", what);
-        let (invoke, whom) = match &definition.call {
+        let one = |among: &Callable, name: &str, unknown: String| match among.directory.find(name) {
+            Some(found) => Ok(Whom::One(found)),
+            None => Err(Invalid::new("call", unknown)),
+        };
+        let functions = &world.functions;
+        let (callable, whom) = match &definition.call {
             Callee::Passthrough => return Ok(None),
             Callee::Command(name) => {
-                let commands = world.commands.clone();
-                let commands =
-                    commands.ok_or_else(|| unknown(format!("there are no commands here to call {name:?}")))?;
-                (commands, Whom::One(name.as_str().into()))
+                let commands = world.commands.as_ref().ok_or_else(|| {
+                    let what = format!("there are no commands here to call {name:?}; they take a table [command]");
+                    Invalid::new("call", what)
+                })?;
+                let unknown = format!("there is no command {name:?}; describe it in [exec.command.{name}]");
+                (commands, one(commands, name, unknown)?)
             }
-            Callee::Field { from, prefix } => {
-                (world.functions.clone(), Whom::Field { from: from.clone(), prefix: prefix.clone() })
-            }
+            Callee::Field { from, prefix } => (functions, Whom::Field { from: from.clone(), prefix: prefix.clone() }),
             Callee::Function(name) => {
-                let found = world.directory.find(name);
-                let found = found.ok_or_else(|| unknown(format!("there is no function {name:?}; deploy it first")))?;
-                (world.functions.clone(), Whom::One(found))
+                (functions, one(functions, name, format!("there is no function {name:?}; deploy it first"))?)
             }
         };
         Ok(Some(Self {
-            invoke,
-            directory: world.directory.clone(),
+            callable: callable.clone(),
             whom,
             deadline: definition.bounds.deadline,
             codec: definition.codec.clone(),
@@ -124,7 +122,7 @@ impl Line {
                 let named = value.text_at(from);
                 let named = named.ok_or_else(|| refused(format!("there is no text at {from} to say whom to call")))?;
                 let name = format!("{prefix}{named}");
-                self.directory.find(&name).ok_or_else(|| refused(format!("{name:?} is not here")))
+                self.callable.directory.find(&name).ok_or_else(|| refused(format!("{name:?} is not here")))
             }
         }
     }
@@ -152,7 +150,7 @@ impl Line {
     }
 
     async fn within(&self, call: Call, deadline: Option<Deadline>) -> Result<Reply, Fault> {
-        let answering = self.invoke.invoke(call);
+        let answering = self.callable.invoke.invoke(call);
         match deadline {
             None => answering.await,
             Some(deadline) => match tokio::time::timeout_at(deadline.at().into(), answering).await {

@@ -10,7 +10,6 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
-use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 use serde_json::{Value as Tree, json};
 
 use hotfn_socket::Peer;
@@ -51,6 +50,18 @@ enum Phase {
     },
 }
 
+impl Phase {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Connecting => "connecting",
+            Self::Connected => "connected",
+            Self::Failed => "failed",
+            Self::Finished => "finished",
+            Self::Waiting { .. } => "waiting",
+        }
+    }
+}
+
 impl State {
     fn set(&self, phase: Phase) {
         self.0.lock().expect("no code panics while it holds this lock").phase = phase;
@@ -71,20 +82,22 @@ impl State {
         matches!(self.0.lock().expect("no code panics while it holds this lock").phase, Phase::Failed)
     }
 
+    /// The word for what it is doing.
+    pub(super) fn name(&self) -> &'static str {
+        self.0.lock().expect("no code panics while it holds this lock").phase.name()
+    }
+
     pub(super) fn to_json(&self) -> Tree {
         let now = self.0.lock().expect("no code panics while it holds this lock").clone();
-        let (state, next_ms) = match now.phase {
-            Phase::Connecting => ("connecting", None),
-            Phase::Connected => ("connected", None),
-            Phase::Failed => ("failed", None),
-            Phase::Finished => ("finished", None),
+        let next_ms = match now.phase {
             Phase::Waiting { until } => {
                 let left = until.saturating_duration_since(Instant::now());
-                ("waiting", u64::try_from(left.as_millis()).ok())
+                u64::try_from(left.as_millis()).ok()
             }
+            _ => None,
         };
         json!({
-            "state": state,
+            "state": now.phase.name(),
             "attempts": now.attempts,
             "next_attempt_ms": next_ms,
             "last_error": now.last_error,
@@ -114,7 +127,7 @@ pub(super) async fn run(desk: Arc<Desk>, mailbox: Arc<Mailbox>, state: Arc<State
                 }
                 state.failed(0, &left.how.to_string());
                 tracing::info!(connector = desk.definition.name, "disconnected: {}", left.how);
-                lose_begun(&desk, &mut outbox);
+                lose_begun(&desk, &mut outbox).await;
                 attempts.lost()
             }
             Err(e) => {
@@ -136,25 +149,24 @@ pub(super) async fn run(desk: Arc<Desk>, mailbox: Arc<Mailbox>, state: Arc<State
 }
 
 /// The frame of which the lost connection had taken a part.
-fn lose_begun(desk: &Desk, outbox: &mut Outbox) {
+async fn lose_begun(desk: &Desk, outbox: &mut Outbox) {
     if outbox.drop_begun() {
         desk.counts.undelivered.add(1);
         let what = "frame was lost with the connection that had taken a part of it";
         desk.report(&Trouble::new(trouble::Kind::Write, what), 0, 0);
+        desk.flush().await;
     }
 }
 
 async fn connect(path: &Path, kind: Kind) -> io::Result<(Wire, Option<Peer>)> {
-    if kind == Kind::Stream {
-        let stream = hotfn_socket::connect(path).await?;
-        let who = Peer::of(&stream).ok();
-        return Ok((Wire::Stream(stream), who));
-    }
-    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-    let socket = rustix::net::socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None)?;
-    rustix::net::connect(&socket, &SocketAddrUnix::new(path)?)?;
+    let socket = hotfn_socket::connect_of(path, kind.into()).await?;
     let who = Peer::of(&socket).ok();
-    Ok((Wire::packets(socket)?, who))
+    let wire = match kind {
+        Kind::Datagram => Wire::datagrams(socket),
+        Kind::Seqpacket => Wire::packets(socket),
+        Kind::Stream => Wire::stream(socket),
+    };
+    Ok((wire?, who))
 }
 
 /// Any number from 0 to 1; two clients of one server get different ones.

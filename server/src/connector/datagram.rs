@@ -3,6 +3,8 @@
 //! A sender whose own socket has a name gets its replies there, and a number, as a connection
 //! would; one whose socket has none can be answered by nobody. Numbers are kept for as many senders
 //! as there may be connections; then all are forgotten, and given anew.
+//!
+//! What goes wrong is told as on a connection, but nothing can be closed.
 
 use std::collections::HashMap;
 use std::os::fd::OwnedFd;
@@ -12,14 +14,17 @@ use bytes::Bytes;
 use rustix::net::{RecvFlags, SendFlags, SocketAddrUnix};
 use tokio::io::unix::AsyncFd;
 
+use super::callee::Answer;
 use super::calls::{Calls, Done};
+use super::codec::Value;
+use super::definition::Policy;
 use super::desk::Desk;
 use super::inbound::Inbound;
+use super::listener::Listener;
 use super::origin::Origin;
 use super::outbound::Outbound;
 use super::outbox::Outbox;
 use super::peers::Present;
-use super::server::Listener;
 use super::session::now_ns;
 use super::trouble::{Kind, Trouble};
 
@@ -78,21 +83,20 @@ impl Receiving {
     fn receive(&mut self, socket: &AsyncFd<OwnedFd>) -> std::io::Result<()> {
         let (read, length, from) = rustix::net::recvfrom(socket, &mut self.buf[..], RecvFlags::TRUNC)?;
         let from = from.and_then(|from| SocketAddrUnix::try_from(from).ok()).filter(|from| from.path().is_some());
-        let present = self.senders.number(&self.desk, from);
-        let counts = &self.desk.counts;
-        counts.bytes_in.add(read as u64);
+        let sender = self.senders.number(&self.desk, from);
+        self.desk.counts.bytes_in.add(read as u64);
         if length > read {
             let what = format!("packet is longer than buf_size, {read} bytes");
-            self.desk.report(&Trouble::new(Kind::Frame, what), present, 0);
+            self.wrong(&Trouble::new(Kind::Frame, what), sender, 0, socket);
             return Ok(());
         }
         let mut inbound = Inbound::new(&self.desk.definition).expect("the definition was checked when it was read");
-        let origin = Arc::new(Origin::new(&self.desk.definition, present, None, inbound.content_type()));
+        let origin = Arc::new(Origin::new(&self.desk.definition, sender, None, inbound.content_type()));
         inbound.feed(Bytes::copy_from_slice(&self.buf[..read]));
         inbound.finish();
         while let Some(next) = inbound.next(now_ns()) {
             match next {
-                Err((trouble, seq)) => self.desk.report(&trouble, present, seq),
+                Err((trouble, seq)) => self.wrong(&trouble, sender, seq, socket),
                 Ok(event) => {
                     let (desk, origin) = (self.desk.clone(), origin.clone());
                     let (seq, ingest_ns) = (event.seq, event.ingest_ns);
@@ -103,32 +107,59 @@ impl Receiving {
                 }
             }
         }
-        counts.frames_in.add(inbound.frames());
+        self.desk.counts.frames_in.add(inbound.frames());
         Ok(())
     }
 
     fn finish(&mut self, done: Done, socket: &AsyncFd<OwnedFd>) {
-        let to = self.senders.address(done.peer);
-        if let (Ok(answer), Some(to)) = (&done.outcome, to)
-            && self.desk.replies
-            && let Some(value) = &answer.value
-        {
-            let mut outbox = Outbox::default();
-            let sent = Outbound::new(&self.desk.definition)
-                .expect("the definition was checked when it was read")
-                .put(value, done.ingest_ns, &mut outbox)
-                .and_then(|()| send(socket, &mut outbox, to));
-            match sent {
-                Ok((frames, bytes)) => {
-                    self.desk.counts.frames_out.add(frames);
-                    self.desk.counts.bytes_out.add(bytes);
-                }
-                Err(trouble) => self.desk.report(&trouble, done.peer, done.seq),
+        let Done { peer, seq, ingest_ns, outcome, entry } = done;
+        let value = match outcome {
+            Ok(Answer { value, .. }) => value,
+            Err(trouble) => {
+                self.wrong(&trouble, peer, seq, socket);
+                None
+            }
+        };
+        if let Some(value) = value {
+            if self.desk.replies {
+                self.send(&value, ingest_ns, peer, seq, socket);
+            }
+            if let Err(trouble) = self.desk.spread(&value, ingest_ns) {
+                self.desk.report(&trouble, peer, seq);
             }
         }
-        match to {
-            Some(_) => self.desk.settle_elsewhere(done),
-            None => self.desk.settle(done),
+        self.desk.done(entry);
+    }
+
+    /// An event went wrong.
+    fn wrong(&mut self, trouble: &Trouble, sender: u64, seq: u64, socket: &AsyncFd<OwnedFd>) {
+        let policy = self.desk.definition.policies.of(trouble.kind);
+        match policy {
+            Policy::Drop => self.desk.count(trouble),
+            Policy::Close | Policy::Reply | Policy::Report => self.desk.report(trouble, sender, seq),
+        }
+        if policy == Policy::Reply {
+            let record = trouble.to_record(&self.desk.definition.name, sender, seq);
+            self.send(&Value::Tree(record), 0, sender, seq, socket);
+        }
+    }
+
+    /// Sends a value to a sender, if it has a name to be answered by.
+    fn send(&self, value: &Value, ingest_ns: u64, sender: u64, seq: u64, socket: &AsyncFd<OwnedFd>) {
+        let Some(to) = self.senders.address(sender) else {
+            return self.desk.counts.undelivered.add(1);
+        };
+        let mut outbox = Outbox::default();
+        let sent = Outbound::new(&self.desk.definition)
+            .expect("the definition was checked when it was read")
+            .put(value, ingest_ns, &mut outbox)
+            .and_then(|()| send(socket, &mut outbox, to));
+        match sent {
+            Ok((frames, bytes)) => {
+                self.desk.counts.frames_out.add(frames);
+                self.desk.counts.bytes_out.add(bytes);
+            }
+            Err(trouble) => self.desk.report(&trouble, sender, seq),
         }
     }
 }

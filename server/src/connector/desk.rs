@@ -100,9 +100,9 @@ impl Desk {
         let troubles = match &definition.err_to {
             None => None,
             Some(Target::Function(name)) => {
-                let found = world.directory.find(name);
+                let found = world.functions.directory.find(name);
                 let found = found.ok_or_else(|| Invalid::new("err_to", format!("there is no function {name:?}")))?;
-                Some(Complaints::Function(world.functions.clone(), found))
+                Some(Complaints::Function(world.functions.invoke.clone(), found))
             }
             Some(target) => outlet(target, "err_to", &definition, links)?.map(Complaints::Outlet),
         };
@@ -167,11 +167,6 @@ impl Desk {
         if self.replies && matches!(done.outcome, Ok(Answer { value: Some(_), .. })) {
             self.counts.undelivered.add(1);
         }
-        self.settle_elsewhere(done);
-    }
-
-    /// What came of an event was sent back, or could not be: the rest of what becomes of it.
-    pub(super) fn settle_elsewhere(&self, done: Done) {
         let spread = match done.outcome {
             Ok(Answer { value: Some(value), .. }) => self.spread(&value, done.ingest_ns),
             Ok(_) => Ok(()),
@@ -216,14 +211,23 @@ impl Desk {
         self.outlets.iter().try_for_each(|outlet| outlet.put(value, ingest_ns))
     }
 
-    /// Waits until what was spread has somewhere to be.
+    /// Waits until what was spread, or told of, has somewhere to be.
     pub(super) async fn flush(&self) {
-        for outlet in &self.outlets {
+        for outlet in self.all_outlets() {
             outlet.flush().await;
         }
     }
 
-    /// Counts a trouble and tells of it: in the log, once a while, and to whom it is to be told.
+    /// Where events go, and where troubles do.
+    fn all_outlets(&self) -> impl Iterator<Item = &Outlet> {
+        self.outlets.iter().chain(match &self.troubles {
+            Some(Complaints::Outlet(outlet)) => Some(outlet),
+            Some(Complaints::Function(..)) | None => None,
+        })
+    }
+
+    /// Counts a trouble and tells of it: in the log, once a while, and to whom it is to be told. Whoever
+    /// calls this [flushes](Self::flush) before it goes on for long.
     pub(super) fn report(&self, trouble: &Trouble, peer: u64, seq: u64) {
         self.count(trouble);
         if let Some(unsaid) = self.may_say(trouble.kind.as_str()) {
@@ -234,10 +238,8 @@ impl Desk {
         match &self.troubles {
             None => {}
             Some(Complaints::Outlet(outlet)) => {
-                let outlet = outlet.clone();
                 // A trouble with telling a trouble is not told.
                 let _ = outlet.put(&Value::Tree(record()), 0);
-                self.tasks.spawn(async move { outlet.flush().await });
             }
             Some(Complaints::Function(invoke, function)) => {
                 // Beyond the calls there may be, complaints are only counted.
@@ -277,10 +279,7 @@ impl Desk {
 
     /// Ends what is written in the background, after the last connection.
     pub(super) async fn close(&self) {
-        for outlet in self.outlets.iter().chain(match &self.troubles {
-            Some(Complaints::Outlet(outlet)) => Some(outlet),
-            _ => None,
-        }) {
+        for outlet in self.all_outlets() {
             if let Outlet::Sink(sink) = outlet {
                 sink.close().await;
             }

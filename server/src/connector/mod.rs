@@ -18,11 +18,13 @@
 //! * [`inbound`], [`outbound`] and [`outbox`]: one connection's both directions, as machines that
 //!   own no socket, task or clock. [`reconnect`] is another: when to try again.
 //! * `session`: one connection, in one task; `wire` is its socket, `calls` what is under way.
-//! * `server`, `client` and `datagram`: how sessions begin.
+//! * `server`, `client` and `datagram`: how sessions begin; `listener` is where the first and the last
+//!   listen.
 //! * `desk`: what all sessions of a connector share: `callee` and `batch` call, `sink` writes files,
 //!   `journal` keeps events until something came of them, `peers` and `mailbox` are how others
 //!   reach a connection.
-//! * [`Connectors`]: all of a node's, by name. [`World`] is what they reach beyond themselves.
+//! * [`Connectors`]: all of a node's, by name. [`World`] is what they reach beyond themselves, a
+//!   [`Reading`] is what is seen of one.
 //!
 //! A peer's faults are its own: each connection has its own stages, its own bounds and its own task.
 //! Absent on purpose: routing by content (functions do that), and transports other than unix
@@ -43,6 +45,7 @@ mod feed;
 pub mod fuzzing;
 pub mod inbound;
 mod journal;
+mod listener;
 mod mailbox;
 pub mod options;
 pub mod origin;
@@ -51,6 +54,8 @@ pub mod outbox;
 mod peers;
 mod permissions;
 pub mod reconnect;
+#[cfg(test)]
+mod round_trips;
 mod server;
 mod service;
 mod session;
@@ -60,7 +65,8 @@ pub mod trouble;
 mod wire;
 mod world;
 
+pub use counts::{Reading, Totals};
 pub use definition::Definition;
 pub use peers::Unreachable;
 pub use service::{Connectors, SendError, StartError, Unknown};
-pub use world::{Directory, World};
+pub use world::{Callable, Directory, World};

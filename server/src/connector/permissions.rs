@@ -109,6 +109,7 @@ mod tests {
         }
     }
 
+    /// Case 27.
     #[test]
     fn what_a_socket_does_not_have_is_refused() {
         for text in ["", "=888", "=1777", "=4600", "u=s", "a=t", "z=rw", "rw", "u=rw,", "u=rw g=r"] {

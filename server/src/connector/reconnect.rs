@@ -122,6 +122,7 @@ mod tests {
         (0..tries).map(|_| attempts.failed(0.5)).collect()
     }
 
+    /// Case 32.
     #[test]
     fn waits_grow_and_end() {
         let mut attempts = Attempts::new(Some(Rules { retries_max: Some(3), ..rules() }));
@@ -133,6 +134,7 @@ mod tests {
         assert_eq!(waits(&mut attempts, 3), [Next::TryAfter(MS(200)), Next::TryAfter(MS(400)), Next::GiveUp]);
     }
 
+    /// Case 35.
     #[test]
     fn a_success_begins_anew() {
         let mut attempts = Attempts::new(Some(rules()));
@@ -142,12 +144,14 @@ mod tests {
         assert_eq!((attempts.failures(), attempts.lost()), (0, Next::TryAfter(MS(100))));
     }
 
+    /// Case 33.
     #[test]
     fn no_wait_is_longer_than_the_longest() {
         let mut attempts = Attempts::new(Some(Rules { interval_max: MS(300), ..rules() }));
         assert_eq!(waits(&mut attempts, 4).last(), Some(&Next::TryAfter(MS(300))));
     }
 
+    /// Case 33.
     #[test]
     fn randomized_waits_lie_between_the_last_and_the_next() {
         for chance in [0.0, 0.3, 1.0] {

@@ -1,22 +1,19 @@
 //! A connector that listens: each connection is a session of its own.
 //!
-//! The path is claimed as every socket of ours is: never wider than asked for, never over somebody
-//! who lives, never over a file. Who connects is known from the kernel. A connection that is one
-//! too many waits a moment in the backlog and is then closed; those who are served do not notice.
+//! Who connects is known from the kernel. A connection that is one too many waits a moment for another
+//! to end, and is then closed; those who are served do not notice. As long as nobody leaves, the ones
+//! after it are closed at once: ten thousand that should not be here do not hold up the one that
+//! should.
 
-use std::io;
-use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
-use std::os::unix::net::UnixListener;
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use rustix::net::SocketFlags;
-use tokio::io::unix::AsyncFd;
+use hotfn_socket::Peer;
 
-use hotfn_socket::{Claim, Datagrams, Owner, PacketListener, Peer, SocketError, claim};
-
-use super::definition::{Allowed, Definition, Kind};
+use super::definition::{Allowed, Kind};
 use super::desk::Desk;
+use super::listener::Listener;
 use super::session::{Ended, Session};
 use super::wire::Wire;
 use crate::threads::Threads;
@@ -24,79 +21,17 @@ use crate::threads::Threads;
 /// How long accepting rests after the system had no descriptor or memory for a connection.
 const REST: Duration = Duration::from_millis(100);
 
-/// How long a connection beyond the bound waits for another to end before it is closed.
+/// How long connections beyond the bound wait for another to end before they are closed.
 const PATIENCE: Duration = Duration::from_millis(200);
-
-/// A socket that is listened on.
-#[derive(Debug)]
-pub(super) struct Listener {
-    place: Place,
-    socket: AsyncFd<OwnedFd>,
-}
-
-/// A path that is ours, whatever the kind of socket there.
-#[derive(Debug)]
-enum Place {
-    Datagram(Claim<Datagrams>),
-    Seqpacket(Claim<PacketListener>),
-    Stream(Claim<UnixListener>),
-}
-
-impl Place {
-    fn claim(definition: &Definition) -> Result<Self, SocketError> {
-        let wanted = &definition.socket;
-        let owner = Owner { uid: wanted.owner, gid: wanted.group };
-        Ok(match wanted.kind {
-            Kind::Datagram => Self::Datagram(claim(&wanted.path, wanted.mode, owner)?),
-            Kind::Seqpacket => Self::Seqpacket(claim(&wanted.path, wanted.mode, owner)?),
-            Kind::Stream => Self::Stream(claim(&wanted.path, wanted.mode, owner)?),
-        })
-    }
-
-    fn socket(&self) -> BorrowedFd<'_> {
-        match self {
-            Self::Datagram(claim) => claim.listener().as_fd(),
-            Self::Seqpacket(claim) => claim.listener().as_fd(),
-            Self::Stream(claim) => claim.listener().as_fd(),
-        }
-    }
-}
-
-impl Listener {
-    /// Claims the path that a definition names.
-    pub(super) fn claim(definition: &Definition) -> Result<Self, SocketError> {
-        let place = Place::claim(definition)?;
-        let copied = place.socket().try_clone_to_owned().and_then(hotfn_socket::ready);
-        let path = || definition.socket.path.clone();
-        let socket = copied.map_err(|source| SocketError::Os { what: "listen on", path: path(), source })?;
-        Ok(Self { place, socket })
-    }
-
-    /// The socket itself, for those who take no connections from it.
-    pub(super) fn socket(&self) -> &AsyncFd<OwnedFd> {
-        &self.socket
-    }
-
-    async fn accept(&self) -> io::Result<OwnedFd> {
-        loop {
-            let mut guard = self.socket.readable().await?;
-            let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-            match guard.try_io(|socket| Ok(rustix::net::accept_with(socket, flags)?)) {
-                Ok(Err(e)) if matches!(e.kind(), io::ErrorKind::Interrupted | io::ErrorKind::ConnectionAborted) => {}
-                Ok(accepted) => return accepted,
-                Err(_would_block) => {}
-            }
-        }
-    }
-}
 
 /// Serves whoever connects, until the connector stops; then the path goes, while sessions go on.
 pub(super) async fn serve(desk: Arc<Desk>, listener: Listener, threads: Arc<Threads>) {
     let stop = desk.stop.clone();
+    let mut door = Door::default();
     let accepting = async {
         loop {
             match listener.accept().await {
-                Ok(socket) => admit(&desk, socket, &threads).await,
+                Ok(socket) => admit(&desk, socket, &threads, &mut door).await,
                 Err(e) => {
                     tracing::warn!(connector = desk.definition.name, "cannot accept: {e}");
                     tokio::time::sleep(REST).await;
@@ -108,10 +43,9 @@ pub(super) async fn serve(desk: Arc<Desk>, listener: Listener, threads: Arc<Thre
         () = stop.cancelled() => {}
         () = accepting => {}
     }
-    drop(listener.place);
 }
 
-async fn admit(desk: &Arc<Desk>, socket: OwnedFd, threads: &Threads) {
+async fn admit(desk: &Arc<Desk>, socket: OwnedFd, threads: &Threads, door: &mut Door) {
     let who = Peer::of(&socket).ok();
     if !is_allowed(&desk.definition.socket.allow, who.as_ref()) {
         return refuse(
@@ -120,7 +54,7 @@ async fn admit(desk: &Arc<Desk>, socket: OwnedFd, threads: &Threads) {
             &who.map_or_else(|| "it cannot be told who it is".to_owned(), |who| format!("{who} is not allowed")),
         );
     }
-    if !has_room(desk).await {
+    if !door.has_room(desk).await {
         return refuse(desk, "connections", "there are as many connections as there may be");
     }
     // Here, so that the next one is counted with this.
@@ -173,18 +107,31 @@ fn is_allowed(allow: &[Allowed], who: Option<&Peer>) -> bool {
         })
 }
 
-/// Is there room for one more, or will there be soon?
-async fn has_room(desk: &Desk) -> bool {
-    let is_full = || desk.peers.len() >= desk.definition.bounds.connections_max;
-    if !is_full() {
-        return true;
-    }
-    let left = async {
-        while is_full() {
-            desk.peers.one_left().await;
+/// Whether one more fits through.
+#[derive(Debug, Default)]
+struct Door {
+    /// Since when nobody fitted.
+    full_since: Option<Instant>,
+}
+
+impl Door {
+    /// Is there room for one more, or will there be soon?
+    async fn has_room(&mut self, desk: &Desk) -> bool {
+        let is_full = || desk.peers.len() >= desk.definition.bounds.connections_max;
+        if is_full() {
+            let until = *self.full_since.get_or_insert_with(Instant::now) + PATIENCE;
+            let left = async {
+                while is_full() {
+                    desk.peers.one_left().await;
+                }
+            };
+            if tokio::time::timeout_at(until.into(), left).await.is_err() {
+                return false;
+            }
         }
-    };
-    tokio::time::timeout(PATIENCE, left).await.is_ok()
+        self.full_since = None;
+        true
+    }
 }
 
 #[cfg(test)]

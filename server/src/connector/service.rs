@@ -5,23 +5,25 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use serde_json::{Map, Value as Tree, json};
+use serde_json::{Value as Tree, json};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use hotfn_socket::SocketError;
+use hotfn_socket::{Inherited, SocketError};
 
 use super::client::{self, State};
 use super::codec::Value;
+use super::counts::Reading;
 use super::datagram;
 use super::definition::{Definition, Kind, Side};
 use super::desk::Desk;
 use super::feed::Feed;
 use super::journal::Journal;
+use super::listener::{Handed, Listener};
 use super::mailbox::Mailbox;
 use super::options::Invalid;
 use super::peers::Unreachable;
-use super::server::{self, Listener};
+use super::server;
 use super::world::World;
 use crate::threads::Threads;
 
@@ -34,6 +36,8 @@ pub struct Connectors {
     threads: Arc<Threads>,
     /// Where journals are kept.
     state: Option<PathBuf>,
+    /// What a service manager opened for connectors.
+    handed: Handed,
     running: Mutex<BTreeMap<String, Running>>,
     /// Where clients are sent to, whether they run now or not.
     links: Mutex<HashMap<String, Arc<Mailbox>>>,
@@ -105,10 +109,19 @@ impl Connectors {
             world,
             threads,
             state,
+            handed: Handed::default(),
             running: Mutex::default(),
             links: Mutex::default(),
             exhausted: CancellationToken::new(),
         }
+    }
+
+    /// The same, with sockets that a service manager opened: servers whose path is `systemd:NAME` listen
+    /// on those.
+    #[must_use]
+    pub fn on(mut self, handed_over: Vec<Inherited>) -> Self {
+        self.handed = Handed::new(handed_over);
+        self
     }
 
     /// Starts these, clients first, so that whoever sends to one finds it.
@@ -129,13 +142,16 @@ impl Connectors {
     /// When its name or its socket is taken, or what it names is not here.
     pub fn start(&self, definition: Definition) -> Result<(), StartError> {
         let name = definition.name.clone();
-        if self.lock().contains_key(&name) {
+        // Held until it runs: of two of one name that are started at once, one is refused.
+        let mut running = self.lock();
+        if running.contains_key(&name) {
             return Err(StartError::Exists { name });
         }
         let listener = match definition.side {
             Side::Client => None,
             Side::Server => {
-                Some(Listener::claim(&definition).map_err(|source| StartError::Socket { name: name.clone(), source })?)
+                let claimed = Listener::claim(&definition, &self.handed);
+                Some(claimed.map_err(|source| StartError::Socket { name: name.clone(), source })?)
             }
         };
         let feed = definition.from.as_ref().map(|path| self.feed(path, &definition)).transpose()?;
@@ -143,8 +159,7 @@ impl Connectors {
         let links = |name: &str| self.links_lock().get(name).cloned();
         let desk = Desk::new(definition, &self.world, journal, &links)
             .map_err(|invalid| StartError::Invalid { name: name.clone(), invalid })?;
-        let running = self.spawn(Arc::new(desk), listener, feed);
-        self.lock().insert(name, running);
+        running.insert(name, self.spawn(Arc::new(desk), listener, feed));
         Ok(())
     }
 
@@ -156,7 +171,8 @@ impl Connectors {
     pub async fn stop(&self, name: &str) -> Result<(), Unknown> {
         let running = self.lock().remove(name).ok_or_else(|| Unknown { name: name.to_owned() })?;
         running.stop().await;
-        self.links_lock().remove(name);
+        // One that others still send to keeps its place, for the next of its name.
+        self.links_lock().retain(|_, mailbox| Arc::strong_count(mailbox) > 1);
         Ok(())
     }
 
@@ -190,6 +206,12 @@ impl Connectors {
     pub fn is_ready(&self) -> bool {
         let running = self.lock();
         running.values().all(|one| one.client.as_ref().is_none_or(|(state, _)| !state.is_failed()))
+    }
+
+    /// Each by name, in numbers.
+    #[must_use]
+    pub fn readings(&self) -> Vec<Reading> {
+        self.lock().values().map(Running::read).collect()
     }
 
     /// Each by name, with what it is doing.
@@ -309,26 +331,41 @@ impl Running {
         self.desk.close().await;
     }
 
-    fn to_json(&self) -> Tree {
-        let definition = &self.desk.definition;
-        let mut shown = Map::new();
-        shown.insert("name".to_owned(), definition.name.clone().into());
-        shown.insert("type".to_owned(), definition.side.as_str().into());
-        shown.insert("path".to_owned(), definition.socket.path.to_string_lossy().into());
-        shown.insert("peers".to_owned(), self.desk.peers.ids().into());
-        let in_flight = definition.bounds.in_flight_total - self.desk.permits.available_permits();
-        shown.insert("in_flight".to_owned(), in_flight.into());
-        shown.insert("counts".to_owned(), self.desk.counts.to_json());
-        match &self.client {
-            None => {
-                shown.insert("state".to_owned(), json!({"state": "listening"}));
-            }
-            Some((state, mailbox)) => {
-                shown.insert("state".to_owned(), state.to_json());
-                shown.insert("queue".to_owned(), mailbox.len().into());
-                shown.insert("forgotten".to_owned(), mailbox.forgotten().into());
-            }
+    fn read(&self) -> Reading {
+        let (desk, definition) = (&self.desk, &self.desk.definition);
+        let count = |n: usize| n as u64;
+        let (state, queue, forgotten) = match &self.client {
+            None => ("listening", 0, 0),
+            Some((state, mailbox)) => (state.name(), count(mailbox.len()), mailbox.forgotten()),
+        };
+        Reading {
+            name: definition.name.clone(),
+            side: definition.side,
+            state,
+            open: count(desk.peers.len()),
+            in_flight: count(definition.bounds.in_flight_total - desk.permits.available_permits()),
+            queue,
+            forgotten,
+            totals: desk.counts.read(),
         }
-        Tree::Object(shown)
+    }
+
+    fn to_json(&self) -> Tree {
+        let read = self.read();
+        let mut shown = json!({
+            "name": read.name,
+            "type": read.side.as_str(),
+            "path": self.desk.definition.socket.path.to_string_lossy(),
+            "state": {"state": read.state},
+            "peers": self.desk.peers.ids(),
+            "in_flight": read.in_flight,
+            "counts": read.totals.to_json(),
+        });
+        if let Some((state, _)) = &self.client {
+            shown["state"] = state.to_json();
+            shown["queue"] = read.queue.into();
+            shown["forgotten"] = read.forgotten.into();
+        }
+        shown
     }
 }

@@ -76,10 +76,13 @@ impl Sink {
 
     /// Hands what was put to the thread that writes, and waits while that has too much already.
     pub(super) async fn flush(&self) {
-        let (batch, to) = (self.take(), self.writer());
-        if let (false, Some(to)) = (batch.is_empty(), to) {
-            // It is only gone when this sink is closed.
-            let _ = to.send(batch).await;
+        let Some(to) = self.writer() else { return };
+        // It is only gone when this sink is closed.
+        let Ok(room) = to.reserve().await else { return };
+        // Taken and sent on in one: nothing that was put later may come before it.
+        let mut framing = self.framing.lock().expect("no code panics while it holds this lock");
+        if !framing.outbox.is_empty() {
+            room.send(framing.outbox.take());
         }
     }
 
@@ -98,11 +101,6 @@ impl Sink {
             // One that panicked has said so already.
             let _ = joined.await;
         }
-    }
-
-    fn take(&self) -> Bytes {
-        let mut framing = self.framing.lock().expect("no code panics while it holds this lock");
-        framing.outbox.take()
     }
 
     fn writer(&self) -> Option<mpsc::Sender<Bytes>> {

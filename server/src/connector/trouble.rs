@@ -42,6 +42,9 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Decode, Self::Fault, Self::Frame, Self::Write];
+
     /// The word for it in records, logs and counts.
     #[must_use]
     pub fn as_str(self) -> &'static str {

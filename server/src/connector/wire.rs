@@ -2,7 +2,7 @@
 //!
 //! A stream has bytes and no frames; on a socket of packets each read is a packet and each frame
 //! that goes out is one. An empty packet on a connection cannot be told from its end, and is taken
-//! for it.
+//! for it. Where only datagrams are sent, nothing ever comes back, and no end either.
 
 use std::io;
 use std::os::fd::{AsFd as _, OwnedFd};
@@ -21,7 +21,11 @@ use super::outbox::Outbox;
 #[derive(Debug)]
 pub(super) enum Wire {
     /// Each read is a packet.
-    Packets(AsyncFd<OwnedFd>),
+    Packets {
+        socket: AsyncFd<OwnedFd>,
+        /// Nothing can come: the other end has nowhere to send it to.
+        is_deaf: bool,
+    },
     /// Bytes without an end but the last.
     Stream(hotfn_socket::Stream),
 }
@@ -37,11 +41,21 @@ pub(super) struct Read {
 
 impl Wire {
     pub(super) fn packets(socket: OwnedFd) -> io::Result<Self> {
-        Ok(Self::Packets(hotfn_socket::ready(socket)?))
+        Ok(Self::Packets { socket: hotfn_socket::ready(socket)?, is_deaf: false })
+    }
+
+    /// One on which datagrams are sent to one receiver.
+    pub(super) fn datagrams(socket: OwnedFd) -> io::Result<Self> {
+        Ok(Self::Packets { socket: hotfn_socket::ready(socket)?, is_deaf: true })
     }
 
     pub(super) fn stream(socket: OwnedFd) -> io::Result<Self> {
         Ok(Self::Stream(hotfn_socket::Stream::new(socket.into())?))
+    }
+
+    /// Does nothing ever come?
+    pub(super) fn is_deaf(&self) -> bool {
+        matches!(self, Self::Packets { is_deaf: true, .. })
     }
 
     /// Reads once, at most `bytes_max`. `buf` is kept for its memory.
@@ -52,7 +66,8 @@ impl Wire {
         bytes_max: usize,
     ) -> Poll<io::Result<Read>> {
         match self {
-            Self::Packets(socket) => {
+            Self::Packets { is_deaf: true, .. } => Poll::Pending,
+            Self::Packets { socket, .. } => {
                 buf.resize(bytes_max, 0);
                 let length = ready!(poll_receive(socket, cx, buf))?;
                 Poll::Ready(Ok(Read {
@@ -71,7 +86,7 @@ impl Wire {
     /// Writes once of what waits; how many frames have left with it, and bytes.
     pub(super) fn poll_write(&mut self, cx: &mut Context<'_>, out: &mut Outbox) -> Poll<io::Result<(u64, u64)>> {
         match self {
-            Self::Packets(socket) => loop {
+            Self::Packets { socket, .. } => loop {
                 let Some(packet) = out.first() else { return Poll::Ready(Ok((0, 0))) };
                 let mut guard = ready!(socket.poll_write_ready(cx))?;
                 match guard.try_io(|socket| Ok(rustix::net::send(socket, packet, SendFlags::NOSIGNAL)?)) {
@@ -96,7 +111,7 @@ impl Wire {
     /// Says that no more will be sent.
     pub(super) fn finish(&self) {
         let socket = match self {
-            Self::Packets(socket) => socket.as_fd(),
+            Self::Packets { socket, .. } => socket.as_fd(),
             Self::Stream(stream) => stream.as_fd(),
         };
         // A peer that has left does not care.
@@ -106,7 +121,7 @@ impl Wire {
     /// The same connection, for one that only wants to know when its peer has left for good.
     pub(super) fn watched(&self) -> Option<hotfn_socket::Watched> {
         match self {
-            Self::Packets(_) => None,
+            Self::Packets { .. } => None,
             Self::Stream(stream) => Some(stream.watched()),
         }
     }

@@ -9,18 +9,24 @@ use hotfn_protocols::{FunctionId, Kind};
 /// Who answers the calls of connectors, and by which names.
 #[derive(Clone)]
 pub struct World {
-    /// Answers calls of functions.
-    pub functions: Arc<dyn Invoke>,
-    /// Knows functions by name.
-    pub directory: Arc<dyn Directory>,
-    /// Answers calls of commands, whose names stand where a function's id does; `None` where there
-    /// is no such service.
-    pub commands: Option<Arc<dyn Invoke>>,
+    /// Functions.
+    pub functions: Callable,
+    /// Commands, whose names stand where a function's id does; `None` where there is no such service.
+    pub commands: Option<Callable>,
 }
 
-/// Knows functions by the names that people give them.
+/// Something that can be called, by names.
+#[derive(Clone)]
+pub struct Callable {
+    /// Answers.
+    pub invoke: Arc<dyn Invoke>,
+    /// Knows who answers.
+    pub directory: Arc<dyn Directory>,
+}
+
+/// Knows functions, or commands, by the names that people give them.
 pub trait Directory: Send + Sync {
-    /// The function that is called so: `APP/NAME`, or its id.
+    /// The one that is called so: of functions `APP/NAME`, or its id.
     fn find(&self, name: &str) -> Option<FunctionId>;
 }
 
@@ -28,13 +34,19 @@ impl World {
     /// One with no function in it, for connectors that call nobody.
     #[must_use]
     pub fn empty() -> Self {
-        Self { functions: Arc::new(Nobody), directory: Arc::new(Nobody), commands: None }
+        Self { functions: Callable { invoke: Arc::new(Nobody), directory: Arc::new(Nobody) }, commands: None }
     }
 }
 
 impl fmt::Debug for World {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("World")
+    }
+}
+
+impl fmt::Debug for Callable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Callable")
     }
 }
 

@@ -12,6 +12,7 @@ async fn accept(listener: &UnixListener) -> Peer {
     Peer { lines: BufReader::new(read).lines(), write }
 }
 
+/// Cases 32 and 37.
 #[tokio::test]
 async fn it_tries_as_often_as_it_may_and_says_so() {
     let stage = Stage::new();
@@ -27,6 +28,7 @@ async fn it_tries_as_often_as_it_may_and_says_so() {
     assert!(!stage.connectors.is_ready());
 }
 
+/// Cases 34 and 35.
 #[tokio::test]
 async fn it_comes_back_when_its_peer_closed_while_nothing_was_said() {
     let stage = Stage::new();
@@ -43,6 +45,7 @@ async fn it_comes_back_when_its_peer_closed_while_nothing_was_said() {
     assert_eq!(shown["counts"]["reconnects"], 3);
 }
 
+/// Case 36.
 #[tokio::test]
 async fn events_wait_while_it_is_down_and_the_oldest_go_beyond_the_bound() {
     let stage = Stage::new();
@@ -61,6 +64,7 @@ async fn events_wait_while_it_is_down_and_the_oldest_go_beyond_the_bound() {
     assert_eq!([up.json().await, up.json().await, up.json().await], [json!(2), json!(3), json!(4)]);
 }
 
+/// Case 1.
 #[tokio::test]
 async fn the_pages_scenario() {
     let stage = Stage::new();

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::*;
 
+/// Case 18.
 #[tokio::test]
 async fn one_that_only_finished_sending_gets_its_reply() {
     let path_of = |stage: &Stage| stage.lines(json!({"call": "f"}));
@@ -18,6 +19,7 @@ async fn one_that_only_finished_sending_gets_its_reply() {
     assert_eq!(peer.rest().await, "{\"a\":1}\n{\"b\":2}\n");
 }
 
+/// Case 19.
 #[tokio::test]
 async fn ten_thousand_that_leave_before_their_reply_disturb_nobody() {
     let stage = Stage::answering(|asked| async move {
@@ -38,6 +40,7 @@ async fn ten_thousand_that_leave_before_their_reply_disturb_nobody() {
     until(|| stage.shown("lines")["peers"].as_array().unwrap().len() == 1).await;
 }
 
+/// Case 20.
 #[tokio::test]
 async fn calls_of_one_that_left_are_cancelled_or_finish_as_wanted() {
     for finish in [false, true] {
@@ -71,6 +74,7 @@ async fn calls_of_one_that_left_are_cancelled_or_finish_as_wanted() {
     }
 }
 
+/// Cases 13 and 14.
 #[tokio::test]
 async fn good_lines_around_bad_ones_are_answered() {
     let stage = Stage::new();
@@ -87,6 +91,25 @@ async fn good_lines_around_bad_ones_are_answered() {
     assert_eq!(peer.json().await["kind"], "frame");
     assert_eq!(peer.json().await, 3);
     assert_eq!(stage.shown("lines")["counts"]["errors"], json!({"decode": 1, "fault": 0, "frame": 1, "write": 0}));
+}
+
+/// Case 15.
+#[tokio::test]
+async fn a_last_line_without_its_end_is_an_event_like_any_other() {
+    let stage = Stage::answering(|asked| async move {
+        let names = ["fn-connector-peer", "fn-connector-seq", "fn-connector-uid", "fn-connector-meta"];
+        Ok(reply(&json!(names.map(|name| asked.header(name)))))
+    });
+    let path = stage.lines(json!({"call": "f"}));
+    let mut peer = Peer::connect(&path).await;
+    peer.send("1\n2").await;
+    peer.finish().await;
+    let (whole, unfinished) = (peer.json().await, peer.json().await);
+    assert_eq!((&whole[1], &unfinished[1]), (&json!("0"), &json!("1")));
+    for n in [0, 2, 3] {
+        assert_eq!(whole[n], unfinished[n]);
+        assert_ne!(whole[n], "", "it is told");
+    }
 }
 
 #[tokio::test]
@@ -119,6 +142,7 @@ async fn troubles_may_be_told_to_a_file() {
     assert_eq!((&told["source"], &told["kind"]), (&json!("lines"), &json!("decode")));
 }
 
+/// Case 16.
 #[tokio::test]
 async fn a_hundred_connections_keep_their_frames_apart() {
     let stage = Stage::new();
@@ -137,6 +161,7 @@ async fn a_hundred_connections_keep_their_frames_apart() {
     }
 }
 
+/// Case 11.
 #[tokio::test]
 async fn a_length_that_is_believed_by_nobody_ends_its_connection_alone() {
     let stage = Stage::new();

@@ -1,4 +1,7 @@
 //! Connectors over real sockets, with a double where functions would be.
+//!
+//! The contract has 42 cases. Whichever test shows one says so by its number, here, beside the machine
+//! that keeps it, or in the stories; [`every_case_is_shown_somewhere`] looks them up.
 
 mod bounds;
 mod client;
@@ -23,7 +26,7 @@ use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 
 use hotfn::Invoke;
 use hotfn_protocols::{Call, Fault, FunctionId, Reply};
-use hotfn_server::connector::{Connectors, Definition, Directory, StartError, World};
+use hotfn_server::connector::{Callable, Connectors, Definition, Directory, StartError, World};
 use hotfn_server::threads::Threads;
 
 /// Waits for what must happen soon. The bound is generous: it is only reached by a failure.
@@ -60,7 +63,7 @@ impl Stage {
         A: Future<Output = Result<Reply, Fault>> + Send + 'static,
     {
         let double = Arc::new(Double(answer));
-        Self::with(World { functions: double, directory: Arc::new(Everybody), commands: None })
+        Self::with(World { functions: Callable { invoke: double, directory: Arc::new(Everybody) }, commands: None })
     }
 
     fn with(world: World) -> Self {
@@ -194,4 +197,38 @@ impl Peer {
         soon(self.lines.get_mut().read_to_string(&mut text)).await.unwrap();
         text
     }
+}
+
+#[test]
+fn every_case_is_shown_somewhere() {
+    let project = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let places =
+        ["server/src/connector", "server/tests/connector", "tests/stories/connectors", "xtask/src/bench/connect"];
+    let mut shown = std::collections::BTreeSet::new();
+    for place in places {
+        for text in texts_below(&project.join(place)) {
+            for line in text.lines() {
+                let told = line.trim_start().trim_start_matches(['/', '!']).trim_start();
+                let Some(numbers) = told.strip_prefix("Case").map(|rest| rest.trim_start_matches('s')) else {
+                    continue;
+                };
+                let numbers = numbers.split(['.', ':', ';']).next().unwrap_or_default();
+                shown.extend(numbers.split([' ', ',']).filter_map(|word| word.parse::<u32>().ok()));
+            }
+        }
+    }
+    let missing: Vec<_> = (1..=42).filter(|case| !shown.contains(case)).collect();
+    assert!(missing.is_empty(), "no test says that it shows {missing:?}");
+}
+
+fn texts_below(folder: &Path) -> Vec<String> {
+    let mut texts = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+        if entry.is_dir() {
+            texts.extend(texts_below(&entry));
+        } else {
+            texts.extend(std::fs::read_to_string(&entry).ok());
+        }
+    }
+    texts
 }

@@ -7,6 +7,7 @@ use hotfn_protocols::{Fault, Kind};
 
 use super::*;
 
+/// Cases 2, 3 and 38.
 #[tokio::test]
 async fn the_function_learns_who_sent_what_and_its_reply_goes_back() {
     let stage = Stage::answering(|asked| async move {
@@ -34,6 +35,7 @@ async fn the_function_learns_who_sent_what_and_its_reply_goes_back() {
     assert_ne!(meta(&first)["peer"], meta(&theirs)["peer"]);
 }
 
+/// Case 4.
 #[tokio::test]
 async fn a_reply_goes_to_a_peer_it_names_if_it_may() {
     for (scope, delivered) in [("any", true), ("own", false)] {
@@ -62,6 +64,7 @@ async fn a_reply_goes_to_a_peer_it_names_if_it_may() {
     }
 }
 
+/// Case 5.
 #[tokio::test]
 async fn a_batch_is_one_call_and_each_origin_gets_its_part_or_the_whole_once() {
     let stage = Stage::answering(|asked| async move {
@@ -84,6 +87,7 @@ async fn a_batch_is_one_call_and_each_origin_gets_its_part_or_the_whole_once() {
     assert_eq!((one.rest().await, other.rest().await), (String::new(), String::new()), "once each");
 }
 
+/// Case 23.
 #[tokio::test]
 async fn order_is_kept_with_many_calls_under_way() {
     let stage = Stage::answering(|asked| async move {
@@ -100,6 +104,7 @@ async fn order_is_kept_with_many_calls_under_way() {
     assert_eq!(peer.rest().await, expected);
 }
 
+/// Case 39.
 #[tokio::test]
 async fn no_success_is_a_fault_and_no_content_is_nothing() {
     let stage = Stage::answering(|asked| async move {
@@ -115,6 +120,7 @@ async fn no_success_is_a_fault_and_no_content_is_nothing() {
     assert_eq!(peer.json().await, "unread");
 }
 
+/// Case 38.
 #[tokio::test]
 async fn a_late_call_is_a_fault_and_the_connection_lives() {
     let stage = Stage::answering(|asked| async move {
@@ -131,6 +137,7 @@ async fn a_late_call_is_a_fault_and_the_connection_lives() {
     assert_eq!(peer.json().await, "ok");
 }
 
+/// Case 40.
 #[tokio::test]
 async fn a_refused_call_is_made_again_and_nothing_is_lost() {
     let refusals = Arc::new(Mutex::new(5));
@@ -186,7 +193,8 @@ async fn an_event_that_a_crash_interrupted_is_called_again() {
         told.send((asked.json(), asked.header("fn-connector-seq"))).unwrap();
         std::future::ready(Ok(reply(&json!(null))))
     });
-    let world = World { functions: Arc::new(double), directory: Arc::new(Everybody), commands: None };
+    let functions = Callable { invoke: Arc::new(double), directory: Arc::new(Everybody) };
+    let world = World { functions, commands: None };
     let again = Stage { connectors: Stage::connectors(&next, world), folder: next };
     again.lines(json!({"call": "f", "journal": true}));
     assert_eq!(soon(called.recv()).await, Some((json!({"precious": 1}), "0".to_owned())));

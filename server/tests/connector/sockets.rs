@@ -7,6 +7,7 @@ use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketAddrUnix, SocketTyp
 
 use super::*;
 
+/// Case 27; that it is never wider, not for a moment, is shown where paths are claimed, in `socket`.
 #[tokio::test]
 async fn the_mode_is_the_one_that_was_asked_for() {
     for (text, mode) in [("=600", 0o600), ("600", 0o600), ("u=rw,g=r", 0o640), ("ug=rw,o=", 0o660)] {
@@ -16,6 +17,7 @@ async fn the_mode_is_the_one_that_was_asked_for() {
     }
 }
 
+/// Cases 28 and 29.
 #[tokio::test]
 async fn a_stale_socket_is_replaced_a_living_one_and_a_file_are_not() {
     let stage = Stage::new();
@@ -30,6 +32,7 @@ async fn a_stale_socket_is_replaced_a_living_one_and_a_file_are_not() {
     assert_eq!(std::fs::read_to_string(&path).unwrap(), "precious");
 }
 
+/// Case 29.
 #[tokio::test]
 async fn a_path_that_another_has_taken_over_stays() {
     let stage = Stage::new();
@@ -40,6 +43,7 @@ async fn a_path_that_another_has_taken_over_stays() {
     assert!(path.exists());
 }
 
+/// Case 30.
 #[tokio::test]
 async fn those_who_are_not_allowed_are_refused() {
     let (uid, gid) = (rustix::process::getuid().as_raw(), rustix::process::getgid().as_raw());
@@ -82,6 +86,7 @@ async fn exchange(socket: OwnedFd, packets: &[&str]) -> Vec<String> {
     soon(blocking).await.unwrap()
 }
 
+/// Case 31.
 #[tokio::test]
 async fn each_packet_of_a_connection_is_a_frame() {
     let stage = Stage::new();
@@ -91,6 +96,7 @@ async fn each_packet_of_a_connection_is_a_frame() {
     assert_eq!(exchange(socket, &["{\"a\": 1}", "[2]"]).await, ["{\"a\":1}", "[2]"]);
 }
 
+/// Case 31.
 #[tokio::test]
 async fn a_sender_of_packets_with_a_name_is_answered() {
     let stage = Stage::new();
@@ -111,4 +117,83 @@ async fn a_packet_that_is_longer_than_a_read_is_told_of() {
     rustix::net::send(&socket, b"\"too long\"", SendFlags::empty()).unwrap();
     assert_eq!(exchange(socket, &["[1]"]).await, ["[1]"]);
     assert_eq!(stage.shown("lines")["counts"]["errors"]["frame"], 1);
+}
+
+#[tokio::test]
+async fn a_link_in_the_path_is_never_followed_nor_removed() {
+    let stage = Stage::new();
+    let elsewhere = stage.path("elsewhere");
+    let _owner = std::os::unix::net::UnixListener::bind(&elsewhere).unwrap();
+    std::os::unix::fs::symlink(&elsewhere, stage.path("lines")).unwrap();
+    let refused = stage.start("lines", "unix_socket_server", json!({})).unwrap_err();
+    assert!(std::error::Error::source(&refused).unwrap().to_string().contains("is not a socket"), "{refused}");
+    assert_eq!(std::fs::read_link(stage.path("lines")).unwrap(), elsewhere);
+    assert!(elsewhere.exists());
+}
+
+#[tokio::test]
+async fn what_a_datagram_says_wrongly_is_told_to_its_sender() {
+    let stage = Stage::new();
+    let plain = json!({
+        "socket": "dgram", "preprocessors": [], "postprocessors": [], "on_decode_error": "reply", "buf_size": 64,
+        "on_frame_error": "reply",
+    });
+    let path = stage.lines(plain);
+    let named = packets(SocketType::DGRAM, &path, Some(&stage.path("own")));
+    let told = exchange(named, &["nonsense", &"x".repeat(100), "[1]"]).await;
+    assert!(told[0].contains("\"kind\":\"decode\"") && told[1].contains("longer than buf_size"), "{told:?}");
+    assert_eq!(told[2], "[1]");
+}
+
+/// Case 31: a client of datagrams, which hears nothing and notices at its next word that nobody listens.
+#[tokio::test]
+async fn a_client_may_send_datagrams() {
+    let stage = Stage::new();
+    let receiver = rustix::net::socket(AddressFamily::UNIX, SocketType::DGRAM, None).unwrap();
+    rustix::net::bind(&receiver, &SocketAddrUnix::new(stage.path("lines")).unwrap()).unwrap();
+    std::fs::write(stage.path("in"), "1\n[2]\n").unwrap();
+    let client = json!({
+        "socket": "dgram", "postprocessors": [], "from": format!("file:{}", stage.path("in").display()),
+    });
+    stage.start("client", "unix_socket_client", client).unwrap();
+    soon(stage.connectors.finished("client")).await;
+    assert_eq!(stage.shown("client")["state"]["state"], "finished");
+    let packet = || {
+        let mut buf = [0; 64];
+        let (read, _) = rustix::net::recv(&receiver, &mut buf[..], RecvFlags::DONTWAIT).unwrap();
+        String::from_utf8(buf[..read].to_vec()).unwrap()
+    };
+    assert_eq!([packet(), packet()], ["1", "[2]"]);
+}
+
+#[tokio::test]
+async fn a_client_of_datagrams_comes_back_when_its_receiver_does() {
+    let stage = Stage::new();
+    let bind = || {
+        let receiver = rustix::net::socket(AddressFamily::UNIX, SocketType::DGRAM, None).unwrap();
+        rustix::net::bind(&receiver, &SocketAddrUnix::new(stage.path("sink")).unwrap()).unwrap();
+        receiver
+    };
+    let first = bind();
+    let client = json!({
+        "socket": "dgram", "postprocessors": [], "path": stage.path("sink").to_str().unwrap(),
+        "reconnect": {"retry": {"interval_ms": 10, "randomized": false}},
+    });
+    stage.start("client", "unix_socket_client", client).unwrap();
+    until(|| stage.shown("client")["state"]["state"] == "connected").await;
+    drop(first);
+    std::fs::remove_file(stage.path("sink")).unwrap();
+    let path = stage.lines(json!({"to": ["client"]}));
+    let mut peer = Peer::connect(&path).await;
+    peer.send("\"kept\"\n").await;
+    until(|| stage.shown("client")["state"]["state"] == "waiting").await;
+    let second = bind();
+    let mut buf = [0; 64];
+    let mut read = None;
+    until(|| {
+        read = rustix::net::recv(&second, &mut buf[..], RecvFlags::DONTWAIT).ok().map(|(read, _)| read);
+        read.is_some()
+    })
+    .await;
+    assert_eq!(&buf[..read.unwrap()], b"\"kept\"");
 }

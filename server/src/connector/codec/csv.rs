@@ -24,6 +24,13 @@ impl Codec for Csv {
         let tree = value.to_tree();
         let fields =
             tree.as_array().ok_or_else(|| Unencodable { codec: "csv", why: "a record is an array".to_owned() })?;
+        if let [Tree::String(alone)] = &fields[..]
+            && alone.is_empty()
+        {
+            // Without quotes it would be no record at all.
+            out.extend_from_slice(b"\"\"");
+            return Ok(());
+        }
         for (n, field) in fields.iter().enumerate() {
             if n > 0 {
                 out.push(b',');
@@ -89,6 +96,7 @@ mod tests {
     #[test]
     fn a_record_is_an_array_of_texts() {
         check("csv", "a,b,c", json!(["a", "b", "c"]));
+        check("csv", "\"\"", json!([""]));
         check("csv", "a,\"b,\"\"c\"\"\",", json!(["a", "b,\"c\"", ""]));
         assert_eq!(decode("csv", "a,b\nc,d"), Ok(Some(json!(["a", "b"]))), "the first record only");
         assert_eq!(decode("csv", ""), Ok(None));

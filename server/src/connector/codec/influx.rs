@@ -215,6 +215,7 @@ mod tests {
 
     use crate::connector::codec::testing::{check, decode, encode};
 
+    /// Case 7.
     #[test]
     fn points_are_read_and_written() {
         let point = json!({

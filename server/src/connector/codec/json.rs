@@ -111,6 +111,7 @@ mod tests {
         assert_eq!(through(Json::default(), " [] "), "[]");
     }
 
+    /// Cases 7 and 9.
     #[test]
     fn trees_are_written_without_white_space() {
         assert_eq!(encode("json", serde_json::from_str("1e3").unwrap()).as_deref(), Ok("1000.0"));

@@ -50,6 +50,7 @@ mod tests {
         assert_eq!(decode("msgpack", bytes), Ok(Some(tree)));
     }
 
+    /// Cases 7 and 9.
     #[test]
     fn values_take_their_smallest_form() {
         check(json!({"snot": "badger"}), b"\x81\xa4snot\xa6badger");

@@ -107,6 +107,7 @@ mod tests {
 
     use crate::connector::codec::testing::{check, decode, encode};
 
+    /// Case 7.
     #[test]
     fn metrics_are_read_and_written() {
         check("statsd", "sam:7|c|@0.1", json!({"metric": "sam", "type": "c", "value": 7, "sample_rate": 0.1}));

@@ -93,6 +93,7 @@ mod tests {
 
     use crate::connector::codec::testing::{check, decode, encode};
 
+    /// Case 7.
     #[test]
     fn the_structured_form_is_read_and_written() {
         check(

@@ -33,6 +33,7 @@ use super::stage::Limits;
 
 pub use bounds::{Bounds, Policies, Policy};
 pub use route::{Batch, BatchForm, Callee, PeerScope, Target};
+pub(crate) use socket::SYSTEMD;
 pub use socket::{Allowed, Kind, Socket};
 
 /// A connector, checked.
@@ -195,8 +196,11 @@ impl Definition {
         if let Some(Target::Reply) = self.err_to {
             return Err(Invalid::new("err_to", "to tell the peer, set on_frame_error and its like to \"reply\""));
         }
-        if self.side == Side::Client && self.socket.kind == Kind::Datagram {
-            return Err(Invalid::new("socket", "a client needs a connection: \"stream\" or \"seqpacket\""));
+        if self.socket.kind == Kind::Datagram && !self.socket.allow.is_empty() {
+            return Err(Invalid::new("allow", "nobody vouches for who sends a datagram; the socket's permissions do"));
+        }
+        if self.side == Side::Client && self.socket.handed_over_as().is_some() {
+            return Err(Invalid::new("path", "only a server takes a socket from systemd"));
         }
         Ok(())
     }
@@ -324,6 +328,7 @@ mod tests {
         assert_eq!((rules.retries_max, rules.is_randomized), (Some(3), false));
     }
 
+    /// Case 17.
     #[test]
     fn what_cannot_be_followed_is_named() {
         for (given, refused) in [
@@ -348,6 +353,11 @@ mod tests {
             (json!({"on_fault": "explode"}), "on_fault: unknown policy \"explode\"; "),
             (json!({"to": ["nowhere:x"]}), "to: unknown target \"nowhere:x\"; "),
             (json!({"from": "file:x"}), "from: only a client sends a file"),
+            (json!({"socket": "dgram", "allow": [0]}), "allow: nobody vouches for who sends a datagram"),
+            (
+                json!({"type": "unix_socket_client", "path": "systemd:in"}),
+                "path: only a server takes a socket from systemd",
+            ),
         ] {
             let e = read(given.clone()).unwrap_err().to_string();
             assert!(e.starts_with(refused), "{given}: {e}");

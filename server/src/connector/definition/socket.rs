@@ -11,7 +11,7 @@ use crate::connector::permissions::permissions;
 /// Where the socket is, and whose.
 #[derive(Clone, Debug)]
 pub struct Socket {
-    /// Its path; empty if systemd holds it.
+    /// Its path, or `systemd:NAME` for one that a service manager opened.
     pub path: PathBuf,
     /// How what is sent through it is cut.
     pub kind: Kind,
@@ -47,7 +47,23 @@ pub enum Allowed {
     User(u32),
 }
 
+impl From<Kind> for hotfn_socket::Kind {
+    fn from(kind: Kind) -> Self {
+        match kind {
+            Kind::Datagram => Self::Datagram,
+            Kind::Seqpacket => Self::Seqpacket,
+            Kind::Stream => Self::Stream,
+        }
+    }
+}
+
 impl Socket {
+    /// The name under which a service manager hands it over, if one does.
+    #[must_use]
+    pub fn handed_over_as(&self) -> Option<&str> {
+        self.path.to_str()?.strip_prefix(SYSTEMD)
+    }
+
     pub(super) fn read(options: &mut Options) -> Result<Self, Invalid> {
         let path = options.text("path")?.filter(|path| !path.is_empty());
         let path = path.ok_or_else(|| Invalid::new("path", "it is needed"))?;
@@ -81,6 +97,9 @@ impl Socket {
         })
     }
 }
+
+/// What a path begins with that is the name of a socket which a service manager opened.
+pub(crate) const SYSTEMD: &str = "systemd:";
 
 impl Allowed {
     /// `1000`, `"uid:1000"`, `"user:ada"`, `"gid:100"`, `"group:staff"`.

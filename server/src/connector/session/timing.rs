@@ -24,23 +24,13 @@ pub(super) struct Timing {
     frame: Option<(Instant, u64)>,
     /// When what is under way must have ended.
     drained_at: Option<Instant>,
-    /// Why the connection is to be closed once all that came before is answered.
-    pub(super) closing: Option<String>,
     timer: Option<Pin<Box<Sleep>>>,
 }
 
 impl Timing {
     pub(super) fn new(bounds: &Bounds) -> Self {
         let now = now();
-        Self {
-            bounds: *bounds,
-            read_at: now,
-            written_at: now,
-            frame: None,
-            drained_at: None,
-            closing: None,
-            timer: None,
-        }
+        Self { bounds: *bounds, read_at: now, written_at: now, frame: None, drained_at: None, timer: None }
     }
 
     pub(super) fn note_read(&mut self) {

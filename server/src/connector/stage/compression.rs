@@ -231,7 +231,7 @@ mod tests {
         }
     }
 
-    /// Items that others' encoders wrote.
+    /// Cases 6 and 9: items that others' encoders wrote.
     #[test]
     fn items_of_other_encoders_are_read() {
         let items: [&[u8]; 5] = [
@@ -259,6 +259,7 @@ mod tests {
         assert_eq!(pieces(&pre("decompress", json!({})), &[&two], true), ["a"]);
     }
 
+    /// Case 12.
     #[test]
     fn a_bomb_does_not_go_off() {
         let limits = Limits { inflated_bytes_max: 1 << 16, ..Limits::default() };

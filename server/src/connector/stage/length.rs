@@ -210,6 +210,7 @@ mod tests {
     use super::*;
     use crate::connector::stage::split::{check, pieces, post, pre, pre_within};
 
+    /// Case 6.
     #[test]
     fn frames_are_as_long_as_the_number_before_them() {
         let prefixed = pre("length-prefixed", json!({}));
@@ -219,11 +220,13 @@ mod tests {
         check(&two, b"\x02\0hi\0\0", &["hi", ""]);
     }
 
+    /// Case 10.
     #[test]
     fn an_empty_frame_is_there_as_soon_as_its_length_is() {
         assert_eq!(pieces(&pre("length-prefixed", json!({})), &[&[0; 8]], false), [""]);
     }
 
+    /// Case 11.
     #[test]
     fn a_length_beyond_the_bound_is_skipped_or_ends_it() {
         let small =

@@ -204,6 +204,7 @@ mod tests {
 
     use crate::connector::stage::split::{check, pieces, post, pre};
 
+    /// Case 6.
     #[test]
     fn lines_are_split_and_an_unfinished_one_waits() {
         let lines = pre("separate", json!({}));

@@ -97,6 +97,7 @@ mod tests {
     use super::*;
     use crate::connector::stage::split::{check, post, pre, pre_within};
 
+    /// Case 6.
     #[test]
     fn frames_are_as_long_as_the_digits_before_them() {
         check(&pre("textual-length-prefixed", json!({})), b"2 hi3 abc0 1 x", &["hi", "abc", "", "x"]);

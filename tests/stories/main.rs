@@ -8,6 +8,7 @@ mod build;
 mod cli;
 mod client;
 mod conformance;
+mod connectors;
 mod containers;
 mod crash;
 mod dev;

@@ -59,7 +59,16 @@ pub(crate) const TINI: Debian =
     Debian { at_hand: || works(Command::new("tini-static").arg("--version")), package: "tini" };
 /// A peer of unix sockets.
 pub(crate) const NETCAT: Debian = Debian { at_hand: || works(Command::new("nc").arg("-h")), package: "netcat-openbsd" };
+/// A log of the system's kind, which takes and sends over unix sockets.
+pub(crate) const RSYSLOG: Debian = Debian { at_hand: || works(Command::new("rsyslogd").arg("-v")), package: "rsyslog" };
+/// Opens sockets for others, as the system's manager of services does.
+pub(crate) const SYSTEMD: Debian =
+    Debian { at_hand: || works(Command::new("systemd-socket-activate").arg("--version")), package: "systemd" };
+/// Other readers of what we compress.
+pub(crate) const ZSTD: Debian = Debian { at_hand: || works(Command::new("zstd").arg("--version")), package: "zstd" };
 /// Another.
+pub(crate) const LZ4: Debian = Debian { at_hand: || works(Command::new("lz4").arg("--version")), package: "lz4" };
+/// A peer of unix sockets that copies.
 pub(crate) const SOCAT: Debian = Debian { at_hand: || works(Command::new("socat").arg("-V")), package: "socat" };
 /// Networks for containers.
 pub(crate) const CNI: Debian =

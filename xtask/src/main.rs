@@ -38,7 +38,8 @@ Tasks:
       --write-docs       puts tables and charts into docs/performance.md
   bench cold     first calls by each driver, beside the same containers started by hand; --profile NAME
   bench command  host commands over signed HTTP, a loop that starts shells, and webhook: a minute
-  bench connect  a million lines through a connector, beside socat; fails if it is too slow
+  bench connect  lines through a connector, beside socat, and events that call a function, beside wrk;
+                 --profile NAME (default dist)
   bench exec     programs run over a socket, beside s6-sudo and a local fork; --profile NAME (default dist)
   bench guard    counts the instructions of a call; fails if there are more than budgeted
   help           this text

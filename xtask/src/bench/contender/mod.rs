@@ -21,7 +21,7 @@ mod node;
 
 pub(crate) use counted::Counted;
 pub(crate) use nginx::nginx;
-pub(crate) use node::{Deployed, node};
+pub(crate) use node::{Deployed, node, node_beside};
 
 /// Calls in flight that hotfn lets one container have, and connections that nginx keeps to it: as
 /// many as the load opens at most.

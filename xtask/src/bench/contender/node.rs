@@ -35,19 +35,29 @@ impl Deployed {
 
 /// Starts a node; the load goes to the first of `functions`.
 pub(crate) fn node(stage: &Stage, name: &'static str, functions: &[Deployed]) -> Result<Contender> {
-    node_by(stage, stage.command(stage.built("hotfn")), name, functions)
+    node_beside(stage, name, functions, "")
 }
 
-/// The same, the program started by `node`: nothing, or what watches it.
-pub(super) fn node_by(
+/// The same with more in its config file.
+pub(crate) fn node_beside(stage: &Stage, name: &'static str, functions: &[Deployed], more: &str) -> Result<Contender> {
+    start(stage, stage.command(stage.built("hotfn")), name, &(config(functions) + more), functions)
+}
+
+/// A node whose program is started by `node`: nothing, or what watches it.
+pub(super) fn node_by(stage: &Stage, node: Command, name: &'static str, functions: &[Deployed]) -> Result<Contender> {
+    start(stage, node, name, &config(functions), functions)
+}
+
+fn start(
     stage: &Stage,
     mut node: Command,
     name: &'static str,
+    config: &str,
     functions: &[Deployed],
 ) -> Result<Contender> {
     let address = free_address()?;
     let path = stage.folder.join(format!("{name}.toml"));
-    fs::write(&path, config(functions)).with_context(|| format!("cannot write {}", path.display()))?;
+    fs::write(&path, config).with_context(|| format!("cannot write {}", path.display()))?;
     node.args(["serve", "--db", "memory", "--config"]).arg(&path).arg("--listen").arg(address.to_string());
     Contender::start(stage, name, node, address, &format!("/invoke/{}", functions[0].id), None)
 }

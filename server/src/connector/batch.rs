@@ -5,6 +5,7 @@
 //! long as the batch, each origin gets its part; any other answer goes to each origin once.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use http::HeaderValue;
@@ -32,7 +33,7 @@ pub(super) struct Batcher(mpsc::Sender<Waiting>);
 #[derive(Debug)]
 struct Waiting {
     event: Event,
-    origin: Origin,
+    origin: Arc<Origin>,
     answer: oneshot::Sender<Result<Answer, Trouble>>,
 }
 
@@ -48,7 +49,7 @@ impl Batcher {
     }
 
     /// Calls with this event and others.
-    pub(super) async fn call(&self, event: Event, origin: &Origin) -> Result<Answer, Trouble> {
+    pub(super) async fn call(&self, event: Event, origin: &Arc<Origin>) -> Result<Answer, Trouble> {
         let (answer, answered) = oneshot::channel();
         let sent = self.0.send(Waiting { event, origin: origin.clone(), answer }).await;
         let gone = || Trouble::new(Kind::Fault, "nobody gathers events any more");
@@ -110,14 +111,14 @@ fn share(answer: Result<Answer, Trouble>, gathered: Vec<Waiting>) {
     let mut parts = parts.map(Vec::into_iter);
     let mut told = HashSet::new();
     for waiting in gathered {
-        let mut own = answer.clone();
-        if let Ok(answer) = &mut own {
-            answer.value = match &mut parts {
-                Some(parts) => parts.next().map(Value::Tree),
-                None if told.insert(waiting.origin.peer) => answer.value.take(),
-                None => None,
-            };
-        }
+        let own = match (&answer, &mut parts) {
+            (Ok(Answer { receiver, .. }), Some(parts)) => {
+                Ok(Answer { value: parts.next().map(Value::Tree), receiver: receiver.clone() })
+            }
+            (Ok(_), None) if told.insert(waiting.origin.peer) => answer.clone(),
+            (Ok(_), None) => Ok(Answer { value: None, receiver: None }),
+            (Err(trouble), _) => Err(trouble.clone()),
+        };
         // One that does not wait any more has left.
         let _ = waiting.answer.send(own);
     }

@@ -136,7 +136,7 @@ impl Desk {
     }
 
     /// What comes of an event. Where there is a journal it is written there first.
-    pub(super) async fn answer(&self, event: Event, origin: &Origin) -> (Result<Answer, Trouble>, Option<Entry>) {
+    pub(super) async fn answer(&self, event: Event, origin: &Arc<Origin>) -> (Result<Answer, Trouble>, Option<Entry>) {
         let entry = match &self.journal {
             None => None,
             Some(journal) => match journal.write(&event, origin.peer).await {
@@ -150,7 +150,7 @@ impl Desk {
         (self.called(event, origin).await, entry)
     }
 
-    async fn called(&self, event: Event, origin: &Origin) -> Result<Answer, Trouble> {
+    async fn called(&self, event: Event, origin: &Arc<Origin>) -> Result<Answer, Trouble> {
         let Some(line) = &self.line else {
             return Ok(Answer { value: Some(event.value), receiver: None });
         };
@@ -191,7 +191,7 @@ impl Desk {
         let mut inbound = Inbound::new(&self.definition).expect("the definition was checked when it was read");
         for Interrupted { entry, peer, seq, ingest_ns, frame } in interrupted {
             if let Some(event) = inbound.again(frame, seq, ingest_ns) {
-                let origin = Origin::new(&self.definition, peer, None, inbound.content_type());
+                let origin = Arc::new(Origin::new(&self.definition, peer, None, inbound.content_type()));
                 let outcome = self.called(event, &origin).await;
                 self.settle(Done { peer, seq, ingest_ns, outcome, entry: Some(entry) });
                 self.flush().await;

@@ -87,6 +87,8 @@ fn refused(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -114,6 +116,16 @@ mod tests {
     fn what_a_socket_does_not_have_is_refused() {
         for text in ["", "=888", "=1777", "=4600", "u=s", "a=t", "z=rw", "rw", "u=rw,", "u=rw g=r"] {
             assert!(permissions(text).is_err(), "{text:?}");
+        }
+    }
+
+    proptest! {
+        /// Case 27: nonsense is refused, and never widens what is asked for beyond nine bits.
+        #[test]
+        fn nonsense_is_refused(text in "[ugoarwxXst0-9=+,-]{0,12}|.{0,8}") {
+            if let Ok(mode) = permissions(&text) {
+                prop_assert!(mode <= 0o777, "{}: {:o}", text, mode);
+            }
         }
     }
 }

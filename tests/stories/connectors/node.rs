@@ -276,7 +276,7 @@ async fn connectors_of_a_running_node_are_made_and_ended_by_hand() {
     peer.read_exact(&mut [0; 2]).await.unwrap();
     let shown: Value = serde_json::from_str(&by_hand(&["show", "lines"]).await.well().text()).unwrap();
     let _ = by_hand(&["send", "lines", &shown["peers"][0].to_string(), "{\"hello\":\"you\"}"]).await.well();
-    let mut sent = [0; 16];
+    let mut sent = [0; 15];
     peer.read_exact(&mut sent).await.unwrap();
     assert_eq!(&sent, b"{\"hello\":\"you\"}");
     for (words, code, told) in [

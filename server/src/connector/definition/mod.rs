@@ -196,6 +196,9 @@ impl Definition {
         if let Some(Target::Reply) = self.err_to {
             return Err(Invalid::new("err_to", "to tell the peer, set on_frame_error and its like to \"reply\""));
         }
+        if self.batch.is_some() && matches!(self.call, Callee::Field { .. }) {
+            return Err(Invalid::new("batch", "one call is for one function, and here each event names its own"));
+        }
         if self.socket.kind == Kind::Datagram && !self.socket.allow.is_empty() {
             return Err(Invalid::new("allow", "nobody vouches for who sends a datagram; the socket's permissions do"));
         }
@@ -353,6 +356,7 @@ mod tests {
             (json!({"on_fault": "explode"}), "on_fault: unknown policy \"explode\"; "),
             (json!({"to": ["nowhere:x"]}), "to: unknown target \"nowhere:x\"; "),
             (json!({"from": "file:x"}), "from: only a client sends a file"),
+            (json!({"batch": {}, "call": {"from": "$.fn"}}), "batch: one call is for one function"),
             (json!({"socket": "dgram", "allow": [0]}), "allow: nobody vouches for who sends a datagram"),
             (
                 json!({"type": "unix_socket_client", "path": "systemd:in"}),

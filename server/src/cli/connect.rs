@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use std::str::FromStr;
 use std::sync::Arc;
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde_json::{Map, Value as Tree};
 
 use super::Usage;
@@ -83,6 +84,7 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
         None => vec![args.definition().map_err(Usage::of)?],
     };
     let mut signals = Signals::new()?;
+    open_as_many_files_as_may_be();
     let threads = Arc::new(Threads::start(args.threads)?);
     let handed_over = hotfn_socket::inherited(env::process)?;
     let connectors = Connectors::new(World::empty(), threads, args.state).on(handed_over);
@@ -115,6 +117,14 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
         () = signals.next() => {}
     }
     Ok(if is_ready { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// A connection is an open file, and as many as there may be by default are more than a process may
+/// have open by default. It has no children, who would inherit this.
+fn open_as_many_files_as_may_be() {
+    let limit = getrlimit(Resource::Nofile);
+    // Where it is refused, connections wait until others have ended.
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
 }
 
 impl Args {

@@ -113,6 +113,7 @@ impl Receiving {
 
     fn finish(&mut self, done: Done, socket: &AsyncFd<OwnedFd>) {
         let Done { peer, seq, ingest_ns, outcome, entry } = done;
+        self.desk.done(entry, &outcome);
         let value = match outcome {
             Ok(Answer { value, .. }) => value,
             Err(trouble) => {
@@ -128,7 +129,6 @@ impl Receiving {
                 self.desk.report(&trouble, peer, seq);
             }
         }
-        self.desk.done(entry);
     }
 
     /// An event went wrong.

@@ -167,6 +167,7 @@ impl Desk {
         if self.replies && matches!(done.outcome, Ok(Answer { value: Some(_), .. })) {
             self.counts.undelivered.add(1);
         }
+        self.done(done.entry, &done.outcome);
         let spread = match done.outcome {
             Ok(Answer { value: Some(value), .. }) => self.spread(&value, done.ingest_ns),
             Ok(_) => Ok(()),
@@ -175,12 +176,13 @@ impl Desk {
         if let Err(trouble) = spread {
             self.report(&trouble, done.peer, done.seq);
         }
-        self.done(done.entry);
     }
 
-    /// An event is done with, whatever came of it.
-    pub(super) fn done(&self, entry: Option<Entry>) {
-        if let (Some(entry), Some(journal)) = (entry, &self.journal) {
+    /// An event is done with, whatever came of it. Only what failed while the connector was ending may
+    /// have failed for that: the journal keeps it for the next process.
+    pub(super) fn done(&self, entry: Option<Entry>, outcome: &Result<Answer, Trouble>) {
+        let is_owed = self.stop.is_cancelled() && outcome.as_ref().is_err_and(|trouble| trouble.kind == Kind::Fault);
+        if let (Some(entry), Some(journal), false) = (entry, &self.journal, is_owed) {
             journal.done(entry);
         }
     }
@@ -190,14 +192,20 @@ impl Desk {
         let interrupted = self.journal.as_ref().map(Journal::interrupted).unwrap_or_default();
         let mut inbound = Inbound::new(&self.definition).expect("the definition was checked when it was read");
         for Interrupted { entry, peer, seq, ingest_ns, frame } in interrupted {
-            if let Some(event) = inbound.again(frame, seq, ingest_ns) {
-                let origin = Arc::new(Origin::new(&self.definition, peer, None, inbound.content_type()));
-                let outcome = self.called(event, &origin).await;
-                self.settle(Done { peer, seq, ingest_ns, outcome, entry: Some(entry) });
-                self.flush().await;
-            } else {
-                self.done(Some(entry));
-            }
+            let outcome = match inbound.again(frame, seq, ingest_ns) {
+                // It says nothing any more, as the connector is defined now.
+                None => Ok(Answer { value: None, receiver: None }),
+                Some(event) => {
+                    let origin = Arc::new(Origin::new(&self.definition, peer, None, inbound.content_type()));
+                    tokio::select! {
+                        outcome = self.called(event, &origin) => outcome,
+                        // What is left stays in the journal.
+                        () = self.stop.cancelled() => return,
+                    }
+                }
+            };
+            self.settle(Done { peer, seq, ingest_ns, outcome, entry: Some(entry) });
+            self.flush().await;
         }
     }
 

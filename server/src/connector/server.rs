@@ -33,7 +33,9 @@ pub(super) async fn serve(desk: Arc<Desk>, listener: Listener, threads: Arc<Thre
             match listener.accept().await {
                 Ok(socket) => admit(&desk, socket, &threads, &mut door).await,
                 Err(e) => {
-                    tracing::warn!(connector = desk.definition.name, "cannot accept: {e}");
+                    if let Some(unsaid) = desk.may_say("accept") {
+                        tracing::warn!(connector = desk.definition.name, unsaid, "cannot accept: {e}");
+                    }
                     tokio::time::sleep(REST).await;
                 }
             }

@@ -203,3 +203,72 @@ async fn an_event_that_a_crash_interrupted_is_called_again() {
     again.connectors.stop_all().await;
     assert!(called.try_recv().is_err(), "it is done with");
 }
+
+/// A server with a journal whose function answers when it is let, and tells of each event.
+struct Held {
+    stage: Stage,
+    called: tokio::sync::mpsc::UnboundedReceiver<Value>,
+    go: Arc<tokio::sync::Semaphore>,
+}
+
+impl Held {
+    /// In `folder`, which may hold what an earlier one left.
+    fn new(folder: tempfile::TempDir) -> Self {
+        let (told, called) = tokio::sync::mpsc::unbounded_channel();
+        let go = Arc::new(tokio::sync::Semaphore::new(0));
+        let double = Double({
+            let go = go.clone();
+            move |asked: Asked| {
+                told.send(asked.json()).unwrap();
+                let go = go.clone();
+                async move {
+                    go.acquire().await.unwrap().forget();
+                    Ok(reply(&asked.json()))
+                }
+            }
+        });
+        let functions = Callable { invoke: Arc::new(double), directory: Arc::new(Everybody) };
+        let connectors = Stage::connectors(&folder, World { functions, commands: None });
+        Self { stage: Stage { folder, connectors }, called, go }
+    }
+
+    fn lines(&self) -> PathBuf {
+        self.stage.lines(json!({"call": "f", "journal": true, "drain_s": 0}))
+    }
+}
+
+#[tokio::test]
+async fn an_event_on_disk_is_owed_its_call_also_when_its_peer_has_left() {
+    let mut held = Held::new(tempfile::tempdir().unwrap());
+    let mut peer = Peer::connect(&held.lines()).await;
+    peer.send("1\n").await;
+    assert_eq!(soon(held.called.recv()).await, Some(json!(1)));
+    drop(peer);
+    until(|| held.stage.shown("lines")["peers"].as_array().unwrap().is_empty()).await;
+    held.go.add_permits(1);
+    until(|| held.stage.shown("lines")["counts"]["undelivered"] == 1).await;
+    held.stage.connectors.stop_all().await;
+
+    let mut next = Held::new(held.stage.folder);
+    next.lines();
+    next.stage.connectors.stop_all().await;
+    assert!(next.called.try_recv().is_err(), "it is done with");
+}
+
+#[tokio::test]
+async fn an_event_whose_call_did_not_end_in_time_is_kept_for_the_next_process() {
+    let mut held = Held::new(tempfile::tempdir().unwrap());
+    let mut peer = Peer::connect(&held.lines()).await;
+    peer.send("1\n").await;
+    assert_eq!(soon(held.called.recv()).await, Some(json!(1)));
+    soon(held.stage.connectors.stop_all()).await;
+
+    let mut next = Held::new(held.stage.folder);
+    next.lines();
+    assert_eq!(soon(next.called.recv()).await, Some(json!(1)));
+    // Not even that one's end waits for it.
+    soon(next.stage.connectors.stop_all()).await;
+    let mut last = Held::new(next.stage.folder);
+    last.lines();
+    assert_eq!(soon(last.called.recv()).await, Some(json!(1)));
+}

@@ -286,8 +286,8 @@ async fn connectors_of_a_running_node_are_made_and_ended_by_hand() {
         (&["remove", "nobody"], 1, "Connector not found"),
         (&["send", "lines", "77", "{}"], 1, "Connection not found"),
         (&["send", "lines", "77", "{"], 2, "it is not JSON"),
-        (&["add", "a/b"], 2, "is not a connector's name"),
-        (&["show", "../a b"], 2, "is not a connector's name"),
+        (&["add", "a/b"], 1, "is not a connector's name"),
+        (&["show", "../a b"], 1, "hotfn connectors lists them"),
     ] {
         let ended = by_hand(words).await;
         assert_eq!(ended.code, Some(code), "{words:?}: {}", ended.stderr);

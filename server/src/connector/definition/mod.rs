@@ -77,7 +77,7 @@ pub struct Definition {
     pub has_journal: bool,
     /// Is each event acknowledged by a frame of its own?
     pub acknowledges: bool,
-    /// Do calls of a connection that is gone finish?
+    /// Do calls of a connection that is gone finish? Where there is a journal, always.
     pub finishes: bool,
     /// The definition as it was written, for those who ask.
     pub source: Map<String, Tree>,
@@ -181,6 +181,8 @@ impl Definition {
             finishes: options.flag("finish")?.unwrap_or(false),
             source,
         };
+        // An event that is on disk is owed its call, whoever is still there to hear of it.
+        let read = Self { finishes: read.finishes || read.has_journal, ..read };
         options.finish()?;
         read.check()?;
         Ok(read)

@@ -71,7 +71,9 @@ impl Session {
 
     /// The last word on a connection.
     pub(super) async fn end(mut self, how: Ended) -> Left {
-        let undelivered = (self.outbox.frames() + self.calls.len()) as u64;
+        let finishes = self.desk.definition.finishes && !matches!(how, Ended::Stopped);
+        let given_up = if finishes { 0 } else { self.calls.len() };
+        let undelivered = (self.outbox.frames() + given_up) as u64;
         if self.desk.definition.side == Side::Server {
             self.desk.counts.undelivered.add(undelivered);
         }
@@ -88,7 +90,7 @@ impl Session {
             undelivered,
             "connection ended: {how}"
         );
-        if self.desk.definition.finishes && !self.calls.is_empty() {
+        if finishes && !self.calls.is_empty() {
             self.leave_calls();
         }
         if self.spread > 0 {
@@ -102,14 +104,24 @@ impl Session {
     }
 
     /// Has the calls of a peer that has left finish, for what they do; what comes of them goes
-    /// wherever it goes but back.
+    /// wherever it goes but back. When the connector ends they have as long as those of others.
     fn leave_calls(&mut self) {
         let mut calls = std::mem::replace(&mut self.calls, Calls::new(false));
         let desk = self.desk.clone();
         self.desk.tasks.spawn(async move {
-            while !calls.is_empty() {
-                let done = std::future::poll_fn(|cx| calls.poll_done(cx)).await;
-                desk.settle(done);
+            let all = async {
+                while !calls.is_empty() {
+                    let done = std::future::poll_fn(|cx| calls.poll_done(cx)).await;
+                    desk.settle(done);
+                }
+            };
+            let too_late = async {
+                desk.stop.cancelled().await;
+                tokio::time::sleep(desk.definition.bounds.drain).await;
+            };
+            tokio::select! {
+                () = all => {}
+                () = too_late => {}
             }
             desk.flush().await;
         });

@@ -14,6 +14,7 @@ impl Session {
     pub(super) fn finish(&mut self, done: Done) {
         let Done { seq, ingest_ns, outcome, entry, .. } = done;
         let ok = outcome.is_ok();
+        self.desk.done(entry, &outcome);
         match outcome {
             Ok(answer) => self.deliver(answer, seq, ingest_ns),
             Err(trouble) => self.wrong(trouble, seq),
@@ -21,7 +22,6 @@ impl Session {
         if self.desk.definition.acknowledges {
             self.send(&Value::Tree(json!({"seq": seq, "ok": ok})), ingest_ns, seq);
         }
-        self.desk.done(entry);
     }
 
     fn deliver(&mut self, answer: Answer, seq: u64, ingest_ns: u64) {

@@ -94,6 +94,7 @@ impl Failed<'_> {
     pub(crate) fn by_driver(&self, error: DriverError) -> Fault {
         match error {
             // What these say is all there is to them: there is no cause beneath.
+            DriverError::Barred { .. } => Fault::new(Kind::ImageBarred).because(error.to_string()),
             DriverError::Image { .. } => Fault::new(Kind::InitFailed).because(error.to_string()),
             DriverError::Pull { failure, .. } => {
                 let fault = match failure {

@@ -95,6 +95,8 @@ kinds! {
     Exited = "exited", Function, "container exit code is not 0";
     /// The function said 502: its own code failed.
     Failed = "function_failed", Function, "function failed";
+    /// The function's image is one that this node was told not to take.
+    ImageBarred = "image_barred", Caller, "Image not permitted";
     /// The container was not ready: it ended early, or its socket is not one we may use.
     InitFailed = "init_failed", Function, "Container failed to initialize";
     /// The socket did not appear in time.

@@ -162,6 +162,14 @@ pub trait Container: Send + Sync + fmt::Debug {
 /// Why a driver could not do its part.
 #[derive(Debug, thiserror::Error)]
 pub enum DriverError {
+    /// The image is one that this driver was told not to take.
+    #[error("image {image:?} {why}")]
+    Barred {
+        /// The image.
+        image: String,
+        /// What of it is not taken, and what to do.
+        why: String,
+    },
     /// The engine or the runtime that a driver works through said no, or says nothing.
     #[error("{what}: {why}")]
     Engine {

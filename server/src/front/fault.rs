@@ -70,7 +70,7 @@ mod tests {
     #[test]
     fn every_kind_has_its_status() {
         let expected = |kind: Kind| match kind.code() {
-            "beyond_node" | "call_cut" | "caller_left" => 400,
+            "beyond_node" | "call_cut" | "caller_left" | "image_barred" => 400,
             "unknown_function" => 404,
             "request_too_large" => 413,
             "call_unsupported" => 415,

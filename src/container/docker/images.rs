@@ -87,6 +87,7 @@ impl Print {
 /// Why an image is not here, to be told to all who wait for it.
 #[derive(Clone, Debug)]
 enum Refusal {
+    Barred(String),
     Engine(String),
     Image(String),
     Pull(String, PullFailure),
@@ -96,6 +97,7 @@ impl Refusal {
     fn into_error(self, image: &str) -> DriverError {
         let image = image.to_owned();
         match self {
+            Self::Barred(why) => DriverError::Barred { image, why },
             Self::Engine(why) => DriverError::Engine { what: format!("image {image:?}"), why },
             Self::Image(why) => DriverError::Image { image, why },
             Self::Pull(why, failure) => DriverError::Pull { image, why, failure },
@@ -194,7 +196,7 @@ impl Images {
         self.fetched.seen(name, image.size.unwrap_or_default());
         let volumes = image.config.and_then(|config| config.volumes).unwrap_or_default();
         match volumes.first() {
-            Some(volume) if !self.rules.volumes => Err(Refusal::Image(format!(
+            Some(volume) if !self.rules.volumes => Err(Refusal::Barred(format!(
                 "declares the volume {volume:?}, which would be writable and outlive its container; \
                  volumes are taken when FN_IMAGE_ENABLE_VOLUME says so"
             ))),

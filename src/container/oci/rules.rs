@@ -113,9 +113,11 @@ impl Ground {
     /// # Errors
     /// When not; the error says why.
     pub(super) fn fits(&self, name: &str, image: &ImageConfig) -> Result<(), DriverError> {
-        let why = if let Some(volume) = image.volumes.first().filter(|_| !self.sandbox.volumes) {
-            format!("declares the volume {volume:?}; allow volumes, or build it without")
-        } else if image.entrypoint.is_empty() && image.cmd.is_empty() {
+        if let Some(volume) = image.volumes.first().filter(|_| !self.sandbox.volumes) {
+            let why = format!("declares the volume {volume:?}; allow volumes, or build it without");
+            return Err(DriverError::Barred { image: name.to_owned(), why });
+        }
+        let why = if image.entrypoint.is_empty() && image.cmd.is_empty() {
             "names no command; give it an entrypoint".to_owned()
         } else if !image.working_dir.is_empty() && !image.working_dir.starts_with('/') {
             format!("names the working directory {:?}, which is not absolute", image.working_dir)

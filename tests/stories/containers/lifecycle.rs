@@ -150,6 +150,6 @@ pub(super) async fn an_image_with_a_volume_is_refused(house: &House) {
     let image = Image::of("echo").tag("hotfn-stories/volume:latest").config("Volumes", json!({ "/data": {} }));
     let image = image.archive(&house.path("volume.tar"));
     let refused = house.driver.prepare(&image).await.unwrap_err();
-    assert!(matches!(refused, DriverError::Image { .. }), "{refused:?}");
+    assert!(matches!(refused, DriverError::Barred { .. }), "{refused:?}");
     assert!(refused.to_string().contains("declares the volume \"/data\""), "{refused}");
 }

@@ -13,3 +13,5 @@ pub(crate) const END: Duration = Duration::from_secs(10);
 pub(crate) const OUTPUT: Duration = Duration::from_secs(5);
 /// For bytes that must not come: long enough for what was already on its way.
 pub(crate) const SILENCE: Duration = Duration::from_millis(150);
+/// For one of several things that may happen, before the next is looked at.
+pub(crate) const LOOK: Duration = Duration::from_millis(20);

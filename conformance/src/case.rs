@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-use crate::check::Run;
+use crate::check::{Run, Stop};
 
 /// How much a sentence of the contract binds.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd, Serialize)]
@@ -60,10 +60,36 @@ pub(crate) enum Pace {
     Waits,
 }
 
+/// What a subject must have for a case to be run.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Needs {
+    /// It runs images, and there is one of the witness.
+    Images,
+    /// Eyes in it: no case from outside can tell, for this reason.
+    Insight(&'static str),
+    /// Nothing but that it runs.
+    Nothing,
+    /// It is started by the harness, with settings as the case needs them.
+    Own,
+    /// Both that and images.
+    OwnImages,
+}
+
+impl Needs {
+    pub(crate) fn images(self) -> bool {
+        matches!(self, Self::Images | Self::OwnImages)
+    }
+
+    pub(crate) fn own(self) -> bool {
+        matches!(self, Self::Own | Self::OwnImages)
+    }
+}
+
 /// A case and the way to run it on a stage of kind `S`.
 pub(crate) struct Entry<S: ?Sized> {
     pub(crate) case: Case,
     pub(crate) pace: Pace,
+    pub(crate) needs: Needs,
     pub(crate) run: fn(&S) -> Run,
 }
 
@@ -80,8 +106,18 @@ impl<S: ?Sized> Entry<S> {
         Self::of(Case { number, level: Level::Better, title, clause }, run)
     }
 
+    /// A sentence that nobody outside can see kept or broken, and why.
+    pub(crate) const fn unseen(number: u16, title: &'static str, clause: &'static str, why: &'static str) -> Self {
+        let case = Case { number, level: Level::Must, title, clause };
+        Self { needs: Needs::Insight(why), ..Self::of(case, |_| Err(Stop::untold("nobody outside can tell"))) }
+    }
+
     const fn of(case: Case, run: fn(&S) -> Run) -> Self {
-        Self { case, pace: Pace::Shared, run }
+        Self { case, pace: Pace::Shared, needs: Needs::Nothing, run }
+    }
+
+    pub(crate) const fn needs(self, needs: Needs) -> Self {
+        Self { needs, ..self }
     }
 
     pub(crate) const fn alone(self) -> Self {

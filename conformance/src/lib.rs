@@ -6,9 +6,10 @@
 //! can act on: what was sent, what came back, and what is wrong with it.
 //!
 //! ```no_run
-//! use hotfn_conformance::{Function, Level, Profile, Suite};
+//! use hotfn_conformance::{Function, Level, Profile, Program, Suite};
 //!
-//! let function = Function { command: vec!["./my-function".into()], format: "http-stream".parse().unwrap() };
+//! let program = Program::Command(vec!["./my-function".into()]);
+//! let function = Function { program, format: "http-stream".parse().unwrap() };
 //! let report = Suite::of_function(function, Profile::Quick, 7).run(&|_| ());
 //! assert!(report.keeps(Level::Should), "{}", report.to_text());
 //! ```
@@ -16,9 +17,11 @@
 //! The harness plays the other side. For a function it is the agent: it makes the directory, arms a
 //! watch, starts the program, and speaks to its socket or its standard input byte by byte. A tested
 //! function needs to do a few things on demand, which `docs/conformance/function.md` describes. For an
-//! agent it is both the client in front and the function behind: [`witness`].
+//! agent it is both the client in front and the function behind: [`witness`]. Where a case needs an agent
+//! with settings of its own, or images from a registry that is slow, the harness starts the one and is the
+//! other.
 //!
-//! In the order to read it: [`Case`] and the tables of them (`fdk`, `stdio`, `agent`), [`Suite`] that runs
+//! In the order to read it: [`Case`] and the tables of them (`fdk`, `stdio`, `agent` with `agent::formats`), [`Suite`] that runs
 //! them, [`Report`] and how it is shown, and below these what the cases stand on: `function` (a
 //! process, its directory and its output) and `wire` (HTTP that can also be wrong).
 //!
@@ -34,6 +37,7 @@ mod fdk;
 mod function;
 mod only;
 mod random;
+mod registry;
 mod report;
 mod stage;
 mod stdio;
@@ -44,9 +48,10 @@ mod wire;
 mod witness;
 
 pub use case::{Case, Level};
+pub use function::interrupt;
 pub use only::{NoChoice, Only};
-pub use report::{Form, Outcome, Report, UnknownForm, Verdict};
-pub use subject::{Agent, Function, Profile, UnknownProfile};
+pub use report::{Form, LeftOut, Outcome, Report, UnknownForm, Verdict};
+pub use subject::{Agent, Command, Function, Place, Profile, Program, UnknownProfile, Witness};
 pub use suite::Suite;
 pub use transcript::{Line, Voice};
 pub use witness::witness;

@@ -23,7 +23,8 @@ impl Stage {
     pub(crate) fn launch(&self, home: &Home) -> Launch<'_> {
         let mut environment = environment("http-stream");
         environment.insert("FN_LISTENER".to_owned(), format!("unix:{}", home.listener().display()));
-        Launch { command: &self.subject.command, prefix: Vec::new(), environment, stdio: Stdio::Log }
+        let (program, folder) = (&self.subject.program, Some(home.folder().to_owned()));
+        Launch { program, prefix: Vec::new(), folder, environment, stdio: Stdio::Log }
     }
 
     /// A function that listens.

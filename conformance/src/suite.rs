@@ -1,18 +1,18 @@
 //! All the cases for one subject, and running them.
 
-use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use hotfn_protocols::Format;
 
-use crate::case::{Case, Entry, Pace};
+use crate::agent::Agents;
+use crate::case::{Case, Entry, Needs, Pace};
 use crate::check::{Run, Stop};
 use crate::random::Random;
-use crate::report::{Outcome, Report, Verdict};
+use crate::report::{LeftOut, Outcome, Report, Verdict};
 use crate::stage::Stage;
 use crate::subject::{Agent, Function, Profile};
 use crate::transcript::Transcript;
@@ -29,6 +29,7 @@ pub struct Suite {
     profile: Profile,
     seed: u64,
     prepared: Vec<Prepared>,
+    left_out: Vec<LeftOut>,
 }
 
 struct Prepared {
@@ -43,49 +44,58 @@ impl Suite {
     /// The same `seed` gives the same bytes in bodies.
     #[must_use]
     pub fn of_function(function: Function, profile: Profile, seed: u64) -> Self {
-        let words: Vec<_> = function.command.iter().map(|word| word.to_string_lossy()).collect();
-        let (format, subject) = (function.format, words.join(" "));
-        let function = Arc::new(function);
+        let (format, subject) = (function.format, function.program.to_string());
         let entries: Vec<&'static Entry<Stage>> = match format {
             Format::HttpStream => fdk::cases().collect(),
             format => stdio::cases(format).collect(),
         };
+        let function = Arc::new(function);
         let stage = move |number, transcript: &Transcript| {
-            let random = RefCell::new(Random::of(seed, number));
-            Stage { subject: function.clone(), profile, random, transcript: transcript.clone() }
+            let random = Random::of(seed, number).into();
+            Ok(Stage { subject: function.clone(), profile, random, transcript: transcript.clone() })
         };
-        Self { name: format.as_str(), subject, profile, seed, prepared: prepared(entries, stage) }
+        let prepared = prepared(&entries, stage);
+        Self { name: format.as_str(), subject, profile, seed, prepared, left_out: Vec::new() }
     }
 
     /// The cases for an agent.
     #[must_use]
     pub fn of_agent(agent: Agent, profile: Profile, seed: u64) -> Self {
-        Self::in_front("agent", agent::agent_cases(), agent, profile, seed)
+        Self::in_front("agent", &agent::agent_cases(), agent, profile, seed)
+    }
+
+    /// The cases for an agent that has the formats over standard input and output as well.
+    #[must_use]
+    pub fn of_formats(agent: Agent, profile: Profile, seed: u64) -> Self {
+        Self::in_front("formats", &agent::format_cases(), agent, profile, seed)
     }
 
     /// The cases for the server around an agent: its gateway and its API.
     #[must_use]
     pub fn of_server(agent: Agent, profile: Profile, seed: u64) -> Self {
-        Self::in_front("server", agent::server_cases(), agent, profile, seed)
+        Self::in_front("server", &agent::server_cases(), agent, profile, seed)
     }
 
     fn in_front(
         name: &'static str,
-        entries: Vec<&'static Entry<agent::Stage>>,
+        entries: &[&'static Entry<agent::Stage>],
         agent: Agent,
         profile: Profile,
         seed: u64,
     ) -> Self {
-        let (subject, agent) = (format!("http://{}", agent.address), Arc::new(agent));
-        let stage = move |number, transcript: &Transcript| agent::Stage {
-            subject: agent.clone(),
-            // Names must differ from those of the run before, which may have been cut short.
-            random: RefCell::new(Random::of(seed ^ u64::from(std::process::id()), number)),
-            transcript: transcript.clone(),
-            number,
-            apps: Cell::new(0),
-        };
-        Self { name, subject, profile, seed, prepared: prepared(entries, stage) }
+        let (subject, agents) = (agent.place.to_string(), Agents::of(agent));
+        let lacks = |needs: Needs| agents.lack(needs);
+        let left_out = entries.iter().filter_map(|entry| {
+            let why = lacks(entry.needs)?;
+            Some(LeftOut { case: entry.case, why })
+        });
+        let left_out = left_out.collect();
+        let can: Vec<_> = entries.iter().copied().filter(|entry| lacks(entry.needs).is_none()).collect();
+        // Names must differ from those of the run before, which may have been cut short.
+        let seed_of_names = seed ^ u64::from(std::process::id());
+        let stage =
+            move |number, transcript: &Transcript| agents.stage(number, Random::of(seed_of_names, number), transcript);
+        Self { name, subject, profile, seed, prepared: prepared(&can, stage), left_out }
     }
 
     /// The same, with another name for the subject in its report than its command.
@@ -99,12 +109,19 @@ impl Suite {
     #[must_use]
     pub fn only(mut self, only: &Only) -> Self {
         self.prepared.retain(|prepared| only.has(prepared.case.number));
+        self.left_out.retain(|left_out| only.has(left_out.case.number));
         self
     }
 
-    /// Its cases, in the order of their numbers.
+    /// The cases that will be run, in the order of their numbers.
     pub fn cases(&self) -> impl Iterator<Item = &Case> {
         self.prepared.iter().map(|prepared| &prepared.case)
+    }
+
+    /// Those that cannot be run with this subject, and why.
+    #[must_use]
+    pub fn left_out(&self) -> &[LeftOut] {
+        &self.left_out
     }
 
     /// Runs them all, several at a time where they allow. `told` hears of each as it ends.
@@ -141,8 +158,9 @@ impl Suite {
             profile: self.profile.to_string(),
             seed: self.seed,
             started,
-            took_ms: millis(began),
+            took_ms: millis(began.elapsed()),
             outcomes,
+            left_out: self.left_out.clone(),
         }
     }
 
@@ -153,15 +171,15 @@ impl Suite {
 
 /// Each case with a stage of its own, made when it runs.
 fn prepared<S: 'static>(
-    entries: Vec<&'static Entry<S>>,
-    stage: impl Fn(u16, &Transcript) -> S + Clone + Send + Sync + 'static,
+    entries: &[&'static Entry<S>],
+    stage: impl Fn(u16, &Transcript) -> Run<S> + Clone + Send + Sync + 'static,
 ) -> Vec<Prepared> {
-    let prepare = |entry: &'static Entry<S>| {
-        let stage = stage.clone();
-        let run = move |transcript: &Transcript| (entry.run)(&stage(entry.case.number, transcript));
+    let prepare = |entry: &&'static Entry<S>| {
+        let (entry, stage) = (*entry, stage.clone());
+        let run = move |transcript: &Transcript| (entry.run)(&stage(entry.case.number, transcript)?);
         Prepared { case: entry.case, pace: entry.pace, run: Box::new(run) }
     };
-    entries.into_iter().map(prepare).collect()
+    entries.iter().map(prepare).collect()
 }
 
 impl fmt::Debug for Suite {
@@ -179,10 +197,10 @@ impl Prepared {
             Err(Stop::Broken(why)) => (Verdict::Broken, Some(why)),
             Err(Stop::Untold(why)) => (Verdict::Untold, Some(why)),
         };
-        Outcome { case: self.case, verdict, why, took_ms: millis(began), transcript: transcript.lines() }
+        Outcome { case: self.case, verdict, why, took_ms: millis(began.elapsed()), transcript: transcript.lines() }
     }
 }
 
-fn millis(since: Instant) -> u64 {
-    u64::try_from(since.elapsed().as_millis()).expect("a run takes less than the age of the universe")
+fn millis(took: Duration) -> u64 {
+    u64::try_from(took.as_millis()).expect("a run takes less than the age of the universe")
 }

@@ -10,7 +10,7 @@ use rustix::fs::{FlockOperation, flock};
 /// The folder with the programs, when somebody else has built them: `cargo xtask test` has.
 const ENV_BIN_DIR: &str = "HOTFN_BIN_DIR";
 /// The examples that stories put into images.
-const STATIC: [&str; 2] = ["echo", "faulty"];
+const STATIC: [&str; 4] = ["conformance", "echo", "faulty", "witness"];
 
 /// The program `name` of this workspace: `hotfn`, or one of the examples.
 ///

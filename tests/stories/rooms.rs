@@ -30,6 +30,8 @@ const KNOWS: &[(&str, &[&str])] = &[
     ("hello", &["hotfn-fdk"]),
     ("slow", &["hotfn-fdk"]),
     ("stream", &["hotfn-fdk"]),
+    // The function of the harness stands with it.
+    ("witness", &["hotfn-conformance"]),
 ];
 
 #[test]

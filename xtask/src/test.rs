@@ -67,7 +67,9 @@ pub(crate) fn run_all(args: &[&str]) -> Result<()> {
 /// Builds the examples that go into container images, without need of any library.
 pub(crate) fn build_static() -> Result<()> {
     run(Command::new("cargo")
-        .args(["build", "--release", "--package", "echo", "--package", "faulty", "--target", &static_target()])
+        .args(["build", "--release", "--package", "conformance", "--package", "echo", "--package", "faulty"])
+        .args(["--package", "witness"])
+        .args(["--target", &static_target()])
         .arg("--target-dir")
         .arg(tree::target().join("static"))
         .env("RUSTFLAGS", "-Ctarget-feature=+crt-static")

@@ -65,13 +65,22 @@ pub(super) const CASES: &[Entry<Stage>] = &[
     Entry::must(
         92,
         "No answer that could be read",
-        "Garbage, an early close or a process that ends is told as 502, and the container is replaced.",
+        "Garbage, an early close, a process that ends, crashes or is killed for its memory is told as 502, and the \
+         container is replaced.",
         |stage| {
-            for step in ["send this is no HTTP%0d%0a%0d%0a", "close", "exit 0", "exit 3"] {
-                let function = stage.start("link")?;
-                let before = function.container()?;
-                fault(&function.steps(&[step, "close"])?, 502, &["receiving", "response"])?;
-                replaced(&function, &before, step)?;
+            for step in [
+                "send this is no HTTP%0d%0a%0d%0a",
+                "send HTTP/1.1 200 OK%0d%0aContent-Le",
+                "close",
+                "exit 0",
+                "exit 3",
+                "crash",
+            ] {
+                unreadable(stage, step, &["receiving", "response", "signal", "ended", "exit"])?;
+            }
+            if stage.runs_images() {
+                // Beyond its 64 MB the kernel ends it; a program of the host has no such bound.
+                unreadable(stage, "eat 256", &["receiving", "response", "memory"])?;
             }
             Ok(())
         },
@@ -112,10 +121,11 @@ pub(super) const CASES: &[Entry<Stage>] = &[
                 return Err(Stop::broken("a call that takes a second was answered at once"));
             }
             drop(connection);
-            // Had its container been kept, it would by then be idle, and one of two calls at once be its.
+            // Two more containers, while the call would still be at work.
             let pause = function.request(script(&["pause 1500", "saw"]));
             containers::at_once(&function, &pause, 2)?;
-            let after = containers::at_once(&function, &pause, 2)?;
+            // Had its container been kept, it would by then be idle, and one of three calls at once be its.
+            let after = containers::at_once(&function, &pause, 3)?;
             holds!(!after.contains(&before), "the container of a caller that left serves on; it must have ended");
             Ok(())
         },
@@ -149,6 +159,24 @@ pub(super) const CASES: &[Entry<Stage>] = &[
             let closing = ["send HTTP/1.1 200 OK%0d%0aConnection: close%0d%0aContent-Length: 2%0d%0a%0d%0ahi", "close"];
             function.steps(&closing)?.is(200, "an answer with Connection: close")?;
             kept(&function, &before, "Connection: close")
+        },
+    ),
+    Entry::must(
+        103,
+        "A function that serves one connection",
+        "One that accepts late, has a backlog of 1 and serves a connection until it is closed, is served as any other: \
+         the old connection is closed before another is dialled.",
+        |stage| {
+            let function = stage.start("single")?;
+            let before = function.container()?;
+            // After this an agent leaves its connection, and the next call needs another.
+            for status in [502, 504] {
+                let answer =
+                    function.steps(&[&format!("send HTTP/1.1 {status} X%0d%0aContent-Length: 2%0d%0a%0d%0ano")])?;
+                holds!(answer.status == status, "status {status} was told as {}", answer.brief());
+                kept(&function, &before, &format!("status {status}"))?;
+            }
+            Ok(())
         },
     ),
     Entry::must(
@@ -195,6 +223,14 @@ pub(super) const CASES: &[Entry<Stage>] = &[
     ),
 ];
 
+/// A function that does this instead of answering.
+fn unreadable(stage: &Stage, step: &str, words: &[&str]) -> Run {
+    let function = stage.start("link")?;
+    let before = function.container()?;
+    fault(&function.steps(&[step, "close"])?, 502, words)?;
+    replaced(&function, &before, step)
+}
+
 /// A status that an agent passes on as what it is.
 fn told(stage: &Stage, status: u16) -> Run {
     let function = stage.start("link")?;
@@ -234,13 +270,13 @@ fn not_whole(function: &Deployed<'_>, steps: &[&str]) -> Run {
     }
 }
 
-fn kept(function: &Deployed<'_>, before: &str, after: &str) -> Run {
+pub(super) fn kept(function: &Deployed<'_>, before: &str, after: &str) -> Run {
     let now = sight(&function.call("who")?)?.container;
     holds!(now == before, "after {after} the next call was served by another container; it must be the same");
     Ok(())
 }
 
-fn replaced(function: &Deployed<'_>, before: &str, after: &str) -> Run {
+pub(super) fn replaced(function: &Deployed<'_>, before: &str, after: &str) -> Run {
     let now = sight(&function.call("who")?)?.container;
     holds!(now != before, "after {after} the next call was served by the same container; it must be another");
     Ok(())

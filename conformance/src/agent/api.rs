@@ -6,13 +6,17 @@ use serde_json::{Value, json};
 
 use super::stage::{App, Stage, fault};
 use crate::case::Entry;
-use crate::check::{Run, holds};
-use crate::wire::Answer;
+use crate::check::{Run, Stop, holds};
+use crate::wire::{Answer, Request};
 
 /// What the command line sends where a time was never set.
 const ZERO: &str = "0001-01-01T00:00:00.000Z";
+/// What a server is told to say that it is called by.
+const PUBLIC_URL: &str = "https://fn.example";
+/// Bytes of a request's head.
+const HEAD_BYTES_MAX: usize = 1 << 20;
 /// Items of the cases that walk lists, and how many a page has unless asked otherwise.
-const COUNTS: [usize; 4] = [0, 29, 31, 101];
+const COUNTS: [usize; 6] = [0, 29, 30, 31, 100, 101];
 
 pub(super) const CASES: &[Entry<Stage>] = &[
     Entry::must(
@@ -50,8 +54,7 @@ pub(super) const CASES: &[Entry<Stage>] = &[
             let function = stage.deploy_as(&json!({}))?;
             let app = &function.app;
             let long = "x".repeat(256);
-            let of =
-                |members: Value| with(json!({ "name": "f", "app_id": app.id, "image": stage.subject.image }), &members);
+            let of = |members: Value| with(json!({ "name": "f", "app_id": app.id, "image": stage.image }), &members);
             let trigger = |members: Value| {
                 with(
                     json!({ "name": "t", "app_id": app.id, "fn_id": function.id, "type": "http", "source": "/s" }),
@@ -83,27 +86,9 @@ pub(super) const CASES: &[Entry<Stage>] = &[
     Entry::must(
         142,
         "Bounds, both sides",
-        "Memory is 1 to 8192 MB (0 is the default), timeout at most 300 s, idle timeout at most 3600 s.",
-        |stage| {
-            let app = stage.app(&json!({}))?;
-            for (number, (member, value, right)) in [
-                ("memory", 8192, true),
-                ("memory", 8193, false),
-                ("timeout", 300, true),
-                ("timeout", 301, false),
-                ("idle_timeout", 3600, true),
-                ("idle_timeout", 3601, false),
-            ]
-            .into_iter()
-            .enumerate()
-            {
-                let new = json!({ "name": format!("f{number}"), "app_id": app.id, "image": stage.subject.image, member: value });
-                let answer = stage.api("POST", "/v2/fns", Some(&new))?;
-                let wanted = if right { 200 } else { 400 };
-                holds!(answer.status == wanted, "{member} {value} was answered {}, not {wanted}", answer.brief());
-            }
-            Ok(())
-        },
+        "Memory is 1 to 8192 MB, timeout 1 to 300 s, idle timeout 1 to 3600 s, and 0 the default of each; names have \
+         255 bytes, annotations 100 keys of 128 bytes with values of 512, requests 1 MiB of headers.",
+        bounds,
     ),
     Entry::must(
         143,
@@ -146,19 +131,15 @@ pub(super) const CASES: &[Entry<Stage>] = &[
     Entry::must(
         147,
         "Where a function and a trigger are called",
-        "Both are annotated with an address on the host that the request was for.",
+        "Both are annotated with an address on FN_PUBLIC_LB_URL, or else on the host that the request was for.",
         |stage| {
-            let function = stage.deploy_as(&json!({}))?;
-            let path = function.trigger("/here")?;
-            let host = stage.subject.address.to_string();
-            let seen = body(&stage.api("GET", &format!("/v2/fns/{}", function.id), None)?);
-            let found = seen["annotations"]["fnproject.io/fn/invokeEndpoint"].as_str().unwrap_or("absent");
-            holds!(found == format!("http://{host}/invoke/{}", function.id), "the function's address is {found}");
-            let list = body(&stage.api("GET", &format!("/v2/triggers?app_id={}", function.app.id), None)?);
-            let found =
-                list["items"][0]["annotations"]["fnproject.io/trigger/httpEndpoint"].as_str().unwrap_or("absent");
-            holds!(found == format!("http://{host}{path}"), "the trigger's address is {found}");
-            Ok(())
+            annotated(stage, &format!("http://{}", stage.address))?;
+            if stage.command().is_err() {
+                stage.transcript.note("FN_PUBLIC_LB_URL was not tried: this server was started by somebody else");
+                return Ok(());
+            }
+            let (_own, stage) = stage.own(&[("FN_PUBLIC_LB_URL", PUBLIC_URL)])?;
+            annotated(&stage, PUBLIC_URL)
         },
     ),
     Entry::must(
@@ -169,8 +150,7 @@ pub(super) const CASES: &[Entry<Stage>] = &[
             for count in COUNTS {
                 let app = stage.app(&json!({}))?;
                 for number in 0..count {
-                    let new =
-                        json!({ "name": format!("f{number:03}"), "app_id": app.id, "image": stage.subject.image });
+                    let new = json!({ "name": format!("f{number:03}"), "app_id": app.id, "image": stage.image });
                     stage.api("POST", "/v2/fns", Some(&new))?.is(200, "a function")?;
                 }
                 walk(&app, "", 30, count)?;
@@ -212,6 +192,80 @@ pub(super) const CASES: &[Entry<Stage>] = &[
         Ok(())
     }),
 ];
+
+fn bounds(stage: &Stage) -> Run {
+    let app = stage.app(&json!({}))?;
+    let create = |path: &str, new: &Value, right: bool, what: &str| {
+        let answer = stage.api("POST", path, Some(new))?;
+        let wanted = if right { 200 } else { 400 };
+        holds!(answer.status == wanted, "{what} was answered {}, not {wanted}", answer.brief());
+        if right && path == "/v2/apps" {
+            let made = body(&answer);
+            stage.api("DELETE", &format!("/v2/apps/{}", made["id"].as_str().unwrap_or_default()), None)?;
+        }
+        Ok(answer)
+    };
+    let of = |number: usize, members: Value| {
+        with(json!({ "name": format!("f{number}"), "app_id": app.id, "image": stage.image }), &members)
+    };
+    let mut number = 0;
+    for (member, usual, most) in [("memory", 128, 8192), ("timeout", 30, 300), ("idle_timeout", 30, 3600)] {
+        for (value, right) in [(-1, false), (0, true), (1, true), (most, true), (most + 1, false)] {
+            number += 1;
+            let made = create("/v2/fns", &of(number, json!({ member: value })), right, &format!("{member} {value}"))?;
+            let set = if value == 0 { usual } else { value };
+            let found = &body(&made)[member];
+            holds!(!right || *found == set, "{member} {value} was stored as {found}, not as {set}");
+        }
+    }
+    for (bytes, right) in [(255, true), (256, false)] {
+        let name = |prefix: &str| format!("{prefix}{}", "x".repeat(bytes - prefix.len()));
+        let what = format!("a name of {bytes} bytes");
+        create("/v2/apps", &json!({ "name": name(&stage.name()) }), right, &what)?;
+        create("/v2/fns", &of(0, json!({ "name": name("f") })), right, &what)?;
+    }
+    let keys = |count: usize| (0..count).map(|n| (format!("k{n}"), json!(n))).collect::<serde_json::Map<_, _>>();
+    for (annotations, right, what) in [
+        (Value::Object(keys(100)), true, "100 annotations"),
+        (Value::Object(keys(101)), false, "101 annotations"),
+        (json!({ "k".repeat(128): 1 }), true, "an annotation's key of 128 bytes"),
+        (json!({ "k".repeat(129): 1 }), false, "an annotation's key of 129 bytes"),
+        // With the quotes around it.
+        (json!({ "k": "v".repeat(510) }), true, "an annotation's value of 512 bytes"),
+        (json!({ "k": "v".repeat(511) }), false, "an annotation's value of 513 bytes"),
+    ] {
+        create("/v2/apps", &json!({ "name": stage.name(), "annotations": annotations }), right, what)?;
+    }
+    let host = stage.address.to_string();
+    let headers = |bytes: usize| Request::plain("GET", "/version", &host).header("X-Long", vec![b'x'; bytes]);
+    stage.ask(&headers(HEAD_BYTES_MAX - 1000))?.is(200, "a request with nearly 1 MiB of headers")?;
+    match stage.ask(&headers(HEAD_BYTES_MAX + 1000)) {
+        Ok(answer) => {
+            holds!(
+                answer.status == 431 || answer.status == 400,
+                "more than 1 MiB of headers was answered {}",
+                answer.brief()
+            );
+            Ok(())
+        }
+        // To close on somebody who does not stop is an answer too.
+        Err(Stop::Broken(_)) => Ok(()),
+        Err(untold) => Err(untold),
+    }
+}
+
+/// A function and a trigger say that they are called below `base`.
+fn annotated(stage: &Stage, base: &str) -> Run {
+    let function = stage.deploy_as(&json!({}))?;
+    let path = function.trigger("/here")?;
+    let seen = body(&stage.api("GET", &format!("/v2/fns/{}", function.id), None)?);
+    let found = seen["annotations"]["fnproject.io/fn/invokeEndpoint"].as_str().unwrap_or("absent");
+    holds!(found == format!("{base}/invoke/{}", function.id), "the function's address is {found}");
+    let list = body(&stage.api("GET", &format!("/v2/triggers?app_id={}", function.app.id), None)?);
+    let found = list["items"][0]["annotations"]["fnproject.io/trigger/httpEndpoint"].as_str().unwrap_or("absent");
+    holds!(found == format!("{base}{path}"), "the trigger's address is {found}");
+    Ok(())
+}
 
 fn body(answer: &Answer) -> Value {
     serde_json::from_slice(&answer.body).unwrap_or_default()

@@ -6,13 +6,17 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use super::stage::{Deployed, Stage, script, sight};
-use crate::bounds;
 use crate::case::Entry;
 use crate::check::{Run, Stop, holds};
 use crate::wire::Request;
+use crate::witness::Sight;
 
 /// Callers of the case that has many.
 const CALLERS: usize = 100;
+/// A pause in which an agent freezes a container, and before which it may wait a little.
+const IDLE: Duration = Duration::from_secs(2);
+/// A pause after which an agent has noticed that a process ended.
+const ENDED: Duration = Duration::from_millis(500);
 /// How long an agent may serve what was there before a change.
 const CACHE: Duration = Duration::from_secs(6);
 
@@ -84,31 +88,38 @@ pub(super) const CASES: &[Entry<Stage>] = &[
     Entry::must(
         112,
         "A container that was idle for a while",
-        "One that the agent froze while it was idle serves the next call.",
-        |stage| {
+        "One that was frozen while it was idle used no processor, and serves the next call.",
+        |stage: &Stage| {
             let function = stage.start("link")?;
-            let before = function.container()?;
-            for _ in 0..3 {
-                // Longer than agents wait before they freeze.
-                thread::sleep(Duration::from_millis(400));
-                let now = function.container()?;
-                holds!(now == before, "after a short pause another container served");
-            }
+            // From now on it computes whenever it may.
+            let before = sight(&function.steps(&["spin", "saw"])?)?;
+            // The pause is the case.
+            thread::sleep(IDLE);
+            let after = function.sees(&function.request("who"))?;
+            holds!(after.container == before.container, "after {IDLE:?} of idling another container served");
+            let used = Duration::from_millis(after.cpu_ms.saturating_sub(before.cpu_ms));
+            holds!(
+                used < IDLE / 3,
+                "in {IDLE:?} of idling the function used {used:?} of a processor; a frozen one uses none"
+            );
             Ok(())
         },
-    ),
+    )
+    .waits(),
     Entry::must(
         113,
         "A process that ends while idle",
         "The next call is served by another container, and its caller notices nothing.",
         |stage| {
             let function = stage.start("link")?;
-            let answer = function.steps(&["later 100", "saw"])?;
+            // Before an agent freezes it: a frozen process does not end.
+            let answer = function.steps(&["later 10", "saw"])?;
             let before = sight(&answer)?.container;
-            soon(bounds::END, "another container", || {
-                let seen = function.sees(&function.request("who"))?;
-                Ok(seen.container != before)
-            })
+            // The pause is the case: whoever called now would see it end at work.
+            thread::sleep(ENDED);
+            let now = function.container()?;
+            holds!(now != before, "a process that had ended served the next call");
+            Ok(())
         },
     ),
     Entry::should(
@@ -124,17 +135,22 @@ pub(super) const CASES: &[Entry<Stage>] = &[
 
 /// The containers that served `count` calls at the same time.
 pub(super) fn at_once(function: &Deployed<'_>, request: &Request, count: usize) -> Run<Vec<String>> {
-    let (address, transcript) = (function.app.stage.subject.address, &function.app.stage.transcript);
+    Ok(sights(function, request, count)?.into_iter().map(|sight| sight.container).collect())
+}
+
+/// What was seen of `count` calls at the same time.
+pub(super) fn sights(function: &Deployed<'_>, request: &Request, count: usize) -> Run<Vec<Sight>> {
+    let (address, transcript) = (function.app.stage.address, &function.app.stage.transcript);
     let call = || crate::wire::Connection::to(address, transcript)?.call(request);
     thread::scope(|scope| {
         let calls: Vec<_> = (0..count).map(|_| scope.spawn(call)).collect();
         let answers = calls.into_iter().map(|call| call.join().expect("a call does not panic"));
-        answers.map(|answer| Ok(sight(&answer?)?.container)).collect()
+        answers.map(|answer| sight(&answer?)).collect()
     })
 }
 
 /// Waits until it is so; each look is a call.
-fn soon(bound: Duration, what: &str, mut so: impl FnMut() -> Run<bool>) -> Run {
+pub(super) fn soon(bound: Duration, what: &str, mut so: impl FnMut() -> Run<bool>) -> Run {
     let until = Instant::now() + bound;
     while !so()? {
         if Instant::now() > until {

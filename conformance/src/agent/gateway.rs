@@ -4,10 +4,10 @@ use serde_json::json;
 
 use super::stage::{Deployed, Stage, fault, script};
 use crate::case::Entry;
-use crate::check::{Run, holds};
+use crate::check::{Run, Stop, holds};
 use crate::wire::{Answer, Request};
 
-/// All but HEAD, whose answer has no body in which the witness could tell what it saw.
+/// All but HEAD.
 const METHODS: [&str; 6] = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
 
 pub(super) const CASES: &[Entry<Stage>] = &[
@@ -18,7 +18,7 @@ pub(super) const CASES: &[Entry<Stage>] = &[
          Content-Type, and those unprefixed.",
         |stage| {
             let (function, path) = behind(stage, "/wrapped")?;
-            let host = stage.subject.address.to_string();
+            let host = stage.address.to_string();
             let request = Request::plain("POST", &format!("{path}?x=1"), &host)
                 .header("Content-Type", "text/x-own")
                 .header("X-Twice", "1")
@@ -50,12 +50,19 @@ pub(super) const CASES: &[Entry<Stage>] = &[
         |stage| {
             let (function, path) = behind(stage, "/any")?;
             for method in METHODS {
-                let request = Request::plain(method, &path, &stage.subject.address.to_string());
+                let request = Request::plain(method, &path, &stage.address.to_string());
                 let seen = function.sees(&request)?;
-                holds!(seen.line == "POST /call HTTP/1.1", "{method} came as {:?}", seen.line);
-                let found = seen.header("fn-http-method");
-                holds!(found == Some(method), "Fn-Http-Method of a {method} is {found:?}");
+                came_as(&seen.line, seen.header("fn-http-method"), method)?;
             }
+            // Its answer has no body in which the witness could tell what it saw: the next one's has.
+            let head = Request::plain("HEAD", &path, &stage.address.to_string());
+            stage.connect()?.head(&head)?.is(200, "a HEAD")?;
+            let next = function.sees(&Request::plain("GET", &path, &stage.address.to_string()))?;
+            let Some(seen) = next.earlier.last() else {
+                return Err(Stop::broken("a HEAD was answered, and the function was not called for it"));
+            };
+            let method = seen.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("fn-http-method"));
+            came_as(&seen.line, method.map(|(_, value)| value.as_str()), "HEAD")?;
             Ok(())
         },
     ),
@@ -109,7 +116,7 @@ pub(super) const CASES: &[Entry<Stage>] = &[
         "An unknown source, and an unknown app, are 404 with a message in JSON.",
         |stage| {
             let (function, _) = behind(stage, "/known")?;
-            let host = stage.subject.address.to_string();
+            let host = stage.address.to_string();
             for path in [format!("/t/{}/unknown", function.app.name), "/t/nobody-of-that-name/x".to_owned()] {
                 fault(&stage.ask(&Request::plain("GET", &path, &host))?, 404, &[])?;
             }
@@ -123,7 +130,7 @@ pub(super) const CASES: &[Entry<Stage>] = &[
         |stage| {
             let (function, deep) = behind(stage, "/a/b/c.d")?;
             let root = function.trigger("/")?;
-            let host = stage.subject.address.to_string();
+            let host = stage.address.to_string();
             for path in [deep.clone(), format!("{deep}?x=/y"), root] {
                 function.sees(&Request::plain("GET", &path, &host))?;
             }
@@ -136,8 +143,7 @@ pub(super) const CASES: &[Entry<Stage>] = &[
         "Fn-Intent of a caller's comes prefixed, and the gateway's own is not touched.",
         |stage| {
             let (function, path) = behind(stage, "/intent")?;
-            let request =
-                Request::plain("GET", &path, &stage.subject.address.to_string()).header("Fn-Intent", "forged");
+            let request = Request::plain("GET", &path, &stage.address.to_string()).header("Fn-Intent", "forged");
             let seen = function.sees(&request)?;
             let found = (seen.all("fn-intent"), seen.all("fn-http-h-fn-intent"));
             holds!(found == (vec!["httprequest"], vec!["forged"]), "Fn-Intent and Fn-Http-H-Fn-Intent are {found:?}");
@@ -153,9 +159,15 @@ fn behind<'s>(stage: &'s Stage, source: &str) -> Run<(Deployed<'s>, String)> {
     Ok((function, path))
 }
 
+fn came_as(line: &str, found: Option<&str>, method: &str) -> Run {
+    holds!(line == "POST /call HTTP/1.1", "{method} came as {line:?}");
+    holds!(found == Some(method), "Fn-Http-Method of a {method} is {found:?}");
+    Ok(())
+}
+
 /// What a caller gets of an answer with these header lines.
 fn answers(stage: &Stage, path: &str, lines: &str, body: &str) -> Run<Answer> {
     let step = format!("send HTTP/1.1 200 OK%0d%0a{lines}Content-Length: {}%0d%0a%0d%0a{body}", body.len());
-    let request = Request::plain("POST", path, &stage.subject.address.to_string());
+    let request = Request::plain("POST", path, &stage.address.to_string());
     stage.ask(&request.body(script(&[&step])))
 }

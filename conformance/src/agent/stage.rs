@@ -2,13 +2,15 @@
 //! it.
 
 use std::cell::{Cell, RefCell};
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
 
+use super::own::Own;
 use crate::check::{Run, Stop, holds};
 use crate::random::Random;
-use crate::subject;
+use crate::subject::{self, Place, Witness};
 use crate::transcript::Transcript;
 use crate::wire::{Answer, Connection, Request};
 use crate::witness::Sight;
@@ -17,6 +19,10 @@ use crate::witness::Sight;
 #[derive(Debug)]
 pub(crate) struct Stage {
     pub(crate) subject: Arc<subject::Agent>,
+    /// Where the agent of this case is.
+    pub(crate) address: SocketAddr,
+    /// What the witness is called there.
+    pub(crate) image: String,
     pub(crate) random: RefCell<Random>,
     pub(crate) transcript: Transcript,
     pub(crate) number: u16,
@@ -39,18 +45,51 @@ pub(crate) struct Deployed<'s> {
 }
 
 impl Stage {
+    /// An agent of this case alone, with these settings on top of its defaults, and a stage in front of it.
+    pub(crate) fn own(&self, settings: &[(&str, &str)]) -> Run<(Own, Self)> {
+        let own = Own::start(self.command()?, settings, &self.transcript)?;
+        let stage = self.before(&own);
+        Ok((own, stage))
+    }
+
+    /// The same case in front of another agent.
+    pub(crate) fn before(&self, own: &Own) -> Self {
+        Self {
+            subject: self.subject.clone(),
+            address: own.address(),
+            image: self.image.clone(),
+            random: self.random.clone(),
+            transcript: self.transcript.clone(),
+            number: self.number,
+            apps: self.apps.clone(),
+        }
+    }
+
+    /// How agents are started.
+    pub(crate) fn command(&self) -> Run<&subject::Command> {
+        match &self.subject.place {
+            Place::Command(command) => Ok(command),
+            Place::There(_) => Err(Stop::untold("it needs an agent with settings of its own")),
+        }
+    }
+
+    /// Does the agent run images, and not programs of its host?
+    pub(crate) fn runs_images(&self) -> bool {
+        matches!(self.subject.witness, Witness::Program(_))
+    }
+
     /// A request to the server, on a connection of its own.
     pub(crate) fn ask(&self, request: &Request) -> Run<Answer> {
         self.connect()?.call(request)
     }
 
     pub(crate) fn connect(&self) -> Run<Connection> {
-        Connection::to(self.subject.address, &self.transcript)
+        Connection::to(self.address, &self.transcript)
     }
 
     /// A request of the API.
     pub(crate) fn api(&self, method: &'static str, path: &str, body: Option<&Value>) -> Run<Answer> {
-        let request = Request::plain(method, path, &self.subject.address.to_string());
+        let request = Request::plain(method, path, &self.address.to_string());
         let request = request.header("Content-Type", "application/json");
         self.ask(&match body {
             Some(body) => request.body(body.to_string()),
@@ -90,7 +129,7 @@ impl Stage {
 impl<'s> App<'s> {
     pub(crate) fn deploy(self, members: &Value) -> Run<Deployed<'s>> {
         let mut new = json!({
-            "name": "witness", "app_id": self.id, "image": self.stage.subject.image, "memory": 64, "timeout": 30,
+            "name": "witness", "app_id": self.id, "image": self.stage.image, "memory": 64, "timeout": 30,
             "idle_timeout": 30,
         });
         for (name, value) in members.as_object().expect("members are an object") {
@@ -109,10 +148,11 @@ impl Drop for App<'_> {
 }
 
 impl Deployed<'_> {
-    /// A call with this body.
+    /// A call with this body, which is said to be text, as the command line says.
     pub(crate) fn request(&self, body: impl Into<Vec<u8>>) -> Request {
-        let host = self.app.stage.subject.address.to_string();
-        Request::plain("POST", &format!("/invoke/{}", self.id), &host).body(body)
+        let host = self.app.stage.address.to_string();
+        let request = Request::plain("POST", &format!("/invoke/{}", self.id), &host);
+        request.header("Content-Type", "text/plain").body(body)
     }
 
     pub(crate) fn call(&self, body: impl Into<Vec<u8>>) -> Run<Answer> {

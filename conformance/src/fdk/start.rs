@@ -114,6 +114,8 @@ pub(super) const CASES: &[Entry<Stage>] = &[
         "A function asked to end by SIGTERM removes its socket and link and ends with exit code 0.",
         |stage| {
             let mut function = stage.start()?;
+            // Some are not quite there yet when their socket is.
+            function.call(&Request::echo("first"))?.is(200, "the first call")?;
             function.process.signal(Signal::TERM);
             let Some(status) = function.process.ends_within(bounds::END) else {
                 return Err(Stop::broken(format!("it still runs {:?} after SIGTERM", bounds::END)));

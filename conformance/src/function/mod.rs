@@ -1,7 +1,9 @@
 //! A function under test, as an agent would run it: a directory of its own, a watch that is armed
 //! before it starts, its environment, its output.
 
+mod container;
 mod home;
+mod live;
 pub(crate) mod orders;
 mod output;
 mod process;
@@ -16,6 +18,7 @@ use crate::transcript::Transcript;
 use crate::wire::{Answer, Connection, Request};
 
 pub(crate) use self::home::Home;
+pub use self::live::interrupt;
 pub(crate) use self::output::Output;
 pub(crate) use self::process::{Launch, Process, Stdio};
 pub(crate) use self::watch::readable;
@@ -44,6 +47,9 @@ impl Function {
                 return Ok(());
             }
             if let Some(status) = self.process.ended() {
+                if self.process.is_the_engines(status) {
+                    return Err(Stop::untold(format!("Docker cannot start it: {:?}", self.process.stderr.tail())));
+                }
                 return Err(Stop::broken(format!(
                     "the process ended with {status} before its listener appeared; on standard error it said {:?}",
                     self.process.stderr.tail()

@@ -4,24 +4,28 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::process::CommandExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
 
 use super::Output;
+use super::container::Container;
+use super::live;
 use super::watch::readable;
 use crate::check::{Run, ours};
+use crate::subject::Program;
 use crate::transcript::Transcript;
 
 /// How to start one.
 #[derive(Clone, Debug)]
 pub(crate) struct Launch<'l> {
-    /// The program and its arguments.
-    pub(crate) command: &'l [OsString],
-    /// Words before it: a program that starts it with less.
+    pub(crate) program: &'l Program,
+    /// Words before a command: a program that starts it with less. An image has less anyway.
     pub(crate) prefix: Vec<OsString>,
+    /// What it shares with the harness, if anything.
+    pub(crate) folder: Option<PathBuf>,
     /// On top of the harness's own environment, of which nothing that begins like ours remains.
     pub(crate) environment: BTreeMap<String, String>,
     pub(crate) stdio: Stdio,
@@ -40,7 +44,12 @@ pub(crate) enum Stdio {
 #[derive(Debug)]
 pub(crate) struct Process {
     child: Child,
+    /// It has ended and was waited for: its number may be another's by now.
+    is_reaped: bool,
+    /// What the child stands for, if it does.
+    container: Option<Container>,
     pidfd: OwnedFd,
+    transcript: Transcript,
     pub(crate) stdin: Option<ChildStdin>,
     /// The wire, if that is what it is for.
     pub(crate) wire: Option<ChildStdout>,
@@ -49,15 +58,24 @@ pub(crate) struct Process {
     pub(crate) stderr: Output,
 }
 
+/// What `docker run` ends with for reasons of its own.
+const ENGINES_OWN: i32 = 125;
+
 /// Variables of the harness's environment that begin like this are not the function's business.
 const OURS: [&str; 3] = ["FN_", "OCI_", "CONFORMANCE_"];
 
 impl Process {
     pub(crate) fn start(launch: &Launch<'_>, transcript: &Transcript) -> Run<Self> {
-        let mut words = launch.prefix.iter().chain(launch.command);
-        let program = words.next().expect("a command has a program");
+        let (container, words) = match launch.program {
+            Program::Command(words) => (None, [&launch.prefix[..], words].concat()),
+            Program::Image(image) => {
+                let (container, words) = Container::of(launch, image);
+                (Some(container), words)
+            }
+        };
+        let (program, arguments) = words.split_first().expect("a command has a program");
         let mut command = Command::new(program);
-        command.args(words).process_group(0);
+        command.args(arguments).process_group(0);
         for (name, _) in std::env::vars_os() {
             if OURS.iter().any(|ours| name.to_string_lossy().starts_with(ours)) {
                 command.env_remove(name);
@@ -68,7 +86,9 @@ impl Process {
             Stdio::Log => std::process::Stdio::null(),
             Stdio::Wire => std::process::Stdio::piped(),
         });
+        live::may_start()?;
         let mut child = ours(command.spawn(), &format!("start {}", program.display()))?;
+        live::started(Pid::from_child(&child));
         transcript.note(format!("started {}", shown(launch)));
         let pidfd = Pid::from_child(&child);
         let pidfd = ours(pidfd_open(pidfd, PidfdFlags::empty()), "watch the process")?;
@@ -78,7 +98,17 @@ impl Process {
             Stdio::Log => (None, Output::follow(stdout)),
             Stdio::Wire => (Some(stdout), Output::default()),
         };
-        Ok(Self { stdin: child.stdin.take(), child, pidfd, wire, stdout, stderr })
+        Ok(Self {
+            stdin: child.stdin.take(),
+            child,
+            is_reaped: false,
+            container,
+            pidfd,
+            transcript: transcript.clone(),
+            wire,
+            stdout,
+            stderr,
+        })
     }
 
     /// Readable once it has ended.
@@ -88,7 +118,17 @@ impl Process {
 
     /// How it ended, if it has.
     pub(crate) fn ended(&mut self) -> Option<ExitStatus> {
-        self.child.try_wait().ok().flatten()
+        let status = self.child.try_wait().ok().flatten();
+        if status.is_some() && !self.is_reaped {
+            self.is_reaped = true;
+            live::ended(Pid::from_child(&self.child));
+        }
+        status
+    }
+
+    /// Is this how an engine ends that could not start an image?
+    pub(crate) fn is_the_engines(&self, status: ExitStatus) -> bool {
+        self.container.is_some() && status.code() == Some(ENGINES_OWN)
     }
 
     /// How it ends, within `bound`.
@@ -106,21 +146,42 @@ impl Process {
 
     /// Sends a signal to it and to whatever it started.
     pub(crate) fn signal(&self, signal: Signal) {
-        // It may have ended, which is no news here.
-        let _ = kill_process_group(Pid::from_child(&self.child), signal);
+        match &self.container {
+            Some(container) => container.signal(signal),
+            None => self.signal_group(signal),
+        }
+    }
+
+    /// To its group as long as that is sure to be its own. On a machine that starts many processes the
+    /// number of one that was waited for is soon another's.
+    fn signal_group(&self, signal: Signal) {
+        if !self.is_reaped {
+            // It may have ended, which is no news here.
+            let _ = kill_process_group(Pid::from_child(&self.child), signal);
+        }
     }
 }
 
 impl Drop for Process {
     fn drop(&mut self) {
-        self.signal(Signal::KILL);
+        if let Some(status) = self.ended() {
+            // Whatever went wrong, this is the likeliest reason.
+            self.transcript.note(format!("the process had ended with {status}; it said {:?}", self.stderr.tail()));
+        }
+        self.container = None;
+        self.signal_group(Signal::KILL);
         let _ = self.child.wait();
+        live::ended(Pid::from_child(&self.child));
     }
 }
 
 fn shown(launch: &Launch<'_>) -> String {
     let variables = launch.environment.iter().map(|(name, value)| format!("{name}={value:?}"));
-    let words = launch.prefix.iter().chain(launch.command).map(|word| match Path::new(word).file_name() {
+    let words: Vec<&OsString> = match launch.program {
+        Program::Command(words) => launch.prefix.iter().chain(words).collect(),
+        Program::Image(image) => return format!("{} {image}", variables.collect::<Vec<_>>().join(" ")),
+    };
+    let words = words.into_iter().map(|word| match Path::new(word).file_name() {
         // Where it lies on this machine is nobody's business who reads the report.
         Some(name) if Path::new(word).is_absolute() => format!("…/{}", name.display()),
         _ => word.display().to_string(),

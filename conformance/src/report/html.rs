@@ -29,6 +29,15 @@ pub(super) fn of(report: &Report) -> String {
     for outcome in &report.outcomes {
         case(&mut page, outcome);
     }
+    if !report.left_out.is_empty() {
+        page.push_str("<h2>Left out</h2>\n<dl>\n");
+        for left_out in &report.left_out {
+            let case = left_out.case;
+            let (title, why) = (escaped(case.title), escaped(&left_out.why));
+            let _ = writeln!(page, "<dt>{} {} {title}</dt><dd>{why}</dd>", case.number, case.level);
+        }
+        page.push_str("</dl>\n");
+    }
     page.push_str("</main>\n</html>\n");
     page
 }

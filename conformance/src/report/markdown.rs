@@ -23,6 +23,17 @@ pub(super) fn of(report: &Report) -> String {
         let case = outcome.case;
         let _ = writeln!(text, "| {} | {} | {} | {} |", case.number, case.level, cell(case.title), outcome.mark());
     }
+    for left_out in &report.left_out {
+        let case = left_out.case;
+        let _ = writeln!(
+            text,
+            "| {} | {} | {} | left out: {} |",
+            case.number,
+            case.level,
+            cell(case.title),
+            cell(&left_out.why)
+        );
+    }
     for outcome in report.outcomes.iter().filter(|outcome| outcome.verdict != Verdict::Held) {
         let case = outcome.case;
         let _ = write!(text, "\n## {} {}: {}\n\n> {}\n\n", case.number, case.level, case.title, case.clause);

@@ -44,12 +44,22 @@ pub struct Outcome {
     pub transcript: Vec<Line>,
 }
 
+/// A case that was not run, since it cannot be with this subject.
+#[derive(Clone, Debug, Serialize)]
+pub struct LeftOut {
+    /// The case.
+    #[serde(flatten)]
+    pub case: Case,
+    /// What it would need, in a sentence.
+    pub why: String,
+}
+
 /// A whole run.
 #[derive(Clone, Debug, Serialize)]
 pub struct Report {
     /// Names this form: [`Report::SCHEMA`].
     pub schema: &'static str,
-    /// Which cases: the format of a function.
+    /// Which cases: the format of a function, or `agent`, `formats`, `server`.
     pub suite: &'static str,
     /// Who was tested.
     pub subject: String,
@@ -63,6 +73,8 @@ pub struct Report {
     pub took_ms: u64,
     /// In the order of the cases' numbers.
     pub outcomes: Vec<Outcome>,
+    /// What was not tried: nobody's merit, and nobody's fault.
+    pub left_out: Vec<LeftOut>,
 }
 
 /// How a report is written.
@@ -131,7 +143,11 @@ impl Report {
         ];
         let parts: Vec<_> =
             parts.iter().filter(|(count, _)| *count > 0).map(|(n, what)| format!("{n} {what}")).collect();
-        format!("{} cases: {}", self.outcomes.len(), parts.join(", "))
+        let left_out = match self.left_out.len() {
+            0 => String::new(),
+            count => format!("; {count} left out"),
+        };
+        format!("{} cases: {}{left_out}", self.outcomes.len(), parts.join(", "))
     }
 }
 

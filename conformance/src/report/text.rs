@@ -25,6 +25,13 @@ pub(super) fn of(report: &Report) -> String {
         let _ = writeln!(text, "\n{} {}: {}", case.number, case.level, case.clause);
         let _ = writeln!(text, "    {}", outcome.why.as_deref().unwrap_or_default());
     }
+    if !report.left_out.is_empty() {
+        text.push_str("\nleft out\n");
+    }
+    for left_out in &report.left_out {
+        let case = left_out.case;
+        let _ = writeln!(text, "{:>4}  {:<6}  {}: {}", case.number, case.level, case.title, left_out.why);
+    }
     let _ = writeln!(text, "\n{} ({:.1} s)", report.verdict(), seconds(report.took_ms));
     text
 }

@@ -41,7 +41,13 @@ impl Session {
         if !format.is_streamable() {
             environment.extend(call.variables());
         }
-        let launch = Launch { command: &stage.subject.command, prefix: Vec::new(), environment, stdio: Stdio::Wire };
+        let launch = Launch {
+            program: &stage.subject.program,
+            prefix: Vec::new(),
+            folder: None,
+            environment,
+            stdio: Stdio::Wire,
+        };
         let process = Process::start(&launch, &stage.transcript)?;
         Ok(Self { process, format, kept: BytesMut::new(), transcript: stage.transcript.clone() })
     }

@@ -93,6 +93,12 @@ impl Connection {
         })
     }
 
+    /// Sends a request with the method HEAD and takes its answer, which has no body.
+    pub(crate) fn head(&mut self, request: &Request) -> Run<Answer> {
+        self.send(&request.bytes())?;
+        Ok(self.answer_to(&Method::HEAD, bounds::ANSWER)?)
+    }
+
     /// The next answer.
     pub(crate) fn answer(&mut self) -> Result<Answer, Unanswered> {
         self.answer_within(bounds::ANSWER)
@@ -100,8 +106,12 @@ impl Connection {
 
     /// The next answer, if it comes within `bound`.
     pub(crate) fn answer_within(&mut self, bound: Duration) -> Result<Answer, Unanswered> {
+        self.answer_to(&Method::POST, bound)
+    }
+
+    fn answer_to(&mut self, method: &Method, bound: Duration) -> Result<Answer, Unanswered> {
         let until = Instant::now() + bound;
-        let mut decoder = ResponseDecoder::new(&Method::POST, Limits::default());
+        let mut decoder = ResponseDecoder::new(method, Limits::default());
         let mut answer = Answer::default();
         let mut seen = self.kept.to_vec();
         let outcome = loop {

@@ -2,9 +2,11 @@
 
 mod answer;
 mod connection;
+mod incoming;
 mod request;
 mod stream;
 
 pub(crate) use self::answer::Answer;
 pub(crate) use self::connection::{Connection, Unanswered};
+pub(crate) use self::incoming::incoming;
 pub(crate) use self::request::{Request, rfc3339};

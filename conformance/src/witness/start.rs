@@ -3,13 +3,27 @@
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 use std::{env, fs, io, thread};
 
 use rustix::fs::{CWD, FileType, Mode, mknodat};
+use rustix::net::listen;
 
 /// The socket behind the name.
 const HIDDEN: &str = "hidden.sock";
 const OPEN: u32 = 0o666;
+
+/// How late a slow one is, and how late one that serves a single connection accepts the next.
+pub(super) const LATE: Duration = Duration::from_millis(400);
+
+/// Does it serve one connection after another?
+pub(super) fn is_single() -> bool {
+    way() == "single"
+}
+
+fn way() -> String {
+    env::var("WITNESS_START").unwrap_or_default()
+}
 
 /// Announces as `WITNESS_START` says; `None` if the process is to end well at once.
 pub(super) fn listener() -> io::Result<Option<UnixListener>> {
@@ -21,10 +35,12 @@ pub(super) fn listener() -> io::Result<Option<UnixListener>> {
     // Names within it are short, whatever its own path.
     env::set_current_dir(dir)?;
     let (here, name) = (env::current_dir()?, Path::new(name));
-    let way = env::var("WITNESS_START").unwrap_or_default();
+    let way = way();
     match way.as_str() {
         "exit-0" => return Ok(None),
         "exit-1" => return Err(io::Error::other("told to end")),
+        "until" => wait_until()?,
+        "slow" => thread::sleep(LATE),
         "direct" => return bind(name).map(Some),
         "never" => loop {
             thread::park();
@@ -46,7 +62,12 @@ pub(super) fn listener() -> io::Result<Option<UnixListener>> {
     }
     let listener = bind(Path::new(HIDDEN))?;
     match way.as_str() {
-        "" | "link" => symlink(HIDDEN, name)?,
+        "" | "link" | "slow" | "until" => symlink(HIDDEN, name)?,
+        "single" => {
+            // The backlog may be made smaller as long as nobody knows of the socket.
+            listen(&listener, 1)?;
+            symlink(HIDDEN, name)?;
+        }
         "absolute" => symlink(here.join(HIDDEN), name)?,
         "chain-absolute" => {
             symlink(here.join(HIDDEN), "middle.sock")?;
@@ -68,6 +89,19 @@ pub(super) fn listener() -> io::Result<Option<UnixListener>> {
         other => return Err(io::Error::other(format!("WITNESS_START {other:?} is no way to start"))),
     }
     Ok(Some(listener))
+}
+
+/// Who is there before the moment in `WITNESS_UNTIL`, in milliseconds of our era, waits for it and fails.
+fn wait_until() -> io::Result<()> {
+    let until = env::var("WITNESS_UNTIL").ok().and_then(|until| until.parse().ok()).unwrap_or(0);
+    let until = SystemTime::UNIX_EPOCH + Duration::from_millis(until);
+    match until.duration_since(SystemTime::now()) {
+        Ok(left) => {
+            thread::sleep(left);
+            Err(io::Error::other("told to fail until now"))
+        }
+        Err(_) => Ok(()),
+    }
 }
 
 fn bind(name: &Path) -> io::Result<UnixListener> {

@@ -6,12 +6,12 @@ mod stdio;
 
 use std::path::PathBuf;
 
-use hotfn_conformance::{Case, Function, Only, Outcome, Profile, Report, Suite};
+use hotfn_conformance::{Case, Function, Only, Outcome, Profile, Program, Report, Suite};
 
 /// The function of the tests, breaking `rule`.
 fn mutant(format: &str, rule: &str) -> Function {
     let program = PathBuf::from(env!("CARGO_BIN_EXE_conformance-mutant"));
-    Function { command: vec![program.into(), rule.into()], format: format.parse().unwrap() }
+    Function { program: Program::Command(vec![program.into(), rule.into()]), format: format.parse().unwrap() }
 }
 
 fn run(function: Function, only: &Only) -> Report {

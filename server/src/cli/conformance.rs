@@ -9,14 +9,19 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
 
 use anyhow::{Context as _, anyhow};
 use clap::Subcommand;
+use tokio::sync::oneshot;
 
-use hotfn_conformance::{Agent, Case, Form, Function, Level, Only, Outcome, Profile, Suite, Verdict};
+use hotfn_conformance::{
+    Agent, Case, Command, Form, Function, Level, Only, Outcome, Place, Profile, Program, Suite, Verdict, Witness,
+};
 use hotfn_protocols::Format;
 
 use super::Usage;
+use super::signals::Signals;
 
 #[derive(clap::Args, Debug)]
 pub(super) struct Args {
@@ -26,33 +31,49 @@ pub(super) struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Subject {
-    /// Play the agent for a function: start CMD, and see whether it keeps each rule
+    /// Play the agent for a function: start it, and see whether it keeps each rule
     #[command(after_help = "Example:\n  hotfn conformance fdk -- ./my-function\n  \
+        hotfn conformance fdk shop/hello:1\n  \
         hotfn conformance fdk --only 20-31 --report html --out report.html -- node func.js\n\n\
         docs/conformance/function.md says what the function has to do on demand.\n\
         Exit code 0: every MUST holds.")]
     Fdk(Fdk),
     /// Play client and function for an agent: deploy functions to it, and see whether it keeps each rule
-    #[command(after_help = "Example:\n  hotfn conformance agent --base 127.0.0.1:8080\n\n\
-        Its functions are apps of their own that are deleted again. Exit code 0: every MUST holds.")]
+    #[command(after_help = AGENT_HELP)]
     Agent(Served),
+    /// The same for the formats over standard input and output, of agents that have them
+    #[command(after_help = AGENT_HELP)]
+    Formats(Served),
     /// The same for the server around an agent: its gateway and its API
+    #[command(after_help = AGENT_HELP)]
     Server(Served),
     /// Be the function that an agent is tested with
     #[command(hide = true)]
     Witness,
 }
 
+const AGENT_HELP: &str = "Example:\n  hotfn conformance agent -- hotfn serve --listen {address}\n  \
+    hotfn conformance agent --base 127.0.0.1:8080\n\n\
+    CMD is told its settings by Fn's variables, such as FN_PORT and FN_IOFS_PATH, and its address by {address} as \
+    well. An agent at --base keeps its own settings, so some cases are left out. Its functions are in apps of their \
+    own that are deleted again. Exit code 0: every MUST holds.";
+
 #[derive(clap::Args, Debug)]
 struct Served {
-    /// Where it serves calls and the v2 API
-    #[arg(long, value_name = "ADDRESS")]
-    base: SocketAddr,
+    /// Where an agent serves calls and the v2 API
+    #[arg(long, value_name = "ADDRESS", conflicts_with = "command", required_unless_present_any = ["command", "list", "explain"])]
+    base: Option<SocketAddr>,
     /// An image that runs `hotfn conformance witness` [default: this program, as a process]
     #[arg(long)]
     image: Option<String>,
+    /// A static build of the witness: the agent gets it as an image, from a registry on the loopback
+    #[arg(long, value_name = "FILE", conflicts_with = "image")]
+    program: Option<PathBuf>,
     #[command(flatten)]
     common: Common,
+    /// How to start an agent: its program and arguments
+    #[arg(last = true, value_name = "CMD")]
+    command: Vec<OsString>,
 }
 
 #[derive(clap::Args, Debug)]
@@ -62,8 +83,11 @@ struct Fdk {
     format: Format,
     #[command(flatten)]
     common: Common,
-    /// The function: its program and arguments
-    #[arg(last = true, value_name = "CMD", required_unless_present_any = ["list", "explain"])]
+    /// The function: an image that Docker has or can pull
+    #[arg(conflicts_with = "command")]
+    image: Option<String>,
+    /// Or its program and arguments
+    #[arg(last = true, value_name = "CMD", required_unless_present_any = ["image", "list", "explain"])]
     command: Vec<OsString>,
 }
 
@@ -95,34 +119,65 @@ struct Common {
     explain: Option<u16>,
 }
 
-pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    match &args.subject {
-        Subject::Fdk(Fdk { format, common, command }) => {
-            let function = Function { command: command.clone(), format: *format };
-            common.follow(Suite::of_function(function, common.profile, common.seed))
+/// The cases of one kind for an agent.
+type Suited = fn(Agent, Profile, u64) -> Suite;
+
+pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
+    let mut signals = Signals::new()?;
+    let (tell, told) = oneshot::channel();
+    // The harness blocks, and has threads of its own.
+    thread::spawn(move || tell.send(test(&args)));
+    tokio::select! {
+        tested = told => tested.unwrap_or_else(|_| Err(anyhow!("the harness ended without a report"))),
+        () = signals.next() => {
+            hotfn_conformance::interrupt();
+            Ok(ExitCode::from(INTERRUPTED))
         }
-        Subject::Agent(served) => {
-            let common = &served.common;
-            common.follow(Suite::of_agent(served.agent()?, common.profile, common.seed))
+    }
+}
+
+/// As a shell tells of a program that Ctrl-C ended.
+const INTERRUPTED: u8 = 130;
+
+fn test(args: &Args) -> anyhow::Result<ExitCode> {
+    let (served, suite): (&Served, Suited) = match &args.subject {
+        Subject::Fdk(fdk) => {
+            let common = &fdk.common;
+            return common.follow(Suite::of_function(fdk.function(), common.profile, common.seed));
         }
-        Subject::Server(served) => {
-            let common = &served.common;
-            common.follow(Suite::of_server(served.agent()?, common.profile, common.seed))
-        }
-        Subject::Witness => Ok(hotfn_conformance::witness()),
+        Subject::Agent(served) => (served, Suite::of_agent),
+        Subject::Formats(served) => (served, Suite::of_formats),
+        Subject::Server(served) => (served, Suite::of_server),
+        Subject::Witness => return Ok(hotfn_conformance::witness()),
+    };
+    served.common.follow(suite(served.agent()?, served.common.profile, served.common.seed))
+}
+
+impl Fdk {
+    fn function(&self) -> Function {
+        let program = match &self.image {
+            Some(image) => Program::Image(image.clone()),
+            None => Program::Command(self.command.clone()),
+        };
+        Function { program, format: self.format }
     }
 }
 
 impl Served {
     fn agent(&self) -> anyhow::Result<Agent> {
-        let image = match &self.image {
-            Some(image) => image.clone(),
-            None => {
+        let witness = match (&self.image, &self.program) {
+            (Some(image), _) => Witness::Image(image.clone()),
+            (None, Some(program)) => Witness::Program(program.clone()),
+            (None, None) => {
                 let program = std::env::current_exe().context("cannot find this program's own file")?;
-                format!("process:{} conformance witness", program.display())
+                Witness::Image(format!("process:{} conformance witness", program.display()))
             }
         };
-        Ok(Agent { address: self.base, image })
+        let place = match self.base {
+            Some(address) => Place::There(address),
+            None => Place::Command(Command::of(self.command.clone())),
+        };
+        Ok(Agent { place, witness })
     }
 }
 
@@ -130,7 +185,7 @@ impl Common {
     fn follow(&self, suite: Suite) -> anyhow::Result<ExitCode> {
         if let Some(number) = self.explain {
             let unknown = || Usage::of(anyhow!("there is no case {number} here; --list shows them all"));
-            println!("{}", explained(suite.cases().find(|case| case.number == number).ok_or_else(unknown)?));
+            println!("{}", explained(&suite, number).ok_or_else(unknown)?);
             return Ok(ExitCode::SUCCESS);
         }
         let suite = match &self.name {
@@ -139,12 +194,12 @@ impl Common {
         };
         let suite = suite.only(&self.only.clone().unwrap_or_default());
         if self.list {
-            suite.cases().for_each(|case| println!("{:>4}  {:<6}  {}", case.number, case.level, case.title));
+            print!("{}", listed(&suite));
             return Ok(ExitCode::SUCCESS);
         }
         let all = suite.cases().count();
         if all == 0 {
-            return Err(Usage::of(anyhow!("--only leaves no case; --list shows which there are")));
+            return Err(Usage::of(anyhow!("--only leaves no case that can be run here; --list shows which there are")));
         }
         let progress = Progress { all, done: AtomicUsize::new(0), shown: std::io::stderr().is_terminal() };
         let report = suite.run(&|outcome| progress.tell(outcome));
@@ -161,8 +216,26 @@ impl Common {
     }
 }
 
-fn explained(case: &Case) -> String {
-    format!("{} {}: {}\n\n{}", case.number, case.level, case.title, case.clause)
+/// A line for each case, those that would be left out among them.
+fn listed(suite: &Suite) -> String {
+    let run = suite.cases().map(|case| (*case, None));
+    let left_out = suite.left_out().iter().map(|left_out| (left_out.case, Some(&left_out.why)));
+    let mut cases: Vec<_> = run.chain(left_out).collect();
+    cases.sort_by_key(|(case, _)| case.number);
+    let line = |(case, why): (Case, Option<&String>)| {
+        let why = why.map(|why| format!(" (left out: {why})")).unwrap_or_default();
+        format!("{:>4}  {:<6}  {}{why}\n", case.number, case.level, case.title)
+    };
+    cases.into_iter().map(line).collect()
+}
+
+fn explained(suite: &Suite, number: u16) -> Option<String> {
+    let told = |case: &Case| format!("{} {}: {}\n\n{}", case.number, case.level, case.title, case.clause);
+    if let Some(case) = suite.cases().find(|case| case.number == number) {
+        return Some(told(case));
+    }
+    let left_out = suite.left_out().iter().find(|left_out| left_out.case.number == number)?;
+    Some(format!("{}\n\nLeft out: {}.", told(&left_out.case), left_out.why))
 }
 
 /// One line on a terminal that is written over again and again; nothing elsewhere.

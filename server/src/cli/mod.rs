@@ -161,7 +161,7 @@ impl Cli {
                 Verb::Command(args) => command::run(args).await,
                 Verb::CommandServer(args) => command_server::run(args).await,
                 Verb::Completions(args) => completions::run(&args),
-                Verb::Conformance(args) => conformance::run(&args),
+                Verb::Conformance(args) => conformance::run(args).await,
                 Verb::Connect(args) => connect::run(args).await,
                 Verb::Connectors(args) => connectors::run(args).await,
                 Verb::Deploy(args) => deploy::run(args).await,

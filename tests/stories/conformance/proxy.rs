@@ -46,6 +46,15 @@ impl Passage {
         });
     }
 
+    /// Changes the document that the witness read.
+    pub(super) fn document(&mut self, edit: impl FnOnce(&str) -> String) {
+        self.edit(|body| {
+            if let Some(text) = body["document"].as_str() {
+                body["document"] = edit(text).into();
+            }
+        });
+    }
+
     /// Is it a call?
     pub(super) fn is_call(&self) -> bool {
         self.asked.contains(" /invoke/") || self.asked.contains(" /t/")
@@ -73,9 +82,8 @@ fn pass(caller: TcpStream, agent: SocketAddr, lie: Lie) -> io::Result<()> {
     first.truncate(read);
     let asked = String::from_utf8_lossy(&first).lines().next().unwrap_or_default().to_owned();
     to_agent.write_all(&first)?;
-    // The rest of the request goes by as it comes. That its sender leaves is not told, which is a lie
-    // of its own: no case but one knows the difference.
-    thread::spawn(move || io::copy(&mut from_caller, &mut to_them));
+    // The rest of the request goes by as it comes, and that its sender leaves.
+    thread::spawn(move || io::copy(&mut from_caller, &mut to_them).and_then(|_| to_them.shutdown(Shutdown::Write)));
     let mut passage = Passage { asked, ..Passage::default() };
     answer(&mut to_agent, &mut passage)?;
     lie(&mut passage);

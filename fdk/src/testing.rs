@@ -25,11 +25,11 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use serde::de::DeserializeOwned;
 
-use hotfn_protocols::{Arrival, Body, CallId, Deadline, Due, Intent};
+use hotfn_protocols::{Arrival, Body, CallId, Deadline, Due, Intent, gateway};
 
 use crate::settings::Settings;
 use crate::turn::{Wanted, turn};
-use crate::{Config, Context, IntoFunction, signature};
+use crate::{Config, Context, IntoFunction};
 
 /// A call to be made, as a platform would make it.
 #[derive(Debug)]
@@ -113,7 +113,7 @@ impl Call {
         let plain_success = outcome.is_answer() && intent == Intent::Invoke;
         let mut reply = outcome.into_reply();
         let mut headers = reply.take_headers();
-        signature::clean(&mut headers);
+        gateway::strip_answer(&mut headers);
         Answer {
             status: if plain_success { StatusCode::OK } else { reply.status },
             headers,

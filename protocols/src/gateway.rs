@@ -125,8 +125,9 @@ pub(crate) fn answer_headers(lines: Lines) -> Headers {
     Headers::read_as(lines, Reading::Passing(ANSWERS))
 }
 
-/// The same, where there is a map of them.
-pub(crate) fn strip_answer(headers: &mut HeaderMap) {
+/// Takes out of an answer's headers what is not its function's to say: what speaks of the connection,
+/// the length, which the body tells itself, and the call's id, which the platform has told already.
+pub fn strip_answer(headers: &mut HeaderMap) {
     hop::strip(headers);
     for name in ANSWERS {
         headers.remove(*name);

@@ -194,9 +194,11 @@ pub fn decode_call(head: RequestHead) -> Arrival {
     }
 }
 
-/// Function: appends the headers of an answer. Where its body ends is told by whoever sends it.
+/// Function: appends the headers of an answer. Where its body ends is told by whoever sends it, and
+/// the call's id has been told already.
 pub fn encode_answer(headers: &HeaderMap, out: &mut BytesMut) {
-    for (name, value) in hop::passing(headers).filter(|(name, _)| *name != CONTENT_LENGTH) {
+    let ours = |name: &HeaderName| *name == CONTENT_LENGTH || *name == FN_CALL_ID;
+    for (name, value) in hop::passing(headers).filter(|(name, _)| !ours(name)) {
         encode::header(out, name, value);
     }
 }

@@ -13,7 +13,7 @@ use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 
 use hotfn_protocols::document::Documents;
-use hotfn_protocols::{Arrival, Head, Limits, cloudevent, json};
+use hotfn_protocols::{Arrival, Head, Limits, cloudevent, gateway, json};
 
 use super::{READ_BYTES, Session, ends};
 use crate::report::{chain, say};
@@ -93,7 +93,7 @@ async fn answer(
 fn encode(outcome: Outcome, dialect: &Dialect, call_id: &str) -> Result<Vec<u8>, BoxError> {
     let mut reply = outcome.into_reply();
     let mut headers = reply.take_headers();
-    signature::clean(&mut headers);
+    gateway::strip_answer(&mut headers);
     signature::sign(&mut headers);
     let body = reply.body.as_bytes().expect("the turn gathered it");
     (dialect.encode)(&Head { status: reply.status, headers: headers.into() }, body, call_id)

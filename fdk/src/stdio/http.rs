@@ -69,7 +69,6 @@ async fn answer(outcome: Outcome, served: &mut Served<Join<Calls, Answers>>) -> 
         answer.header(&CONTENT_TYPE, content_type);
     }
     if let Some(headers) = &mut reply.headers {
-        signature::clean(headers);
         signature::unsign(headers);
         format::encode_answer(headers, answer.lines());
     }

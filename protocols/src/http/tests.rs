@@ -392,6 +392,7 @@ proptest! {
         }
         headers.insert("connection", "x-hop".parse().unwrap());
         headers.insert("x-hop", "1".parse().unwrap());
+        headers.insert("fn-call-id", "another".parse().unwrap());
         let mut wire = BytesMut::new();
         encode::status_line(&mut wire, status);
         encode_answer(&headers, &mut wire);

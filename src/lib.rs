@@ -38,6 +38,7 @@ mod descriptors;
 mod dispatch;
 mod ends;
 mod exec;
+mod forward;
 mod function;
 #[cfg(all(feature = "docker", any(test, feature = "fuzzing")))]
 #[doc(hidden)]

@@ -13,6 +13,8 @@ mod ask;
 mod exit;
 mod options;
 mod plain;
+mod raw;
+mod run;
 mod shim;
 mod signals;
 mod sys;

@@ -45,6 +45,8 @@ pub struct Job {
     pub ignored: Vec<Signal>,
     /// What becomes of those of its group that outlive it. Default: they are killed.
     pub leftovers: Leftovers,
+    /// What the kernel sends it if we end before it. Default: KILL, since any other may be ignored.
+    pub death_signal: Signal,
     /// It may live longer than us: neither our end kills it, nor that nobody holds its
     /// [`Child`](crate::Child) any more. Default: false.
     pub outlives_us: bool,
@@ -117,6 +119,7 @@ impl Job {
             no_new_privs: true,
             ignored: Vec::new(),
             leftovers: Leftovers::Kill,
+            death_signal: Signal::KILL,
             outlives_us: false,
         }
     }

@@ -49,3 +49,4 @@ pub use error::SpawnError;
 pub use job::{Ids, Job, Leads, Leftovers, Stdio};
 pub use rustix::process::{Resource, Signal};
 pub use supervisor::{Spawned, Supervisor};
+pub use sys::leave_terminal;

@@ -235,7 +235,10 @@ impl Rules {
         if command.is_none() && !by_path {
             return Ok(None);
         }
-        let user = rule.user(caller, request.run_as, world)?;
+        let user = match command.and_then(|command| command.run_as.as_deref()) {
+            Some(name) => Some(known(name, world)?),
+            None => rule.user(caller, request.run_as, world)?,
+        };
         let env = rule.env.of(&request.env, user.as_ref(), command.map_or(&[], |c| &c.env), world);
         let cwd = rule.cwd(command, request, world);
         let (program, is_checked) = match command {
@@ -264,10 +267,8 @@ impl Rules {
             Some(command) => command.line(&request.args).map_err(Denied::because)?,
             None => request.args.clone(),
         };
-        let timeout = match (rule.timeout, request.timeout) {
-            (Some(rules), Some(callers)) => Some(rules.min(callers)),
-            (rules, callers) => rules.or(callers),
-        };
+        let own = command.and_then(|command| command.timeout);
+        let timeout = [rule.timeout, own, request.timeout].into_iter().flatten().min();
         Ok(Permit {
             rule: at,
             arg0: request.arg0.clone().unwrap_or_else(|| request.program.clone()),
@@ -331,10 +332,7 @@ impl Rule {
                 (Some(uid), Some(gid)) => Ok(Some(world.user_of(Some(uid), Some(gid)))),
                 _ => Err(Denied::because("it would run as its caller, whose user cannot be told from here")),
             },
-            As::User(name) => match world.user(name) {
-                Some(user) => Ok(Some(user)),
-                None => Err(Denied::because(format!("it would run as {name:?}, and there is no such user"))),
-            },
+            As::User(name) => known(name, world).map(Some),
         }
     }
 
@@ -353,4 +351,10 @@ impl Rule {
         }
         Err(Denied::because(format!("the rule does not let it start in {resolved:?}")))
     }
+}
+
+/// The user that the config names.
+fn known(name: &str, world: &impl World) -> Result<User, Denied> {
+    let unknown = || Denied::because(format!("it would run as {name:?}, and there is no such user"));
+    world.user(name).ok_or_else(unknown)
 }

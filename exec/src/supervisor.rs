@@ -232,7 +232,7 @@ fn launch(job: &Job, stdio: [Arc<OwnedFd>; 3]) -> Result<Launch, SpawnError> {
         stdio,
         rlimits: job.rlimits.iter().map(|(resource, value)| (*resource, limit(*resource, *value))).collect(),
         no_new_privs: job.no_new_privs,
-        dies_with_parent: !job.outlives_us,
+        death_signal: (!job.outlives_us).then_some(job.death_signal),
         cwd: cwd(job)?,
     })
 }

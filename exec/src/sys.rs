@@ -40,7 +40,8 @@ pub(crate) struct Launch {
     pub(crate) cgroup: Option<Arc<OwnedFd>>,
     pub(crate) rlimits: Vec<(Resource, Rlimit)>,
     pub(crate) no_new_privs: bool,
-    pub(crate) dies_with_parent: bool,
+    /// What it gets when the thread that started it ends.
+    pub(crate) death_signal: Option<Signal>,
     pub(crate) ignored: Vec<Signal>,
     pub(crate) cwd: Option<OwnedFd>,
 }
@@ -229,11 +230,7 @@ impl Birth<'_> {
         }
         rustix::process::setpgid(None, None)?;
         // A terminal that somebody started us from is not the child's to read, or to be stopped by.
-        let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC;
-        match rustix::fs::open(c"/dev/tty", flags, Mode::empty()) {
-            Ok(terminal) => leave_terminal(&terminal),
-            Err(_) => Ok(()),
-        }
+        leave_terminal()
     }
 
     fn join_control_group(&self) -> Result<(), Errno> {
@@ -262,10 +259,8 @@ impl Birth<'_> {
     /// Set before asking, so that a parent who dies in between is noticed one way or the other; and
     /// after becoming another user, which makes the kernel forget it.
     fn die_with_parent(&self) -> Result<(), Errno> {
-        if !self.launch.dies_with_parent {
-            return Ok(());
-        }
-        rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
+        let Some(signal) = self.launch.death_signal else { return Ok(()) };
+        rustix::process::set_parent_process_death_signal(Some(signal))?;
         if rustix::process::getppid() == Some(self.launch.parent) { Ok(()) } else { Err(Errno::SRCH) }
     }
 
@@ -323,9 +318,14 @@ pub(crate) fn signal(number: i32) -> Option<Signal> {
     Signal::from_named_raw(number).or_else(unnamed)
 }
 
-/// Makes this process one without a controlling terminal. In one that leads no session that concerns
-/// nobody else.
-fn leave_terminal(terminal: &OwnedFd) -> Result<(), Errno> {
+/// Makes this process one without a controlling terminal, if it has one. In a process that leads no
+/// session that concerns nobody else.
+///
+/// # Errors
+/// When the system refuses to let go of it.
+pub fn leave_terminal() -> Result<(), Errno> {
+    let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC;
+    let Ok(terminal) = rustix::fs::open(c"/dev/tty", flags, Mode::empty()) else { return Ok(()) };
     // SAFETY: the call takes no memory, and changes this process alone.
     let answer = unsafe { libc::ioctl(terminal.as_raw_fd(), libc::TIOCNOTTY) };
     if answer == 0 { Ok(()) } else { Err(last_errno()) }

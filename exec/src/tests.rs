@@ -204,7 +204,8 @@ async fn a_child_that_nobody_waits_for_any_more_is_killed() {
     let supervisor = Supervisor::start().unwrap();
     {
         let mut spawning = std::pin::pin!(supervisor.spawn(job));
-        assert!(futures_now(spawning.as_mut()).await.is_none());
+        // It may be answered at once, and is then as little wanted.
+        let _ = futures_now(spawning.as_mut()).await;
     }
     // Orders are handled one after another: when a later one is done, so is the one we left.
     let mut later = spawn(shell("echo ready")).await;

@@ -1,20 +1,13 @@
 //! The client's command line. Read by hand, because this program is to be small.
 
 use std::ffi::{OsStr, OsString};
-use std::io::IsTerminal;
-use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::PathBuf;
-use std::process::ExitCode;
 use std::time::Duration;
 
-use super::ask::{Asked, Failure};
-use super::exit::{self, Outcome};
-use super::signals::Signals;
+use super::shim;
 use super::talk::Version;
-use super::{plain, shim, terminal};
-use crate::packet::{Class, Kind, OnClose, Request, RunAs, Size, Streams, bare};
-use crate::rules::{DEPTH, Pattern};
+use crate::packet::{OnClose, Request, RunAs, Size, v1};
 
 /// What the command line can say.
 pub const HELP: &str = "\
@@ -29,7 +22,8 @@ Options:
       --pass NAMES       variables of ours to offer, such as PG*,LANG; many times
   -w, --workdir DIR      where it starts, on the other side
       --cwd MODE         our directory: ignore, must (it has to be there) or try [default: ignore]
-      --tty WHEN         a terminal of its own: auto, always or never [default: auto]
+      --tty WHEN         a terminal of its own: auto, always or never [default: auto, which is never for the
+                         programs in HOTFN_EXEC_NO_TTY, such as git,pg_*]
       --size ROWSxCOLS   of a terminal that is not shown on one
       --timeout S        ends it after so many seconds
       --on-close SIG[:MS]  what it gets when we are gone, and how long before it is killed [default: TERM:2000]
@@ -38,6 +32,10 @@ Options:
       --setuid UID, --setgid GID  as whom, if the server lets us say
       --mirror-signal    end by the signal that the program ended by
       --compat-exit      128 for every failure that is not the program's, as Sidecar has it
+      --notty            no terminal of its own, and none of the server's: --tty never
+      --setsid           in a session of its own; with --wire 2 it leads a group, by which it is ended
+      --setpgid PGID     with --wire 1 the group it joins; 0: one of its own, which --wire 2 gives it anyway
+      --deathsig SIG     with --wire 1 what it gets when the server dies; with --wire 2 that is KILL
       --wire VERSION     1 for a server of Sidecar 1.2.0 [default: 2]
       --ping             only ask whether a server is there
       --stop             ask the server to end
@@ -62,12 +60,12 @@ pub struct Options {
     /// Variables that tell language, time and terminal are offered, too.
     pub(super) offers_usual: bool,
     pub(super) is_shim: bool,
-    request: Request,
-    tty: Tty,
-    size: Option<Size>,
-    version: Version,
-    compat_exit: bool,
-    mirror_signal: bool,
+    pub(super) request: Request,
+    pub(super) tty: Tty,
+    pub(super) size: Option<Size>,
+    pub(super) version: Version,
+    pub(super) compat_exit: bool,
+    pub(super) mirror_signal: bool,
 }
 
 /// What to do at the server.
@@ -113,8 +111,48 @@ pub(super) enum Cwd {
 #[error("{0}; see hotfn exec --help")]
 pub struct Refused(String);
 
+/// What only has a meaning once all words are read: version 1 can ask for what version 2 always does,
+/// or never.
+#[derive(Debug, Default)]
+struct Said {
+    is_one: bool,
+    startup: v1::Startup,
+    on_close: Option<OnClose>,
+}
+
+impl Said {
+    fn settle(self, mut options: Options) -> Result<Options, Refused> {
+        let Self { is_one, startup, on_close } = self;
+        if startup.no_terminal && options.tty == Tty::Always {
+            return Err(Refused("--notty and --tty always contradict each other; say one of them".to_owned()));
+        }
+        if startup.no_terminal {
+            options.tty = Tty::Never;
+        }
+        if is_one {
+            options.version = Version::One(startup);
+            // As its own client: its server sends one signal and does not come back to it.
+            options.request.on_close =
+                on_close.unwrap_or_else(|| OnClose { signal: libc::SIGKILL, ..OnClose::default() });
+            return Ok(options);
+        }
+        let needs_one =
+            |what: String| Err(Refused(format!("{what}; only a server of Sidecar does that, with --wire 1")));
+        match startup {
+            v1::Startup { pgid: Some(pgid @ 1..), .. } => needs_one(format!("--setpgid {pgid} joins another group")),
+            v1::Startup { death_signal, .. } if death_signal != libc::SIGKILL => {
+                needs_one(format!("--deathsig {death_signal} lets a program outlive its server"))
+            }
+            _ => {
+                options.request.on_close = on_close.unwrap_or_default();
+                Ok(options)
+            }
+        }
+    }
+}
+
 /// Variables of ours that are of use to a program we look at or speak to.
-const USUAL: [&str; 5] = ["COLORTERM", "LANG", "LC_*", "TERM", "TZ"];
+pub(super) const USUAL: [&str; 5] = ["COLORTERM", "LANG", "LC_*", "TERM", "TZ"];
 
 impl Options {
     pub(super) fn new(socket: impl Into<Option<PathBuf>>) -> Self {
@@ -141,6 +179,7 @@ impl Options {
     /// A sentence, when they cannot be followed.
     pub fn parse(args: Vec<OsString>) -> Result<Self, Refused> {
         let mut options = Self::new(std::env::var_os(shim::SOCKET).filter(|path| !path.is_empty()).map(PathBuf::from));
+        let mut said = Said::default();
         let mut words = args.into_iter();
         while let Some(word) = words.next() {
             let bytes = word.as_bytes();
@@ -152,10 +191,10 @@ impl Options {
                 break;
             }
             let (name, glued) = split(bytes);
-            options.option(name, glued, &mut words)?;
+            options.option(name, glued, &mut words, &mut said)?;
         }
         options.command.extend(words);
-        Ok(options)
+        said.settle(options)
     }
 
     fn option(
@@ -163,6 +202,7 @@ impl Options {
         name: &str,
         glued: Option<OsString>,
         words: &mut impl Iterator<Item = OsString>,
+        said: &mut Said,
     ) -> Result<(), Refused> {
         let takes_none = glued.is_none();
         let mut value =
@@ -174,10 +214,12 @@ impl Options {
             "--named" if takes_none => self.request.named = true,
             "--mirror-signal" if takes_none => self.mirror_signal = true,
             "--compat-exit" if takes_none => self.compat_exit = true,
-            // Sidecar's: a program of ours always leads a group of its own and has no terminal of the
-            // server's.
-            "--setsid" | "--notty" | "-v" if takes_none => {}
-            "--setpgid" | "--deathsig" => drop(value()?),
+            // Sidecar tells more with it. We have nothing to tell.
+            "-v" if takes_none => {}
+            "--setsid" if takes_none => said.startup.setsid = true,
+            "--notty" if takes_none => said.startup.no_terminal = true,
+            "--setpgid" => said.startup.pgid = Some(number(&value()?, name)?),
+            "--deathsig" => said.startup.death_signal = signal(&text(&value()?, name)?, name)?,
             "-c" | "--connect" => self.socket = Some(value()?.into()),
             "-e" | "--env" => self.request.env.push(pair(&value()?)),
             "--label" => self.request.labels.push(pair(&value()?)),
@@ -198,7 +240,7 @@ impl Options {
                 let timeout = Duration::try_from_secs_f64(seconds);
                 self.request.timeout = Some(timeout.map_err(|e| Refused(format!("--timeout {seconds}: {e}")))?);
             }
-            "--on-close" => self.request.on_close = on_close(&text(&value()?, name)?)?,
+            "--on-close" => said.on_close = Some(on_close(&text(&value()?, name)?)?),
             "--setuid" | "--setgid" => {
                 let id = number::<i64>(&value()?, name)?;
                 let id = if id < 0 { None } else { u32::try_from(id).ok() };
@@ -206,9 +248,9 @@ impl Options {
                 *(if name == "--setuid" { &mut as_whom.uid } else { &mut as_whom.gid }) = id;
             }
             "--wire" => {
-                self.version = match &*text(&value()?, name)? {
-                    "1" => Version::One,
-                    "2" => Version::Two,
+                said.is_one = match &*text(&value()?, name)? {
+                    "1" => true,
+                    "2" => false,
                     other => return Err(Refused(format!("--wire {other:?} is not 1 or 2"))),
                 }
             }
@@ -216,135 +258,6 @@ impl Options {
             _ => return Err(Refused(format!("{name} is not an option"))),
         }
         Ok(())
-    }
-
-    /// Does it, and says how it went.
-    #[must_use]
-    pub fn run(mut self) -> ExitCode {
-        match &self.deed {
-            Deed::Help => {
-                print!("{HELP}");
-                return ExitCode::SUCCESS;
-            }
-            Deed::InstallShim(dir) => return self.install(dir),
-            Deed::Ping | Deed::Run | Deed::Stop => {}
-        }
-        let Some(socket) = self.socket.clone() else {
-            eprintln!("hotfn exec: there is no socket to connect to; name one with --connect or in {}", shim::SOCKET);
-            return exit::ours(self.compat_exit);
-        };
-        let outcome = match self.deed {
-            Deed::Ping => return self.told(&socket, bare(Kind::Ping), true),
-            Deed::Stop => {
-                let packet = match self.version {
-                    Version::One => crate::packet::v1::Opening::Stop.encode(),
-                    Version::Two => bare(Kind::Stop),
-                };
-                return self.told(&socket, packet, false);
-            }
-            _ if self.command.is_empty() => return ExitCode::SUCCESS,
-            _ => self.ask(&socket),
-        };
-        if let Outcome::Failed(failure) = &outcome {
-            eprintln!("hotfn exec: {}: {}: {failure}", socket.display(), self.command[0].display());
-        }
-        outcome.code(self.compat_exit, self.mirror_signal)
-    }
-
-    fn install(&self, dir: &std::path::Path) -> ExitCode {
-        match shim::install(dir, &self.command) {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(e) => {
-                eprintln!("hotfn exec: cannot install shims in {}: {e}", dir.display());
-                exit::ours(self.compat_exit)
-            }
-        }
-    }
-
-    /// Says one thing to the server, and waits for an answer or for its end of the conversation.
-    fn told(&self, socket: &std::path::Path, packet: Vec<u8>, wants_answer: bool) -> ExitCode {
-        let mut room = [0; 256];
-        let answer = hotfn_socket::connect_packets(socket).and_then(|packets| {
-            packets.send(&packet, &[])?;
-            packets.recv(&mut room)
-        });
-        match answer {
-            Ok(answer) if (answer.bytes > 0) == wants_answer => ExitCode::SUCCESS,
-            Ok(_) => {
-                eprintln!("hotfn exec: {}: the server refuses", socket.display());
-                exit::ours(self.compat_exit)
-            }
-            Err(e) => {
-                eprintln!("hotfn exec: {}: {e}", socket.display());
-                exit::ours(self.compat_exit)
-            }
-        }
-    }
-
-    fn ask(&mut self, socket: &std::path::Path) -> Outcome {
-        let depth = shim::depth();
-        if self.is_shim && depth >= shim::SHIM_DEPTH_MAX {
-            let message = format!("it leads back to itself, {depth} times so far");
-            return Outcome::Failed(Failure::Refused { class: Class::Policy, message });
-        }
-        let in_terminal = match self.tty {
-            _ if self.version == Version::One => false,
-            Tty::Always => true,
-            Tty::Auto => std::io::stdin().is_terminal() && std::io::stdout().is_terminal(),
-            Tty::Never => false,
-        };
-        self.complete(depth, in_terminal);
-        let signals = if in_terminal { Signals::for_terminal() } else { Signals::for_streams() };
-        let signals = match signals {
-            Ok(signals) => signals,
-            Err(source) => return Outcome::Failed(Failure::Here { what: "listen to signals", source }),
-        };
-        let streams: [BorrowedFd<'_>; 3] = [rustix::stdio::stdin(), rustix::stdio::stdout(), rustix::stdio::stderr()];
-        let Streams { stdin, stdout, stderr } = self.request.streams;
-        let files: Vec<_> = streams
-            .iter()
-            .zip([stdin, stdout, stderr])
-            .filter(|(_, rides)| *rides)
-            .map(|(file, _)| file.as_fd())
-            .collect();
-        let mut asked = Asked::start(socket, self.version, &self.request, &files);
-        if let (Cwd::Try(_), Err(Failure::Refused { class: Class::Directory, .. })) = (&self.cwd, &asked) {
-            self.request.cwd = None;
-            asked = Asked::start(socket, self.version, &self.request, &files);
-        }
-        match asked {
-            Err(failure) => Outcome::Failed(failure),
-            Ok(asked) if in_terminal => terminal::relay(asked, &signals),
-            Ok(asked) => plain::wait(asked, &signals, self.version),
-        }
-    }
-
-    /// What the request says beyond the command line.
-    fn complete(&mut self, depth: u32, in_terminal: bool) {
-        let request = &mut self.request;
-        let mut command = self.command.iter().cloned();
-        request.program = command.next().unwrap_or_default();
-        request.args = command.collect();
-        request.cwd = match &self.cwd {
-            Cwd::Must(dir) | Cwd::Try(dir) => Some(std::path::absolute(dir).unwrap_or_else(|_| dir.clone())),
-            Cwd::Theirs => None,
-        };
-        request.streams = Streams::ALL;
-        if in_terminal {
-            request.terminal = Some(self.size.unwrap_or_else(terminal::size));
-            // What goes to a terminal anyway goes to the program's.
-            request.streams = Streams { stdin: false, stdout: false, stderr: !std::io::stderr().is_terminal() };
-        }
-        let usual = if in_terminal || self.offers_usual { &USUAL[..] } else { &[] };
-        let patterns: Vec<Pattern> =
-            usual.iter().copied().chain(self.offered.iter().map(String::as_str)).map(Pattern::text).collect();
-        let ours = std::env::vars_os()
-            .filter(|(name, _)| name != DEPTH && patterns.iter().any(|pattern| pattern.fits(name.as_bytes())));
-        let given = std::mem::take(&mut request.env);
-        request.env = ours.chain(given).collect();
-        if self.version == Version::Two && (self.is_shim || depth > 0) {
-            request.env.push((DEPTH.into(), (depth + 1).to_string().into()));
-        }
     }
 }
 
@@ -395,13 +308,21 @@ fn size(word: &str) -> Result<Size, Refused> {
 }
 
 fn on_close(word: &str) -> Result<OnClose, Refused> {
-    let (signal, grace) = word.split_once(':').unwrap_or((word, "2000"));
-    let known = SIGNALS.iter().find(|(name, _)| *name == signal.trim_start_matches("SIG"));
-    let signal = known.map(|(_, number)| *number).or_else(|| signal.parse().ok().filter(|n| (1..=64).contains(n)));
-    match (signal, grace.parse()) {
+    let (name, grace) = word.split_once(':').unwrap_or((word, "2000"));
+    match (signal_of(name), grace.parse()) {
         (Some(signal), Ok(ms)) => Ok(OnClose { signal, grace: Duration::from_millis(ms) }),
         _ => Err(Refused(format!("--on-close {word:?} is not of the form TERM:2000"))),
     }
+}
+
+fn signal(word: &str, name: &str) -> Result<i32, Refused> {
+    signal_of(word).ok_or_else(|| Refused(format!("{name} {word:?} is not a signal like TERM or 15")))
+}
+
+/// By name, with or without `SIG`, or by number.
+fn signal_of(word: &str) -> Option<i32> {
+    let known = SIGNALS.iter().find(|(name, _)| *name == word.trim_start_matches("SIG"));
+    known.map(|(_, number)| *number).or_else(|| word.parse().ok().filter(|number| (1..=64).contains(number)))
 }
 
 /// Those with which programs are ended.
@@ -437,7 +358,19 @@ mod tests {
     fn what_sidecar_takes_is_taken() {
         let options = parse("--setuid -1 --setgid 5 --setsid --notty --setpgid 0 --deathsig KILL -v x").unwrap();
         assert_eq!(options.request.run_as, Some(RunAs { uid: None, gid: Some(5) }));
+        assert_eq!((options.tty, options.version), (Tty::Never, Version::Two));
         assert_eq!(options.command, ["x"]);
+        let options = parse("--deathsig SIGTERM --setpgid 7 --notty --wire 1 x").unwrap();
+        let startup =
+            v1::Startup { pgid: Some(7), no_terminal: true, death_signal: libc::SIGTERM, ..v1::Startup::default() };
+        assert_eq!(options.version, Version::One(startup));
+    }
+
+    #[test]
+    fn a_server_that_sends_one_signal_is_asked_to_send_kill() {
+        let signal = |line: &str| parse(line).unwrap().request.on_close.signal;
+        assert_eq!((signal("--wire 1 x"), signal("x")), (libc::SIGKILL, libc::SIGTERM));
+        assert_eq!(signal("--on-close INT --wire 1 x"), libc::SIGINT);
     }
 
     #[test]
@@ -452,6 +385,10 @@ mod tests {
             ("--timeout -1 x", "--timeout -1"),
             ("--on-close SIGNOPE x", "TERM:2000"),
             ("--wire 3 x", "not 1 or 2"),
+            ("--notty --tty always x", "contradict"),
+            ("--deathsig TERM x", "with --wire 1"),
+            ("--deathsig SIGNOPE x", "not a signal"),
+            ("--setpgid 7 x", "with --wire 1"),
         ] {
             let e = parse(line).map(|_| ()).unwrap_err().to_string();
             assert!(e.contains(reason), "{line}: {e}");

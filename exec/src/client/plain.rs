@@ -23,7 +23,7 @@ pub(super) fn wait(mut asked: Asked, signals: &Signals, version: Version) -> Out
             while let Some(signal) = signals.next() {
                 asked.signal(signal);
                 // A server of version 1 does not tell that the program has stopped.
-                if signal == libc::SIGTSTP && version == Version::One {
+                if signal == libc::SIGTSTP && matches!(version, Version::One(_)) {
                     sys::stop();
                 }
             }

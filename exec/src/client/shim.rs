@@ -10,7 +10,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use super::options::{Cwd, Options};
-use crate::rules::DEPTH;
+use crate::rules::{DEPTH, Pattern};
 
 /// The environment variable that names the socket.
 pub const SOCKET: &str = "HOTFN_EXEC";
@@ -21,6 +21,10 @@ pub const CONFIG: &str = "hotfn-exec.conf";
 /// The environment variable that names further variables to offer to the other side: patterns with
 /// commas between them.
 const OFFERED: &str = "HOTFN_EXEC_ENV";
+
+/// The environment variable that names programs which get our terminal as it is, and none of their own:
+/// patterns with commas between them.
+const NO_TERMINAL: &str = "HOTFN_EXEC_NO_TTY";
 
 /// How often a call may come through a shim. One that finds itself on the other side, too, would go
 /// round forever.
@@ -70,6 +74,17 @@ impl Shim {
     }
 }
 
+/// Is it one of those that get no terminal of their own, unless the command line says so?
+pub(super) fn wants_no_terminal(program: &OsStr) -> bool {
+    is_listed(program, &std::env::var(NO_TERMINAL).unwrap_or_default())
+}
+
+/// By its own name, wherever it is.
+fn is_listed(program: &OsStr, list: &str) -> bool {
+    let name = Path::new(program).file_name().unwrap_or(program);
+    list.split(',').filter(|word| !word.is_empty()).any(|word| Pattern::text(word).fits(name.as_bytes()))
+}
+
 /// How often this call has come through a socket so far.
 pub(super) fn depth() -> u32 {
     std::env::var(DEPTH).ok().and_then(|depth| depth.parse().ok()).unwrap_or(0)
@@ -88,4 +103,17 @@ pub(super) fn install(dir: &Path, names: &[OsString]) -> io::Result<()> {
             .map_err(|e| io::Error::new(e.kind(), format!("{}: {e}", link.display())))?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn programs_without_a_terminal_are_listed_by_name() {
+        let listed = |program: &str| is_listed(OsStr::new(program), "git,,pg_*");
+        assert!(listed("git") && listed("/usr/bin/git") && listed("pg_dump"));
+        assert!(!listed("gitk") && !listed("sh") && !listed(""));
+        assert!(!is_listed(OsStr::new("git"), ""));
+    }
 }

@@ -7,8 +7,8 @@ use crate::packet::{
 /// Which version is spoken.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum Version {
-    /// That of Sidecar 1.2.0.
-    One,
+    /// That of Sidecar 1.2.0, with what it alone can ask for.
+    One(v1::Startup),
     /// Ours.
     #[default]
     Two,
@@ -32,8 +32,8 @@ impl Talk {
     #[must_use]
     pub fn opening(&self, request: &Request) -> Vec<(Vec<u8>, bool)> {
         match self.version {
-            Version::One => {
-                let body = v1::Request::of(request.clone()).encode();
+            Version::One(startup) => {
+                let body = v1::Request::of(request.clone(), startup).encode();
                 vec![(v1::Opening::Exec { bytes: body.len() as u64 }.encode(), false), (body, true)]
             }
             Version::Two => {
@@ -48,7 +48,7 @@ impl Talk {
     #[must_use]
     pub fn signal(&self, signal: Signal) -> Vec<u8> {
         match self.version {
-            Version::One => signal.encode_v1(),
+            Version::One(_) => signal.encode_v1(),
             Version::Two => signal.encode(),
         }
     }
@@ -59,8 +59,8 @@ impl Talk {
     /// When it makes no sense.
     pub fn read(&mut self, packet: &[u8]) -> Result<Tell, Invalid> {
         match self.version {
-            Version::One if self.has_started => v1::End::decode(packet).map(ended),
-            Version::One => {
+            Version::One(_) if self.has_started => v1::End::decode(packet).map(ended),
+            Version::One(_) => {
                 self.has_started = true;
                 v1::Answer::decode(packet).map(answer)
             }

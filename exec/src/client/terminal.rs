@@ -8,10 +8,11 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::stdio::{stdin, stdout};
-use rustix::termios::{OptionalActions, SpecialCodeIndex, Termios, Winsize};
+use rustix::termios::{SpecialCodeIndex, Winsize};
 
 use super::ask::{Asked, Failure};
 use super::exit::Outcome;
+use super::raw::Raw;
 use super::signals::Signals;
 use super::sys;
 use crate::packet::{Ended, Size, Tell};
@@ -35,44 +36,6 @@ pub(super) fn size() -> Size {
 
 fn window(terminal: BorrowedFd<'_>) -> Option<Winsize> {
     rustix::termios::tcgetwinsize(terminal).ok().filter(|window| window.ws_row > 0 && window.ws_col > 0)
-}
-
-/// Keys go to the program as they are pressed; how our terminal was is restored when this is dropped,
-/// also by a panic.
-#[derive(Debug)]
-struct Raw {
-    before: Option<Termios>,
-}
-
-impl Raw {
-    /// Where our input is no terminal there is nothing to do. From the background this stops us, as it
-    /// should.
-    fn enter() -> Self {
-        let before = rustix::termios::tcgetattr(stdin()).ok();
-        let raw = Self { before };
-        raw.again();
-        raw
-    }
-
-    fn again(&self) {
-        if let Some(before) = &self.before {
-            let mut raw = before.clone();
-            raw.make_raw();
-            let _ = retried(|| rustix::termios::tcsetattr(stdin(), OptionalActions::Now, &raw));
-        }
-    }
-
-    fn leave(&self) {
-        if let Some(before) = &self.before {
-            let _ = retried(|| rustix::termios::tcsetattr(stdin(), OptionalActions::Now, before));
-        }
-    }
-}
-
-impl Drop for Raw {
-    fn drop(&mut self) {
-        self.leave();
-    }
 }
 
 /// Between our terminal and the program's.
@@ -256,15 +219,6 @@ fn write_all(mut bytes: &[u8]) {
             Err(Errno::INTR) => {}
             Err(Errno::AGAIN) => drop(poll(&mut [PollFd::from_borrowed_fd(stdout(), PollFlags::OUT)], None)),
             Err(_) => return,
-        }
-    }
-}
-
-fn retried<T>(mut call: impl FnMut() -> Result<T, Errno>) -> Result<T, Errno> {
-    loop {
-        match call() {
-            Err(Errno::INTR) => {}
-            done => return done,
         }
     }
 }

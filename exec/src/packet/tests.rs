@@ -155,13 +155,14 @@ fn case_34_the_captured_bytes_of_sidecar_are_read_and_written_to_the_letter() {
         let byte = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap();
         digits.chunks(2).map(byte).collect::<Vec<u8>>()
     };
-    let request = v1::Request::of(Request {
+    let request = Request {
         args: vec!["a".into(), "bb".into()],
         cwd: Some("/tmp".into()),
         streams: Streams::ALL,
         on_close: OnClose { signal: 9, ..OnClose::default() },
         ..Request::new("/bin/true")
-    });
+    };
+    let request = v1::Request::of(request, v1::Startup::default());
     assert_eq!(request.encode(), bytes(REQUEST));
     assert_eq!(v1::Request::decode(&bytes(REQUEST), &Limits::default()), Ok(request));
     let opening = v1::Opening::Exec { bytes: 92 };
@@ -173,6 +174,17 @@ fn case_34_the_captured_bytes_of_sidecar_are_read_and_written_to_the_letter() {
     assert_eq!(v1::Answer::decode(&answer.encode()), Ok(answer));
     assert_eq!(v1::End::Code(0).encode(), bytes("01000000 00000000"));
     assert_eq!(v1::End::decode(&bytes("02000000 09000000")), Ok(v1::End::Signal(9)));
+}
+
+#[test]
+fn how_a_program_starts_is_four_bits_and_two_numbers_of_version_1() {
+    let startup = v1::Startup { pgid: Some(0), no_terminal: true, death_signal: 15, ..v1::Startup::default() };
+    let request = v1::Request::of(Request::new("x"), startup);
+    let packet = request.encode();
+    let numbers: Vec<i32> =
+        packet[packet.len() - 28..].chunks(4).map(|n| i32::from_le_bytes(n.try_into().unwrap())).collect();
+    assert_eq!(numbers, [0b101, 0, 0, -1, -1, 15, 15]);
+    assert_eq!(v1::Request::decode(&packet, &Limits::default()), Ok(request));
 }
 
 #[test]
@@ -219,5 +231,74 @@ fn the_corpus_keeps_every_promise() {
         for file in files {
             target(&std::fs::read(file.unwrap().path()).unwrap());
         }
+    }
+}
+
+/// Mutants of the corpus, by a seed: what a fuzzer begins with, where there is none. More rounds of
+/// another seed are had with `HOTFN_FUZZ_ROUNDS` and `HOTFN_FUZZ_SEED`.
+#[test]
+fn mutants_of_the_corpus_keep_every_promise() {
+    let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
+    let (seed, rounds) = (number("HOTFN_FUZZ_SEED").unwrap_or(1), number("HOTFN_FUZZ_ROUNDS").unwrap_or(2_000));
+    let corpus = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus");
+    for (name, target) in fuzzing::TARGETS {
+        let files = std::fs::read_dir(corpus.join(name)).unwrap();
+        let mut files: Vec<_> = files.map(|file| file.unwrap().path()).collect();
+        files.sort();
+        let samples: Vec<Vec<u8>> = files.iter().map(|file| std::fs::read(file).unwrap()).collect();
+        let mut random = Random(seed);
+        for round in 0..rounds {
+            let mut bytes = samples[random.below(samples.len())].clone();
+            for _ in 0..=random.below(4) {
+                random.mutate(&mut bytes, &samples);
+            }
+            // Whose panic it is, is told by these bytes alone.
+            let held = std::panic::catch_unwind(|| target(&bytes));
+            assert!(held.is_ok(), "{name}, seed {seed}, round {round}: {bytes:02x?}");
+        }
+    }
+}
+
+/// Numbers without a pattern, the same ones for the same seed.
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (self.0 ^ self.0 >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ mixed >> 31
+    }
+
+    fn below(&mut self, max: usize) -> usize {
+        usize::try_from(self.next() % max.max(1) as u64).unwrap()
+    }
+
+    /// One change of the kinds that decoders mind: a bit, a number that promises much or little, a piece
+    /// that is gone, there twice, or another sample's.
+    fn mutate(&mut self, bytes: &mut Vec<u8>, samples: &[Vec<u8>]) {
+        let at = self.below(bytes.len());
+        let to = at + self.below(bytes.len() - at + 1);
+        match self.below(5) {
+            0 if !bytes.is_empty() => bytes[at] ^= 1 << self.below(8),
+            1 => {
+                const NUMBERS: [u64; 6] = [0, 1, 0x7fff_ffff, 0xffff_ffff, u64::MAX, 65_536];
+                let number = [NUMBERS[self.below(NUMBERS.len())], bytes.len() as u64][self.below(2)].to_le_bytes();
+                let wide = [1, 2, 4, 8][self.below(4)].min(bytes.len() - at);
+                bytes[at..at + wide].copy_from_slice(&number[..wide]);
+            }
+            2 => drop(bytes.drain(at..to)),
+            3 => {
+                let piece = bytes[at..to].to_vec();
+                bytes.splice(at..at, piece);
+            }
+            _ => {
+                let other = &samples[self.below(samples.len())];
+                let from = self.below(other.len());
+                bytes.truncate(at);
+                bytes.extend_from_slice(&other[from..]);
+            }
+        }
+        bytes.truncate(1 << 16);
     }
 }

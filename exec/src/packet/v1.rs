@@ -40,23 +40,27 @@ pub struct Request {
     pub request: super::Request,
     /// How it is to start.
     pub startup: Startup,
-    /// The group it joins, if [`Startup::setpgid`] is set; 0: one of its own.
-    pub pgid: i32,
-    /// What it is sent when the server dies.
-    pub death_signal: i32,
 }
 
-/// How a program is to start.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+/// How a program is to start, in what only version 1 has words for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Startup {
-    /// In another process group.
-    pub setpgid: bool,
+    /// In this process group; 0: in one of its own. Default: in the server's.
+    pub pgid: Option<i32>,
     /// In a session of its own.
     pub setsid: bool,
     /// Without a controlling terminal.
     pub no_terminal: bool,
     /// Deaf to HUP.
     pub ignore_hangup: bool,
+    /// What it is sent when the server dies. Default: KILL.
+    pub death_signal: i32,
+}
+
+impl Default for Startup {
+    fn default() -> Self {
+        Self { pgid: None, setsid: false, no_terminal: false, ignore_hangup: false, death_signal: KILL }
+    }
 }
 
 /// The server's answer to a request.
@@ -115,8 +119,8 @@ impl Opening {
 impl Request {
     /// `request`, as Sidecar's own client would put it. What version 1 has no words for is left out.
     #[must_use]
-    pub fn of(request: super::Request) -> Self {
-        Self { request, startup: Startup::default(), pgid: 0, death_signal: KILL }
+    pub fn of(request: super::Request, startup: Startup) -> Self {
+        Self { request, startup }
     }
 
     /// As a packet.
@@ -135,13 +139,13 @@ impl Request {
         }
         let id = |id: Option<u32>| id.map_or(-1, u32::cast_signed);
         let run_as = r.run_as.unwrap_or(RunAs { uid: None, gid: None });
-        let Startup { setpgid, setsid, no_terminal, ignore_hangup } = self.startup;
-        let startup = [setpgid, setsid, no_terminal, ignore_hangup];
+        let Startup { pgid, setsid, no_terminal, ignore_hangup, death_signal } = self.startup;
+        let startup = [pgid.is_some(), setsid, no_terminal, ignore_hangup];
         let startup = startup.into_iter().rev().fold(0, |bits, bit| bits << 1 | u32::from(bit));
         for number in [startup, r.streams.bits().into()] {
             out.extend_from_slice(&number.to_le_bytes());
         }
-        for number in [self.pgid, id(run_as.uid), id(run_as.gid), self.death_signal, r.on_close.signal] {
+        for number in [pgid.unwrap_or(0), id(run_as.uid), id(run_as.gid), death_signal, r.on_close.signal] {
             out.extend_from_slice(&number.to_le_bytes());
         }
         out
@@ -172,7 +176,6 @@ impl Request {
         let mut n = texts.n;
         let bits = n.u32()?;
         let bit = |nth: u32| bits >> nth & 1 != 0;
-        let startup = Startup { setpgid: bit(0), setsid: bit(1), no_terminal: bit(2), ignore_hangup: bit(3) };
         request.streams = Streams::of(u8::try_from(n.u32()?).unwrap_or(u8::MAX))?;
         let pgid = n.i32()?;
         let id = |number: i32| (number >= 0).then_some(number.cast_unsigned());
@@ -181,12 +184,19 @@ impl Request {
         let death_signal = n.i32()?;
         let signal = n.i32()?;
         n.end()?;
+        let startup = Startup {
+            pgid: bit(0).then_some(pgid),
+            setsid: bit(1),
+            no_terminal: bit(2),
+            ignore_hangup: bit(3),
+            death_signal,
+        };
         if !(0..=64).contains(&signal) {
             return Err(Invalid::Malformed("a signal is a number from 1 to 64"));
         }
         let signal = if signal == 0 { KILL } else { signal };
         request.on_close = OnClose { signal, grace: Duration::from_secs(2) };
-        Ok(Self { request, startup, pgid, death_signal })
+        Ok(Self { request, startup })
     }
 }
 

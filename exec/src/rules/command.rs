@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use super::{Pattern, Variable};
 
@@ -31,6 +32,11 @@ pub struct Command {
     pub cwd: Option<PathBuf>,
     /// Variables of its own, over all others.
     pub env: Vec<Variable>,
+    /// The name of the user it runs as, whoever asks and whatever else is said. Default: as the rule
+    /// says that lets it run.
+    pub run_as: Option<String>,
+    /// How long it may take, if nothing else gives it less. Default: as long as it likes.
+    pub timeout: Option<Duration>,
 }
 
 impl Command {
@@ -45,6 +51,8 @@ impl Command {
             sha256: None,
             cwd: None,
             env: Vec::new(),
+            run_as: None,
+            timeout: None,
         }
     }
 

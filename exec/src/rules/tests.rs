@@ -228,6 +228,22 @@ fn case_28_another_user_is_the_rules_choice() {
 }
 
 #[test]
+fn a_command_has_its_own_user_and_time_whatever_its_rule_says() {
+    let mut rules = rules(Rule { run_as: As::Any, timeout: Some(Duration::from_secs(9)), ..by_name() });
+    let own = Command {
+        run_as: Some("svc".to_owned()),
+        timeout: Some(Duration::from_secs(5)),
+        ..Command::new("/usr/bin/git")
+    };
+    rules.commands = Commands::from_iter([("git".to_owned(), own)]);
+    let asked = Request { run_as: Some(RunAs { uid: Some(5), gid: None }), ..ask("git", &[]) };
+    let permit = rules.decide(&caller(1000), &asked, &world()).unwrap();
+    assert_eq!((permit.user.map(|user| user.uid), permit.timeout), (Some(1001), Some(Duration::from_secs(5))));
+    let hasty = Request { timeout: Some(Duration::from_secs(1)), ..asked };
+    assert_eq!(rules.decide(&caller(1000), &hasty, &world()).unwrap().timeout, Some(Duration::from_secs(1)));
+}
+
+#[test]
 fn a_terminal_and_the_servers_end_are_rights_and_nobody_outlives_a_caller() {
     let terminal = Request { terminal: Some(Size::default()), ..ask("git", &[]) };
     let detached = Request { detach: true, ..ask("git", &[]) };

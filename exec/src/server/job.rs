@@ -14,7 +14,7 @@ use super::Config;
 use super::wire::Ask;
 use crate::packet::{Size, v1};
 use crate::rules::{Denied, Permit, Rule, User};
-use crate::{Ids, Job, Leads, Leftovers, Signal, SpawnError, Stdio};
+use crate::{Ids, Job, Leads, Leftovers, Signal, SpawnError, Stdio, sys};
 
 /// A job, and the caller's end of its terminal if it has one.
 pub(super) struct Ready {
@@ -38,11 +38,14 @@ pub(super) fn ready(permit: &Permit, rule: &Rule, ask: Ask, config: &Config) -> 
         job.file = Some(Arc::new(file.ok_or_else(|| Denied::because("the file is not the one the command names"))?));
     }
     let Ask { request, files, startup } = ask;
-    job.leads = if startup.setsid { Leads::Session } else { Leads::Group };
-    let v1::Startup { ignore_hangup, .. } = startup;
+    // Whichever group or terminal it asked for: it leads a group of its own, by which it can be ended,
+    // and has no terminal of ours.
+    let v1::Startup { setsid, ignore_hangup, death_signal, .. } = startup;
+    job.leads = if setsid { Leads::Session } else { Leads::Group };
     if ignore_hangup {
         job.ignored.push(Signal::HUP);
     }
+    job.death_signal = sys::signal(death_signal).unwrap_or(job.death_signal);
     let mut terminal = None;
     let mut theirs = Stdio::Null;
     if let Some(size) = request.terminal {

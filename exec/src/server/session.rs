@@ -14,7 +14,7 @@ use super::audit::Audit;
 use super::job::{self, Ready};
 use super::wire::{Ask, Failed, News, Opening, Wire};
 use crate::packet::{Class, Ended, How, Invalid, OnClose, Request, Signal as Passed, Usage};
-use crate::pen::{Field, Pen};
+use crate::pen::{self, Field, Pen};
 use crate::rules::{Caller, Denied, Machine, Permit, Rules};
 use crate::{Change, Child, Exit, GONE_PATIENCE, Signal, Supervisor, sys};
 
@@ -42,7 +42,7 @@ impl Room {
             config,
             rules,
             supervisor,
-            field: Field::ours(),
+            field: Field::of_exec(),
             turns,
             jobs: AtomicU64::new(1),
             stop: CancellationToken::new(),
@@ -192,7 +192,7 @@ impl Started {
         let on_close = OnClose { grace: ask.request.on_close.grace.min(room.config.grace_max), ..ask.request.on_close };
         let Ready { mut job, terminal } = job::ready(&permit, rule, ask, &room.config)?;
         let id = room.jobs.fetch_add(1, Ordering::Relaxed);
-        let pen = Pen::make(room.field.as_ref(), &format!("{:p}-{id}", &raw const *room), &mut job);
+        let pen = Pen::make(room.field.as_ref(), pen::EXEC, &format!("{:p}-{id}", &raw const *room), &mut job);
         let spawned = room.supervisor.spawn(job).await.map_err(Denied::from)?;
         let signals = Meter::new(room.config.signals_per_second);
         let orphans = rule.orphans;

@@ -91,7 +91,7 @@ impl Wire {
         }
         let mut room = vec![0; bytes];
         let received = self.recv(&mut room).await?;
-        let v1::Request { request, startup, .. } = v1::Request::decode(&room[..received.bytes], limits)?;
+        let v1::Request { request, startup } = v1::Request::decode(&room[..received.bytes], limits)?;
         Ok(Opening::Run(Box::new(Ask::checked(request, received.files, startup)?)))
     }
 

@@ -6,12 +6,12 @@ use std::io::Read;
 use std::os::fd::AsFd;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use hotfn_socket::{Claim, Owner, PacketListener, Packets, claim, connect_packets};
 use rustix::process::Signal;
 
-use crate::harness::{Served, client, soon};
+use crate::harness::{Served, client, line_of, soon};
 
 /// What Sidecar's client sends for `sh -c SCRIPT`.
 fn v1_request(script: &str) -> Vec<u8> {
@@ -77,6 +77,33 @@ fn case_34_sidecars_client_is_served_byte_for_byte() {
     let _ended_by_itself = served.end(Signal::TERM);
 }
 
+/// What Sidecar's own client sends for `exec -c SOCK --workdir /tmp -- /bin/true a bb`.
+fn captured() -> Vec<u8> {
+    const HEX: &str = "09000000000000002f62696e2f74727565020000000000000001000000000000006102000000000000006262\
+        04000000000000002f746d7000000000000000000000000007000000 00000000ffffffffffffffff0900000009000000";
+    let digits: Vec<u8> = HEX.bytes().filter(|b| !b.is_ascii_whitespace()).collect();
+    digits.chunks(2).map(|pair| u8::from_str_radix(str::from_utf8(pair).unwrap(), 16).unwrap()).collect()
+}
+
+/// What Sidecar's own flags ask of our server: a program that dies of another signal than KILL when
+/// the server dies, and one that has no terminal to open.
+#[test]
+fn case_34_what_only_version_1_can_ask_for_is_done() {
+    let mut served = Served::by("open");
+    let (ready, heard) = (served.file("ready"), served.file("heard"));
+    let script = format!(
+        "trap 'echo term > {}; exit' TERM; (: < /dev/tty) 2>/dev/null && exit 9; echo > {}; while :; do sleep 0.01; done",
+        heard.display(),
+        ready.display()
+    );
+    let mut client = served.client(&["--wire", "1", "--notty", "--deathsig", "TERM", "--", "/bin/sh", "-c", &script]);
+    let mut client = client.stdin(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    line_of(&ready);
+    served.end(Signal::KILL);
+    assert_eq!(line_of(&heard), "term");
+    assert_eq!(client.wait().unwrap().code(), Some(125), "the server went away");
+}
+
 /// A server that has recorded what Sidecar's client sends, and answers what its server did.
 #[test]
 fn case_35_with_wire_1_our_client_speaks_as_sidecars_to_a_server_of_its_kind() {
@@ -93,8 +120,7 @@ fn case_35_with_wire_1_our_client_speaks_as_sidecars_to_a_server_of_its_kind() {
     let mut room = [0; 4096];
     let request = server.recv(&mut room).unwrap();
     assert_eq!((request.bytes, request.files.len()), (92, 3));
-    assert_eq!(room[..17], *b"\x09\0\0\0\0\0\0\0/bin/true");
-    // The last two numbers are the signals at the server's and at the client's end.
+    assert_eq!(room[..92], captured());
     server.send(&[1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2, 0x1b, 0, 0], &[]).unwrap();
     server.send(&[2, 0, 0, 0, 15, 0, 0, 0], &[]).unwrap();
     assert_eq!(run.unwrap().wait().unwrap().code(), Some(128 + 15));

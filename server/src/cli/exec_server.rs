@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use hotfn_exec::Resource;
 use hotfn_exec::rules::Rules;
 use hotfn_exec::server::{self, Server};
 use hotfn_socket::PacketListener;
@@ -22,7 +23,7 @@ use crate::config;
     Without rules whoever runs as the same user, or as root, may run anything. docs/exec.md says what rules can say.")]
 pub(super) struct Args {
     /// The socket; one that a service manager opened for us is used instead
-    #[arg(value_name = "PATH", required_unless_present = "inherited")]
+    #[arg(value_name = "PATH", required_unless_present = "inherited", value_parser = path)]
     path: Option<PathBuf>,
     /// Use the socket that a service manager opened for us
     #[arg(long)]
@@ -33,6 +34,9 @@ pub(super) struct Args {
     /// The socket's mode, octal
     #[arg(long, default_value = "0600", value_parser = mode)]
     mode: u32,
+    /// A limit of every job: nofile, nproc, core or fsize, in the units of setrlimit(2); many times
+    #[arg(long, value_name = "NAME=N", value_parser = limit)]
+    limit: Vec<(Resource, u64)>,
     /// The file with the `[[exec.rule]]` tables
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
@@ -51,6 +55,9 @@ pub(super) struct Args {
     /// Become this group before anything is opened
     #[arg(long, value_name = "GID")]
     setgid: Option<u32>,
+    /// Let go of the terminal it is started from
+    #[arg(long)]
+    notty: bool,
     /// Begin a session of its own
     #[arg(long)]
     setsid: bool,
@@ -92,6 +99,11 @@ fn start(args: &Args, rules: Rules) -> anyhow::Result<Server> {
     config.mode = args.mode;
     config.sessions_max = args.sessions.get();
     config.compat_v1 = !args.no_compat_v1;
+    for (resource, value) in &args.limit {
+        // What was lowered once cannot be raised again.
+        config.rlimits.retain(|(known, _)| known != resource);
+        config.rlimits.push((*resource, *value));
+    }
     if args.inherited {
         let mut sockets = hotfn_socket::inherited(|name| std::env::var(name).ok())?;
         anyhow::ensure!(sockets.len() == 1, "a service manager should hand over one socket; it is {}", sockets.len());
@@ -112,6 +124,9 @@ fn start(args: &Args, rules: Rules) -> anyhow::Result<Server> {
 /// While there is one thread: the kernel's calls change the one that makes them. The group comes before
 /// the user, who might no longer be let.
 fn become_what_was_asked(args: &Args) -> io::Result<()> {
+    if args.notty {
+        hotfn_exec::leave_terminal()?;
+    }
     if args.setsid {
         rustix::process::setsid()?;
     }
@@ -128,9 +143,45 @@ fn become_what_was_asked(args: &Args) -> io::Result<()> {
     Ok(())
 }
 
+fn limit(word: &str) -> Result<(Resource, u64), String> {
+    let known = |name: &str| match name {
+        "core" => Some(Resource::Core),
+        "fsize" => Some(Resource::Fsize),
+        "nofile" => Some(Resource::Nofile),
+        "nproc" => Some(Resource::Nproc),
+        _ => None,
+    };
+    word.split_once('=')
+        .and_then(|(name, value)| Some((known(name)?, value.parse().ok()?)))
+        .ok_or_else(|| format!("{word:?} is not a limit like nofile=1024; core, fsize, nofile and nproc can be set"))
+}
+
+/// A name without a file has no mode: whoever shares the network namespace may connect.
+fn path(word: &str) -> Result<PathBuf, String> {
+    if word.starts_with('@') {
+        return Err(format!("{word:?} would be an abstract name, which has no permissions; for a file write ./{word}"));
+    }
+    Ok(word.into())
+}
+
 fn mode(word: &str) -> Result<u32, String> {
     u32::from_str_radix(word, 8)
         .ok()
         .filter(|mode| *mode <= 0o777)
         .ok_or_else(|| format!("{word:?} is not a mode like 0600"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limits_have_names_and_sockets_have_files() {
+        assert_eq!(limit("nofile=77"), Ok((Resource::Nofile, 77)));
+        for wrong in ["nofile", "nofile=", "nofile=-1", "stack=1"] {
+            assert!(limit(wrong).unwrap_err().contains("nofile=1024"), "{wrong}");
+        }
+        assert!(path("@tools").unwrap_err().contains("./@tools"));
+        assert_eq!(path("./@tools"), Ok("./@tools".into()));
+    }
 }

@@ -102,7 +102,7 @@ impl Node {
             deploy(&agent, &front, deployment);
         }
         let threads = threads(settings)?;
-        Self::answer(settings, listener, agent, front, threads)
+        Self::answer(settings, listener, agent, front, threads, None)
     }
 
     /// The same with the functions that `store` has, and will have: clients may change them. What it
@@ -132,8 +132,8 @@ impl Node {
         let api = Api::new(mirror.clone(), connectors.clone(), driver, settings.public_url.clone());
         let front = Front::with_api(Arc::new(agent.clone()), api, settings.front());
         connectors.start_all(beside.connectors)?;
-        let node = Self::answer(settings, listener, agent, front, threads)?;
-        Ok(Self { following: Some(Following::start(mirror)), connectors: Some(connectors), commands, ..node })
+        let node = Self::answer(settings, listener, agent, front, threads, commands)?;
+        Ok(Self { following: Some(Following::start(mirror)), connectors: Some(connectors), ..node })
     }
 
     fn answer(
@@ -142,23 +142,18 @@ impl Node {
         agent: Agent,
         front: Arc<Front>,
         threads: Arc<Threads>,
+        commands: Option<command::Server>,
     ) -> Result<Self, StartError> {
         let mut metrics = Registry::default();
         agent.register(&mut metrics);
+        if let Some(commands) = &commands {
+            commands.service().tally().register(&mut metrics);
+        }
         front.show(metrics);
         let refused = |source| StartError::Listen { addr: settings.listen(), source };
         let server = Server::start(listener, front.clone(), threads.clone()).map_err(refused)?;
         let patience = settings.drain_patience();
-        Ok(Self {
-            agent,
-            front,
-            server,
-            patience,
-            following: None,
-            connectors: None,
-            commands: None,
-            _threads: threads,
-        })
+        Ok(Self { agent, front, server, patience, following: None, connectors: None, commands, _threads: threads })
     }
 
     /// Where it listens.

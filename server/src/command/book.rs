@@ -197,11 +197,10 @@ mod tests {
     use hotfn_protocols::CallId;
 
     use super::*;
-    use crate::command::config::Mode;
     use crate::command::refusal::Reason;
 
     fn caller(name: &str, concurrent_max: Option<usize>) -> Caller {
-        Caller { name: name.into(), mode: Mode::Shell, list: None, concurrent_max }
+        Caller { concurrent_max, ..Caller::new(name) }
     }
 
     fn origin(last: u8) -> Origin {

@@ -22,10 +22,11 @@ use hotfn::Invoke;
 use hotfn_protocols::{BodyError, Call, Fault, FunctionId, Head, Headers, Kind, Reply};
 
 use super::config::{Caller, Mode};
+use super::crew::Asker;
 use super::job::Job;
 use super::refusal::{Reason, Refusal};
 use super::request::{Ask, Encoding, What, When};
-use super::service::{Asker, Service};
+use super::service::Service;
 use crate::connector::{self, Directory};
 
 /// The commands of a service, to be called. Cheap to clone.
@@ -64,7 +65,7 @@ impl Commands {
             label: Vec::new(),
             unknown: Vec::new(),
         };
-        let job = self.0.take_on(&config, &ask, &self.asker(&headers), None).await.map_err(refused)?;
+        let job = self.0.crew().take_on(&config, &ask, &self.asker(&headers), None).await.map_err(refused)?;
         let _ends = EndsWithItsCaller(job.clone());
         let outcome = job.ended().await.map_err(refused)?;
         if outcome.timed_out {
@@ -83,8 +84,7 @@ impl Commands {
     fn asker(&self, headers: &Headers) -> Asker {
         let connector = headers.get(connector::origin::PREFIX).and_then(|name| name.to_str().ok());
         let name: Arc<str> = connector.map_or_else(|| "node".into(), |name| format!("connector {name}").into());
-        let caller = Caller { name, mode: Mode::List, list: None, concurrent_max: None };
-        self.0.asker(caller)
+        self.0.crew().asker(Caller { mode: Mode::List, ..Caller::new(name) })
     }
 }
 

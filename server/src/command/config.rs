@@ -73,6 +73,18 @@ pub struct Caller {
     pub list: Option<Vec<String>>,
     /// Most commands at a time. Default: as many as of all callers.
     pub concurrent_max: Option<usize>,
+    /// As whom their commands run. Takes root. Default: as those of all callers.
+    pub user: Option<User>,
+    /// How long their commands may run, if all callers' may not run for less. Default: as long as those.
+    pub run_max: Option<Duration>,
+}
+
+impl Caller {
+    /// Somebody of this name, with the defaults.
+    #[must_use]
+    pub fn new(name: impl Into<Arc<str>>) -> Self {
+        Self { name: name.into(), mode: Mode::default(), list: None, concurrent_max: None, user: None, run_max: None }
+    }
 }
 
 /// A command line that means a command of the list, without any arguments of the caller's.

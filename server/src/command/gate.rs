@@ -20,6 +20,7 @@ use super::nonce::{Nonces, Noted};
 use super::peer::Peer;
 use super::refusal::{Reason, Refusal};
 use super::signature::{Algorithm, Statement};
+use super::tally::Tally;
 
 pub(super) const NONCE: HeaderName = HeaderName::from_static("x-auth-nonce");
 pub(super) const TIMESTAMP: HeaderName = HeaderName::from_static("x-auth-timestamp");
@@ -32,6 +33,7 @@ pub(super) struct Gate {
     /// Nothing older is let in: the memory was empty then.
     started_s: u64,
     memory: Mutex<Memory>,
+    tally: Tally,
 }
 
 #[derive(Debug)]
@@ -65,9 +67,9 @@ impl Now {
 
 impl Gate {
     /// Opens now, and lets in nothing that was signed before.
-    pub(super) fn new(now: Now) -> Self {
-        let memory = Memory { nonces: Nonces::new(), lockout: Lockout::default() };
-        Self { started_s: now.unix_s, memory: Mutex::new(memory) }
+    pub(super) fn new(now: Now, tally: Tally) -> Self {
+        let memory = Memory { nonces: Nonces::new(now.at), lockout: Lockout::default() };
+        Self { started_s: now.unix_s, memory: Mutex::new(memory), tally }
     }
 
     /// The key that the request was signed with.
@@ -87,6 +89,7 @@ impl Gate {
             self.strike(config, peer, now);
             return Err(unauthorized());
         };
+        self.tally.note_offset(claim.timestamp_s.abs_diff(now.unix_s));
         self.is_timely(config.bounds.window_s, &claim, now)?;
         self.is_first(config, &claim, now)?;
         Ok(key)

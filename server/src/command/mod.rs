@@ -12,13 +12,13 @@
 //!   what one is about, [`service`] does it.
 //! * `gate` lets in what is signed ([`signature`]), timely and new (`nonce`), and shuts out who
 //!   guesses (`lockout`).
-//! * `request` reads what is asked for, `policy` says what of it may run and how, with a clean
-//!   `environment`; from a list, without a shell, it takes plain `words`.
-//! * `book` has a slot for it, `job` is what everybody may know of it, `run` follows it to its end
-//!   and keeps of its output what `capture` keeps.
+//! * `intake` takes the body in, `request` reads what is asked for, `policy` says what of it may run
+//!   and how, with a clean `environment`; from a list, without a shell, it takes plain `words`.
+//! * `crew` takes it on: `book` has a slot for it, `job` is what everybody may know of it, `run`
+//!   follows it to its end and keeps of its output what `capture` keeps.
 //! * [`server`] is all of it; `install` puts it on a machine. [`Commands`] is another way in, for the
 //!   node's own fronts.
-//! * `answer` tells it, `stream` tells it while it runs, `callback` tells it later.
+//! * `answer` tells it, `stream` tells it while it runs, `callback` tells it later, [`Tally`] counts.
 //!
 //! Everything that a stranger can make us hold is bounded, and so is what a caller can, by
 //! [`config::Bounds`]. The machines (`gate`, `nonce`, `lockout`, `capture`, `book`) take the time as
@@ -35,6 +35,7 @@ mod callback;
 mod capture;
 pub mod config;
 mod connection;
+mod crew;
 mod environment;
 #[cfg(any(test, feature = "fuzzing"))]
 #[doc(hidden)]
@@ -42,6 +43,7 @@ pub mod fuzzing;
 mod gate;
 mod hex;
 pub(crate) mod install;
+mod intake;
 mod job;
 pub mod listen;
 mod lockout;

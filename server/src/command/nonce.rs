@@ -5,16 +5,32 @@
 //! bound the next is refused rather than an old one forgotten early: whoever holds the key can be
 //! asked to slow down, but nobody may replay.
 
+//!
+//! Of each the first half of a hash is kept, 40 bytes in all: a nonce may be three times as long. Two
+//! that look alike are nobody's gain, since both were signed.
+
 use std::collections::{HashSet, VecDeque};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+use sha2::{Digest as _, Sha256};
 
 /// The memory. Holds nothing that was not signed with a key.
 #[derive(Debug)]
 pub(super) struct Nonces {
-    seen: HashSet<Arc<str>>,
+    began: Instant,
+    seen: HashSet<Trace>,
     /// The same, oldest first.
-    order: VecDeque<(Instant, Arc<str>)>,
+    order: VecDeque<Noting>,
+}
+
+/// What is kept of a nonce.
+type Trace = [u8; 16];
+
+/// When one was noted. As a number, which is half as large as the moment itself.
+#[derive(Debug)]
+struct Noting {
+    after_ns: u64,
+    trace: Trace,
 }
 
 /// What noting a nonce came to.
@@ -29,28 +45,31 @@ pub(super) enum Noted {
 }
 
 impl Nonces {
-    pub(super) fn new() -> Self {
-        Self { seen: HashSet::new(), order: VecDeque::new() }
+    pub(super) fn new(now: Instant) -> Self {
+        Self { began: now, seen: HashSet::new(), order: VecDeque::new() }
     }
 
     /// Looks for `nonce` and remembers it, in one step. Forgets those older than `keep` first; holds
     /// at most `max`.
     pub(super) fn note(&mut self, nonce: &str, now: Instant, keep: Duration, max: usize) -> Noted {
-        while let Some((noted, old)) = self.order.front()
-            && now.saturating_duration_since(*noted) > keep
+        let nanos = |time: Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+        let (after_ns, keep_ns) = (nanos(now.saturating_duration_since(self.began)), nanos(keep));
+        while let Some(oldest) = self.order.front()
+            && after_ns.saturating_sub(oldest.after_ns) > keep_ns
         {
-            self.seen.remove(old);
+            self.seen.remove(&oldest.trace);
             self.order.pop_front();
         }
-        if self.seen.contains(nonce) {
+        let hash: [u8; 32] = Sha256::digest(nonce).into();
+        let trace = *hash.first_chunk().expect("it is longer");
+        if self.seen.contains(&trace) {
             return Noted::Replayed;
         }
         if self.order.len() >= max {
             return Noted::Full;
         }
-        let nonce: Arc<str> = nonce.into();
-        self.order.push_back((now, nonce.clone()));
-        self.seen.insert(nonce);
+        self.order.push_back(Noting { after_ns, trace });
+        self.seen.insert(trace);
         Noted::Fresh
     }
 
@@ -69,7 +88,8 @@ mod tests {
 
     #[test]
     fn a_nonce_is_good_once_within_two_windows() {
-        let (mut nonces, start) = (Nonces::new(), Instant::now());
+        let start = Instant::now();
+        let mut nonces = Nonces::new(start);
         let mut at = |after, nonce| nonces.note(nonce, start + Duration::from_secs(after), KEEP, 10);
         assert_eq!(at(0, "a"), Noted::Fresh);
         assert_eq!(at(0, "a"), Noted::Replayed);
@@ -80,7 +100,8 @@ mod tests {
 
     #[test]
     fn a_full_memory_refuses_and_forgets_nothing_early() {
-        let (mut nonces, start) = (Nonces::new(), Instant::now());
+        let start = Instant::now();
+        let mut nonces = Nonces::new(start);
         for n in 0..100_000_u32 {
             assert_eq!(nonces.note(&n.to_string(), start, KEEP, 100_000), Noted::Fresh);
         }

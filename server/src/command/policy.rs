@@ -6,10 +6,10 @@ use std::io::Read as _;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
-use hotfn_exec::rules::{Command, User, Variable};
+use hotfn_exec::rules::{Command, Machine, User, Variable, World as _};
 use hotfn_exec::{self as exec, Ids, Leftovers, SpawnError, Stdio, program};
-use hotfn_protocols::CallId;
 use sha2::{Digest as _, Sha256};
 
 use super::callback::Target;
@@ -17,22 +17,31 @@ use super::config::{Caller, Config, Listed, Mode, Privileges, Strays};
 use super::peer::Peer;
 use super::refusal::{Reason, Refusal};
 use super::request::{Ask, What};
-use super::run::LABEL;
 use super::{environment, words};
 
-/// The process that `ask` asks for, if that is open to `caller`.
-pub(super) fn plan(ask: &Ask, config: &Config, caller: &Caller, user: &User, id: CallId) -> Result<exec::Job, Refusal> {
+/// What is to be done.
+#[derive(Debug)]
+pub(super) struct Plan {
+    pub(super) process: exec::Job,
+    /// How long the command may take, if the list says so.
+    pub(super) timeout: Option<Duration>,
+}
+
+/// What `ask` comes to, if that is open to `caller`. `ours` is who we are.
+pub(super) fn plan(ask: &Ask, config: &Config, caller: &Caller, ours: &User) -> Result<Plan, Refusal> {
     let chosen = match caller.mode {
         Mode::Off => return Err(Refusal::forbidden("commands are switched off for this caller")),
         Mode::Shell => None,
         Mode::List => Some(choose(&ask.what, config, caller)?),
     };
-    let own = chosen.as_ref().map_or(&[][..], |chosen| &chosen.command.env);
-    let own_dir = chosen.as_ref().and_then(|chosen| chosen.command.cwd.clone());
+    let command = chosen.as_ref().map(|chosen| chosen.command);
+    let other = as_whom(command, caller, config)?;
+    let user = other.as_ref().unwrap_or(ours);
+    let own_dir = command.and_then(|command| command.cwd.clone());
     let dir = ask.workdir.clone().or(own_dir).unwrap_or_else(|| environment::home(user).to_owned());
     let mut env = environment::whole(user, &config.env, &ask.envs);
-    env.extend(own.iter().cloned());
-    env.push((LABEL.into(), id.as_str().into()));
+    env.extend(command.iter().flat_map(|command| &command.env).cloned());
+    let timeout = command.and_then(|command| command.timeout);
     let (program, args, file) = match chosen {
         Some(Chosen { command, args }) => (command.path.clone(), args, checked(command)?),
         None => {
@@ -40,22 +49,31 @@ pub(super) fn plan(ask: &Ask, config: &Config, caller: &Caller, user: &User, id:
             (program, args, None)
         }
     };
-    let mut job = exec::Job::new(program);
-    job.file = file;
-    job.args = args;
-    job.env = env;
-    job.cwd = Some(dir);
-    job.stdin = if ask.stdin.is_some() { Stdio::Pipe } else { Stdio::Null };
-    job.stdout = Stdio::Pipe;
-    job.stderr = Stdio::Pipe;
-    job.ids = config.user.as_ref().map(|user| Ids { uid: user.uid, gid: user.gid, groups: user.groups.clone() });
-    job.no_new_privs = config.privileges == Privileges::Keep;
-    job.outlives_us = true;
-    job.leftovers = match config.strays {
+    let mut process = exec::Job::new(program);
+    process.file = file;
+    process.args = args;
+    process.env = env;
+    process.cwd = Some(dir);
+    process.stdin = if ask.stdin.is_some() { Stdio::Pipe } else { Stdio::Null };
+    process.stdout = Stdio::Pipe;
+    process.stderr = Stdio::Pipe;
+    process.ids = other.map(|User { uid, gid, groups, .. }| Ids { uid, gid, groups });
+    process.no_new_privs = config.privileges == Privileges::Keep;
+    process.outlives_us = true;
+    process.leftovers = match config.strays {
         Strays::Kill => Leftovers::Kill,
         Strays::Leave => Leftovers::Leave,
     };
-    Ok(job)
+    Ok(Plan { process, timeout })
+}
+
+/// Another user than us, if one is named: the command's own, the caller's, that of all.
+fn as_whom(command: Option<&Command>, caller: &Caller, config: &Config) -> Result<Option<User>, Refusal> {
+    let Some(name) = command.and_then(|command| command.run_as.as_deref()) else {
+        return Ok(caller.user.as_ref().or(config.user.as_ref()).cloned());
+    };
+    let unknown = || Refusal::new(Reason::CannotStart, format!("it would run as {name:?}, and there is no such user"));
+    Machine.user(name).ok_or_else(unknown).map(Some)
 }
 
 /// Whatever is asked for: a command line goes to the shell, a program is looked for.
@@ -153,6 +171,10 @@ pub(super) fn cannot_start(error: &SpawnError) -> Refusal {
         SpawnError::Cwd { cwd, source, .. } => format!("workdir cannot be entered: {}: {source}", cwd.display()),
         SpawnError::Os { source, .. } if source.raw_os_error() == Some(ARGUMENTS_TOO_LONG) => {
             "command and environment are longer than the system takes".to_owned()
+        }
+        SpawnError::Os { what, source, .. } if source.kind() == std::io::ErrorKind::PermissionDenied => {
+            tracing::warn!("cannot start a command: {error}: {source}");
+            format!("the service may not {what}")
         }
         SpawnError::Os { .. } => {
             tracing::warn!("cannot start a command: {error}");

@@ -12,16 +12,19 @@ use std::pin::pin;
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
-use hotfn_exec::{Child, GONE_PATIENCE, Signal, Spawned, strays};
+use hotfn_exec::pen::{Mark, Pen};
+use hotfn_exec::{Child, GONE_PATIENCE, Signal, Spawned};
+use hotfn_protocols::CallId;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::unix::pipe;
 use tokio::sync::Semaphore;
 
 use super::capture::Capture;
+use super::config::Strays;
 use super::job::{Job, Outcome, Progress, Stage};
 
-/// The variable by which everything that a command started is found again.
-pub(super) const LABEL: &str = "HOTFN_JOB";
+/// By what everything that a command started is found again.
+pub(super) const MARK: Mark = Mark { family: "hotfn-command", label: "HOTFN_JOB" };
 /// How long output that is still in the pipes is read when a command has ended.
 const LAST_WORDS: Duration = Duration::from_millis(200);
 /// Bytes read at a time, as many as a pipe holds.
@@ -30,21 +33,27 @@ const READ_BYTES: usize = 64 << 10;
 /// next are closed, and who writes to one is told so by the system.
 const DRAINED_MAX: usize = 256;
 
-/// How long a command may take, and to end.
+/// How a command ends.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Patience {
+pub(super) struct Ending {
+    /// How long it may run.
     pub(super) run_max: Option<Duration>,
-    pub(super) end_grace: Duration,
+    /// How long it has between TERM and KILL.
+    pub(super) grace: Duration,
+    /// What becomes of what it leaves behind.
+    pub(super) strays: Strays,
 }
 
-/// Follows a command that was started to its end, and keeps `job` up to date.
-pub(super) async fn follow(spawned: Spawned, stdin: Vec<u8>, job: &Arc<Job>, patience: Patience) -> Outcome {
+/// Follows a command that was started to its end, and keeps `job` up to date. All that comes of it is
+/// in `pen`.
+pub(super) async fn follow(spawned: Spawned, pen: Pen, stdin: Vec<u8>, job: &Arc<Job>, ending: Ending) -> Outcome {
     let Spawned { child, stdin: input, stdout, stderr } = spawned;
+    let pen = Arc::new(pen);
     feed(input, stdin);
     let mut stdout = Stream::new(stdout, |progress| &mut progress.stdout);
     let mut stderr = Stream::new(stderr, |progress| &mut progress.stderr);
     let timed_out = {
-        let mut ended = pin!(end(&child, job, patience));
+        let mut ended = pin!(end(&child, &pen, job, ending));
         loop {
             tokio::select! {
                 biased;
@@ -62,14 +71,17 @@ pub(super) async fn follow(spawned: Spawned, stdin: Vec<u8>, job: &Arc<Job>, pat
     let exit = child.ended().expect("it has ended");
     let outcome = Outcome { exit, timed_out, took: job.began.elapsed() };
     job.update(|progress| progress.stage = Stage::Ended(outcome));
+    if ending.strays == Strays::Kill && pen.may_hold() {
+        clear(pen, job.id).await;
+    }
     outcome
 }
 
 /// Waits for its end, and brings it about when time is up or somebody asks. Says whether time was
 /// up.
-async fn end(child: &Child, job: &Job, patience: Patience) -> bool {
+async fn end(child: &Child, pen: &Arc<Pen>, job: &Job, ending: Ending) -> bool {
     let time_is_up = async {
-        match patience.run_max {
+        match ending.run_max {
             Some(max) => tokio::time::sleep(max).await,
             None => std::future::pending().await,
         }
@@ -81,17 +93,19 @@ async fn end(child: &Child, job: &Job, patience: Patience) -> bool {
     };
     child.signal_group(Signal::TERM);
     child.signal_group(Signal::CONT);
-    if tokio::time::timeout(patience.end_grace, child.exit()).await.is_err() {
+    if tokio::time::timeout(ending.grace, child.exit()).await.is_err() {
         child.signal_group(Signal::KILL);
     }
-    // All that is left of it, in its group or not. The search blocks for as long as it takes.
-    let id = job.id;
-    let search = move || strays::end(LABEL, |label| label == id.as_bytes(), GONE_PATIENCE);
-    if let Ok(Err(still_there)) = tokio::task::spawn_blocking(search).await {
-        tracing::warn!(job = %id, "{still_there}");
-    }
+    clear(pen.clone(), job.id).await;
     child.exit().await;
     timed_out
+}
+
+/// Kills all that is left of a command, in its group or not. That blocks for as long as it takes.
+async fn clear(pen: Arc<Pen>, id: CallId) {
+    if let Ok(Err(still_there)) = tokio::task::spawn_blocking(move || pen.end(GONE_PATIENCE)).await {
+        tracing::warn!(job = %id, "{still_there}");
+    }
 }
 
 /// Writes what the command is to read, at its own pace.

@@ -1,53 +1,40 @@
 //! The service: one request in, one answer out, in the order of checks that the contract sets.
-//!
-//! What a request leads to is a job that belongs to the service and not to the request: it is run by
-//! a task of its own, so that a caller who leaves takes nothing along.
 
 use std::collections::BTreeSet;
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
-use bytes::Bytes;
-use http::{HeaderName, StatusCode, header};
-use sha2::{Digest as _, Sha256};
+use http::StatusCode;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use hotfn_exec::rules::{Machine, User, World as _};
-use hotfn_exec::{self as exec, Supervisor};
+use hotfn_protocols::Body;
 use hotfn_protocols::http1::RequestHead;
-use hotfn_protocols::{Body, BodyError, CallId};
 
-use super::answer::{self, Answer, Output, Told};
-use super::book::{Book, Known, Once, Slot};
-use super::callback::{self, Courier, Delivery, Functions};
-use super::config::{Bounds, Caller, Config, Current};
+use super::answer::{Answer, Output, Told};
+use super::callback::{Courier, Functions};
+use super::config::{Bounds, Config, Current};
+use super::crew::{Asker, Crew};
 use super::gate::{Gate, Now, Received};
-use super::job::{Job, Stage};
+use super::job::Job;
 use super::peer::Peer;
 use super::refusal::{Reason, Refusal};
 use super::request::{Ask, Encoding, When};
-use super::route::Route;
-use super::run::{self, Patience};
+use super::route::{self, Route};
 use super::stream::{self, Notation};
 use super::tally::Tally;
-use super::{policy, route};
+use super::{answer, intake};
 
 /// Runs commands for whoever holds a key.
 pub struct Service {
     current: Arc<Current>,
     gate: Gate,
-    book: Arc<Book>,
-    /// As whom commands run where the config does not say.
-    ours: User,
-    supervisor: Supervisor,
+    crew: Arc<Crew>,
     courier: Arc<Courier>,
-    tally: Arc<Tally>,
+    tally: Tally,
     clock: fn() -> SystemTime,
-    /// No new commands.
-    draining: CancellationToken,
     /// Nobody waits any longer.
     hurry: CancellationToken,
     /// A token for each request under way.
@@ -71,9 +58,6 @@ impl Default for Means {
     }
 }
 
-const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
-/// Bytes of such a key, at most.
-const IDEMPOTENCY_KEY_BYTES_MAX: usize = 128;
 /// Names of unknown fields that are kept in mind, so that each is logged once.
 const UNKNOWN_MAX: usize = 64;
 
@@ -86,19 +70,16 @@ impl Service {
         warn_of(&config);
         let state_dir = config.state_dir.clone();
         let current = Arc::new(Current::new(config));
-        let tally = Arc::new(Tally::default());
+        let tally = Tally::default();
         let Means { functions, clock } = means;
         let courier = Courier::start(current.clone(), state_dir.as_deref(), functions, clock, tally.clone());
         Ok(Arc::new(Self {
+            gate: Gate::new(Now::of(clock()), tally.clone()),
+            crew: Crew::start(current.clone(), courier.clone(), tally.clone())?,
             current,
-            gate: Gate::new(Now::of(clock())),
-            book: Arc::default(),
-            ours: Machine.server(),
-            supervisor: Supervisor::start()?,
             courier,
             tally,
             clock,
-            draining: CancellationToken::new(),
             hurry: CancellationToken::new(),
             requests: TaskTracker::new(),
             unknown: Mutex::default(),
@@ -121,13 +102,13 @@ impl Service {
     /// Commands that run now.
     #[must_use]
     pub fn running(&self) -> usize {
-        self.book.running()
+        self.crew.running()
     }
 
     /// Takes on nothing more. Who waits is served on for the patience of the config, and then told
     /// which job goes on without them. Resolves when nobody waits any more; what runs goes on.
     pub async fn drain(&self) {
-        self.draining.cancel();
+        self.crew.close();
         self.requests.close();
         if timeout(self.bounds().drain_patience, self.requests.wait()).await.is_err() {
             self.hurry.cancel();
@@ -145,18 +126,19 @@ impl Service {
         self.current.get().bounds
     }
 
-    /// A part of this process that asks: it needs no signature.
-    pub(super) fn asker(&self, caller: Caller) -> Asker {
-        let peer = Peer::Process { uid: self.ours.uid, pid: std::process::id() };
-        Asker { by: caller.name.clone(), caller: Arc::new(caller), peer }
+    pub(super) fn crew(&self) -> &Arc<Crew> {
+        &self.crew
     }
 
     /// Answers one request.
-    pub(super) async fn answer(self: &Arc<Self>, head: RequestHead, body: Body, peer: Peer) -> Answer {
+    pub(super) async fn answer(&self, head: RequestHead, body: Body, peer: Peer) -> Answer {
         let _under_way = self.requests.token();
         let config = self.current.get();
         match self.outcome(&config, &head, body, peer).await {
-            Ok(answer) => answer,
+            Ok(answer) => {
+                self.tally.do_one();
+                answer
+            }
             Err(refusal) => {
                 self.tally.refuse(refusal.reason);
                 tracing::debug!(%peer, reason = refusal.reason.code(), "refused: {refusal}");
@@ -167,13 +149,7 @@ impl Service {
     }
 
     /// The checks, in their order.
-    async fn outcome(
-        self: &Arc<Self>,
-        config: &Config,
-        head: &RequestHead,
-        body: Body,
-        peer: Peer,
-    ) -> Result<Answer, Refusal> {
+    async fn outcome(&self, config: &Config, head: &RequestHead, body: Body, peer: Peer) -> Result<Answer, Refusal> {
         allow(config, peer)?;
         let route = route::find(&head.method, head.target())?;
         match route {
@@ -183,7 +159,7 @@ impl Service {
             Route::Ready => return Err(Refusal::new(Reason::Unavailable, "not ready: no key, or ending")),
             Route::Find(_) | Route::Run | Route::Shell | Route::Stop(_) => {}
         }
-        let body = gather(body, &config.bounds).await?;
+        let body = intake::gather(body, &config.bounds).await?;
         let received =
             Received { method: head.method.as_str(), target: head.target(), lines: &head.lines, body: &body };
         let asker = match peer {
@@ -193,95 +169,17 @@ impl Service {
                 Asker { caller: key.caller.clone(), by: key.name.clone(), peer }
             }
         };
-        let notation = notation(head);
+        let notation = intake::notation(head);
         let ask = match &route {
-            Route::Find(id) => return self.find(id, &asker.caller, notation),
-            Route::Stop(id) => return self.stop(id, &asker.caller, &config.bounds).await,
+            Route::Find(id) => return Ok(told(self.crew.find(id, &asker.caller)?, notation)),
+            Route::Stop(id) => return Ok(told(self.crew.stop(id, &asker.caller, &config.bounds).await?, None)),
             Route::Run => Ask::run(&body, &config.bounds)?,
             _ => Ask::shell(&body, &config.bounds)?,
         };
         self.note_unknown(&ask.unknown);
-        let once = once(head, &body)?;
-        let job = self.take_on(config, &ask, &asker, once).await?;
+        let once = intake::once(head, &body)?;
+        let job = self.crew.take_on(config, &ask, &asker, once).await?;
         self.reply(config, &ask, &job, notation).await
-    }
-
-    /// The job of what is asked for: one that was just started, or the one that an idempotency key
-    /// stands for.
-    pub(super) async fn take_on(
-        self: &Arc<Self>,
-        config: &Config,
-        ask: &Ask,
-        asker: &Asker,
-        once: Option<Once>,
-    ) -> Result<Arc<Job>, Refusal> {
-        let id = CallId::new();
-        let process = policy::plan(ask, config, &asker.caller, config.user.as_ref().unwrap_or(&self.ours), id)?;
-        if let Some(url) = &ask.callback {
-            policy::callback(url, config, &asker.caller, asker.peer)?;
-        }
-        if self.draining.is_cancelled() {
-            return Err(Refusal { retry_after: Some(2), ..Refusal::new(Reason::Unavailable, "service is ending") });
-        }
-        let job = Job::new(id, asker.caller.name.clone(), config.bounds.output_bytes_max);
-        let known = match &once {
-            None => Known::New,
-            Some(once) => self.book.known(&job.caller, once, std::time::Instant::now(), &config.bounds),
-        };
-        let job = match known {
-            Known::New => {
-                let slot = self.book.slot(&config.bounds, asker.peer.origin(), &asker.caller)?;
-                match self.book.enter(&job, once.as_ref()) {
-                    Known::New => {
-                        let run = Run { process, slot, asker: asker.clone(), ask: ask.clone(), bounds: config.bounds };
-                        tokio::spawn(self.clone().run(job.clone(), run));
-                        job
-                    }
-                    Known::Before(job) => job,
-                    Known::Different => return Err(different()),
-                }
-            }
-            Known::Before(job) => job,
-            Known::Different => return Err(different()),
-        };
-        job.started().await?;
-        Ok(job)
-    }
-
-    /// Runs a job to its end, and says so to whoever is to know.
-    async fn run(self: Arc<Self>, job: Arc<Job>, run: Run) {
-        let Run { process, slot, asker, mut ask, bounds } = run;
-        let spawned = match self.supervisor.spawn(process).await {
-            Ok(spawned) => spawned,
-            Err(e) => {
-                self.book.strike_out(&job);
-                return job.update(|progress| progress.stage = Stage::Refused(policy::cannot_start(&e)));
-            }
-        };
-        job.update(|progress| progress.stage = Stage::Running);
-        let run_max = [bounds.run_max, ask.timeout].into_iter().flatten().min();
-        let patience = Patience { run_max, end_grace: bounds.end_grace };
-        let outcome = run::follow(spawned, ask.stdin.take().unwrap_or_default(), &job, patience).await;
-        drop(slot);
-        self.tally.end();
-        self.book.ended(&job, std::time::Instant::now(), &bounds);
-        tracing::info!(
-            job = %job.id,
-            caller = &*job.caller,
-            by = &*asker.by,
-            peer = %asker.peer,
-            label = ?ask.label,
-            exit = %outcome.exit,
-            timed_out = outcome.timed_out,
-            took_ms = outcome.took.as_millis(),
-            "command ended"
-        );
-        if let Some(url) = ask.callback {
-            let fields = self.current.get().callback_fields;
-            let body = callback::body(&job, &outcome, fields, ask.reply.encoding);
-            let (id, key) = (job.id.to_string(), asker.by.to_string());
-            self.courier.send(Delivery { job: id, url, key, exit_code: outcome.code(), body }).await;
-        }
     }
 
     /// When and how the caller wants to hear of it.
@@ -319,25 +217,9 @@ impl Service {
         }
     }
 
-    fn find(&self, id: &str, caller: &Caller, notation: Option<Notation>) -> Result<Answer, Refusal> {
-        let job = self.book.find(id, &caller.name).ok_or_else(|| unknown_job(id))?;
-        Ok(match notation {
-            Some(notation) => streamed(job, notation, Encoding::Text),
-            None => Answer::told(StatusCode::OK, Told::running(&job, Output::Whole(Encoding::Text))),
-        })
-    }
-
-    async fn stop(&self, id: &str, caller: &Caller, bounds: &Bounds) -> Result<Answer, Refusal> {
-        let job = self.book.find(id, &caller.name).ok_or_else(|| unknown_job(id))?;
-        job.stop.cancel();
-        // It may hang inside the kernel; then it is told as it is.
-        let _ = timeout(bounds.end_grace + STOP_SLACK, job.ended()).await;
-        Ok(Answer::told(StatusCode::OK, Told::running(&job, Output::Whole(Encoding::Text))))
-    }
-
     fn is_ready(&self, config: &Config) -> bool {
         let has_callers = !config.keys.is_empty() || !config.trusted_users.is_empty();
-        has_callers && !self.draining.is_cancelled()
+        has_callers && !self.crew.is_closed()
     }
 
     fn note_unknown(&self, fields: &[String]) {
@@ -358,35 +240,6 @@ impl std::fmt::Debug for Service {
         f.debug_struct("Service").field("config", &self.current).field("tally", &self.tally).finish_non_exhaustive()
     }
 }
-
-/// What the task of a job needs beside the job.
-struct Run {
-    process: exec::Job,
-    slot: Slot,
-    asker: Asker,
-    ask: Ask,
-    bounds: Bounds,
-}
-
-/// Who asks: the caller, by which key, from where.
-#[derive(Clone)]
-pub(super) struct Asker {
-    caller: Arc<Caller>,
-    by: Arc<str>,
-    peer: Peer,
-}
-
-impl Asker {
-    /// A user of this machine who needs no signature.
-    fn trusted(config: &Config, uid: u32, peer: Peer) -> Self {
-        let name: Arc<str> = format!("uid {uid}").into();
-        let caller = Caller { name: name.clone(), mode: config.trusted_mode, list: None, concurrent_max: None };
-        Self { caller: Arc::new(caller), by: name, peer }
-    }
-}
-
-/// What a stopped job may take beyond its grace until its end is known.
-const STOP_SLACK: Duration = Duration::from_secs(6);
 
 /// As the platform's own service greets, by lines that begin with these words.
 const GREETING: &str = concat!(
@@ -414,34 +267,11 @@ fn allow(config: &Config, peer: Peer) -> Result<(), Refusal> {
     if is_allowed { Ok(()) } else { Err(Refusal::forbidden("your address may not ask")) }
 }
 
-/// The body as a whole, in time and within its bound.
-async fn gather(body: Body, bounds: &Bounds) -> Result<Bytes, Refusal> {
-    if let Some(bytes) = body.as_bytes()
-        && bytes.len() as u64 <= bounds.body_bytes_max
-    {
-        return Ok(bytes.clone());
-    }
-    match timeout(bounds.read_timeout, body.gather(bounds.body_bytes_max)).await {
-        Ok(Ok(bytes)) => Ok(bytes),
-        Ok(Err(BodyError::TooLarge { max })) => {
-            Err(Refusal::new(Reason::TooLarge, format!("body is larger than {max} bytes")))
-        }
-        Ok(Err(BodyError::Cut(why))) => Err(Refusal::bad(format!("body cannot be read: {why}"))),
-        Err(_) => {
-            let message = format!("body did not come within {} s", bounds.read_timeout.as_secs());
-            Err(Refusal::new(Reason::Timeout, message))
-        }
-    }
-}
-
-/// How the caller wants to follow, if it does.
-fn notation(head: &RequestHead) -> Option<Notation> {
-    let accept = head.lines.first(&header::ACCEPT)?.trim_ascii();
-    let is = |media: &str| accept.get(..media.len()).is_some_and(|a| a.eq_ignore_ascii_case(media.as_bytes()));
-    match () {
-        () if is("text/event-stream") => Some(Notation::Events),
-        () if is("application/x-ndjson") => Some(Notation::Lines),
-        () => None,
+/// What a job has come to.
+fn told(job: Arc<Job>, notation: Option<Notation>) -> Answer {
+    match notation {
+        Some(notation) => streamed(job, notation, Encoding::Text),
+        None => Answer::told(StatusCode::OK, Told::running(&job, Output::Whole(Encoding::Text))),
     }
 }
 
@@ -451,21 +281,4 @@ fn streamed(job: Arc<Job>, notation: Notation, encoding: Encoding) -> Answer {
         Notation::Lines => answer::LINES,
     };
     Answer::new(StatusCode::OK, content_type, stream::body(job, notation, encoding))
-}
-
-fn once(head: &RequestHead, body: &[u8]) -> Result<Option<Once>, Refusal> {
-    let Some(name) = head.lines.first(&IDEMPOTENCY_KEY) else { return Ok(None) };
-    let name = std::str::from_utf8(name).ok().filter(|name| (1..=IDEMPOTENCY_KEY_BYTES_MAX).contains(&name.len()));
-    let name = name.ok_or_else(|| Refusal::bad("Idempotency-Key must be 1 to 128 characters"))?;
-    let path = head.target().split('?').next().unwrap_or_default();
-    let request = Sha256::new().chain_update(path).chain_update(b"\n").chain_update(body).finalize().into();
-    Ok(Some(Once { name: name.to_owned(), request }))
-}
-
-fn different() -> Refusal {
-    Refusal::bad("Idempotency-Key was used with another request")
-}
-
-fn unknown_job(id: &str) -> Refusal {
-    Refusal::new(Reason::NotFound, format!("no job {id:?} is known"))
 }

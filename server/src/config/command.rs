@@ -16,15 +16,16 @@
 //! the table, from the environment or from a file of such lines, which is all that the platform's own
 //! service has.
 
-use std::collections::BTreeMap;
-use std::fs;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::time::Duration;
+mod lines;
+mod table;
 
-use hotfn_exec::rules::{Machine, World as _};
+use std::fs;
+use std::ops::RangeInclusive;
+use std::path::Path;
+use std::sync::Arc;
+
+use hotfn_exec::rules::{Machine, User, World as _};
 use http::StatusCode;
-use serde::Deserialize;
 use toml::Spanned;
 
 use super::exec::{self, ExecTable};
@@ -35,20 +36,12 @@ use crate::command::{
     Algorithm, Bounds, CallbackFields, Caller, Config, Key, Listed, Mode, Privileges, Secret, Settings, Strays,
 };
 
-/// The environment's names, and those of the old file.
-pub const BIND: &str = "BIND";
-/// The key.
-pub const SECRET_KEY: &str = "SECRET_KEY";
-/// The key before, which is good as well.
-pub const SECRET_KEY_PREVIOUS: &str = "SECRET_KEY_PREVIOUS";
+pub use self::lines::{BIND, Lines, SECRET_KEY, SECRET_KEY_PREVIOUS};
+use self::table::{AlgorithmName, FieldsName, File, ModeName, StraysName, Table, Words};
 
 /// Names of the two keys that have no other.
 const CURRENT: &str = "default";
 const PREVIOUS: &str = "previous";
-
-/// What the environment or an old file says.
-#[derive(Clone, Debug, Default)]
-pub struct Lines(BTreeMap<String, String>);
 
 /// Reads the tables `[command]` and `[exec.command.*]` of the file at `path`; `None` if there is no
 /// `[command]`. `lines` count before them.
@@ -82,173 +75,6 @@ pub fn without_file(lines: &Lines) -> Result<Settings, Refused> {
     settings(Table::default(), ExecTable::default(), &place, lines)
 }
 
-impl Lines {
-    /// The process's environment, and beneath it the file at `path` if one is given: `NAME=VALUE` a
-    /// line, values in quotes or not, `#` begins a comment.
-    ///
-    /// # Errors
-    /// When the file cannot be read.
-    pub fn load(env: &dyn Fn(&str) -> Option<String>, path: Option<&Path>) -> Result<Self, LoadError> {
-        let mut lines = match path {
-            Some(path) => {
-                let text =
-                    fs::read_to_string(path).map_err(|source| LoadError::Read { path: path.to_owned(), source })?;
-                Self::parse(&text)
-            }
-            None => Self::default(),
-        };
-        for name in [BIND, SECRET_KEY, SECRET_KEY_PREVIOUS] {
-            if let Some(value) = env(name).filter(|value| !value.is_empty()) {
-                lines.0.insert(name.to_owned(), value);
-            }
-        }
-        Ok(lines)
-    }
-
-    /// As [`Lines::load`], of a file's text.
-    #[must_use]
-    pub fn parse(text: &str) -> Self {
-        let lines = text.lines().map(str::trim).filter(|line| !line.starts_with('#'));
-        let pairs = lines.filter_map(|line| line.split_once('='));
-        Self(pairs.map(|(name, value)| (name.trim().to_owned(), unquote(value.trim()).to_owned())).collect())
-    }
-
-    /// The value of a name, if it has one.
-    #[must_use]
-    pub fn find(&self, name: &str) -> Option<&str> {
-        self.0.get(name).map(String::as_str).filter(|value| !value.is_empty())
-    }
-}
-
-fn unquote(value: &str) -> &str {
-    let within = |quote| value.strip_prefix(quote).and_then(|value| value.strip_suffix(quote));
-    within('"').or_else(|| within('\'')).unwrap_or(value)
-}
-
-/// Other tables have other readers.
-#[derive(Deserialize)]
-struct File {
-    command: Option<Table>,
-    #[serde(default)]
-    exec: ExecTable,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Table {
-    bind: Option<Spanned<Words>>,
-    secret_key: Option<Spanned<String>>,
-    secret_key_previous: Option<Spanned<String>>,
-    secret_key_file: Option<Spanned<PathBuf>>,
-    #[serde(default)]
-    key: Vec<KeyTable>,
-    mode: Option<ModeName>,
-    shell: Option<Spanned<Words>>,
-    allow_from: Option<Spanned<Words>>,
-    trusted_users: Option<Spanned<Words>>,
-    min_algorithm: Option<AlgorithmName>,
-    callback_allow: Option<Vec<String>>,
-    callback_fields: Option<FieldsName>,
-    #[serde(default)]
-    env: BTreeMap<String, String>,
-    /// Command lines as they are, and the commands that they mean.
-    #[serde(default)]
-    exact: BTreeMap<String, String>,
-    user: Option<Spanned<String>>,
-    strays: Option<StraysName>,
-    failure_status: Option<Spanned<u16>>,
-    allow_setuid_programs: Option<bool>,
-    state_dir: Option<PathBuf>,
-    max_concurrent: Option<Spanned<i64>>,
-    max_per_peer: Option<Spanned<i64>>,
-    max_body: Option<Spanned<i64>>,
-    max_command: Option<Spanned<i64>>,
-    max_envs: Option<Spanned<i64>>,
-    max_output: Option<Spanned<i64>>,
-    window_s: Option<Spanned<i64>>,
-    max_nonces: Option<Spanned<i64>>,
-    max_bad_signatures: Option<Spanned<i64>>,
-    max_wait_s: Option<Spanned<i64>>,
-    max_run_s: Option<Spanned<i64>>,
-    end_grace_s: Option<Spanned<i64>>,
-    max_jobs: Option<Spanned<i64>>,
-    jobs_s: Option<Spanned<i64>>,
-    max_jobs_output: Option<Spanned<i64>>,
-    max_callbacks: Option<Spanned<i64>>,
-    max_connections: Option<Spanned<i64>>,
-    max_head: Option<Spanned<i64>>,
-    read_timeout_s: Option<Spanned<i64>>,
-    drain_s: Option<Spanned<i64>>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct KeyTable {
-    name: String,
-    secret_key: Spanned<String>,
-    mode: Option<ModeName>,
-    commands: Option<Vec<String>>,
-    max_concurrent: Option<usize>,
-}
-
-/// A list, or a text of words.
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Words {
-    List(Vec<String>),
-    Text(String),
-}
-
-impl Words {
-    fn split(&self, by: &[char]) -> Vec<String> {
-        match self {
-            Self::List(words) => words.clone(),
-            Self::Text(text) => {
-                text.split(by).map(str::trim).filter(|word| !word.is_empty()).map(str::to_owned).collect()
-            }
-        }
-    }
-}
-
-#[derive(Clone, Copy, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum ModeName {
-    List,
-    Off,
-    Shell,
-}
-
-impl ModeName {
-    fn mode(self) -> Mode {
-        match self {
-            Self::List => Mode::List,
-            Self::Off => Mode::Off,
-            Self::Shell => Mode::Shell,
-        }
-    }
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum AlgorithmName {
-    Sha1,
-    Sha256,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum FieldsName {
-    All,
-    Pair,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum StraysName {
-    Kill,
-    Leave,
-}
-
 const COMMAS: &[char] = &[','];
 
 fn settings(table: Table, exec: ExecTable, place: &Place<'_>, lines: &Lines) -> Result<Settings, Refused> {
@@ -268,7 +94,6 @@ fn settings(table: Table, exec: ExecTable, place: &Place<'_>, lines: &Lines) -> 
         })?,
         None => Vec::new(),
     };
-    let user = |name: &str| Machine.user(name).ok_or_else(|| format!("there is no user {name:?}"));
     let trusted_users = match &table.trusted_users {
         Some(users) => place
             .check(users, |users| users.split(COMMAS).iter().map(|name| user(name).map(|user| user.uid)).collect())?,
@@ -308,6 +133,10 @@ fn settings(table: Table, exec: ExecTable, place: &Place<'_>, lines: &Lines) -> 
     Ok(Settings { bind, config })
 }
 
+fn user(name: &str) -> Result<User, String> {
+    Machine.user(name).ok_or_else(|| format!("there is no user {name:?}"))
+}
+
 fn failure(status: u16) -> Result<StatusCode, String> {
     let status =
         StatusCode::from_u16(status).ok().filter(|status| status.is_client_error() || status.is_server_error());
@@ -315,7 +144,7 @@ fn failure(status: u16) -> Result<StatusCode, String> {
 }
 
 fn keys(table: &Table, mode: Mode, place: &Place<'_>, lines: &Lines) -> Result<Vec<Arc<Key>>, Refused> {
-    let caller = Arc::new(Caller { name: CURRENT.into(), mode, list: None, concurrent_max: None });
+    let caller = Arc::new(Caller { mode, ..Caller::new(CURRENT) });
     let key = |name: &str, secret: &str, caller: &Arc<Caller>| {
         Secret::new(secret).map(|secret| Arc::new(Key { name: name.into(), secret, caller: caller.clone() }))
     };
@@ -344,6 +173,8 @@ fn keys(table: &Table, mode: Mode, place: &Place<'_>, lines: &Lines) -> Result<V
             mode: named.mode.map_or(mode, ModeName::mode),
             list: named.commands.clone(),
             concurrent_max: named.max_concurrent,
+            user: named.user.as_ref().map(|name| place.check(name, |name| user(name))).transpose()?,
+            run_max: place.seconds(named.max_run_s.clone(), 1..=1 << 30)?,
         });
         let key = key(&named.name, named.secret_key.get_ref(), &caller);
         keys.push(key.ok_or_else(|| place.refuse(at, "it is empty"))?);
@@ -352,42 +183,46 @@ fn keys(table: &Table, mode: Mode, place: &Place<'_>, lines: &Lines) -> Result<V
 }
 
 fn bounds(table: &Table, place: &Place<'_>) -> Result<Bounds, Refused> {
-    const COUNT: std::ops::RangeInclusive<u64> = 1..=1 << 20;
-    const BYTES: std::ops::RangeInclusive<u64> = 1..=1 << 30;
-    const SECONDS: std::ops::RangeInclusive<u64> = 0..=1 << 30;
+    const COUNT: RangeInclusive<u64> = 1..=1 << 20;
+    const BYTES: RangeInclusive<u64> = 1..=1 << 30;
+    const SECONDS: RangeInclusive<u64> = 0..=1 << 30;
     let d = Bounds::default();
-    let number = |value: &Option<Spanned<i64>>, range, unit| place.number(value.clone(), range, unit);
-    let size = |value, range, unit, default| -> Result<usize, Refused> {
-        Ok(number(value, range, unit)?.map_or(default, |n| usize::try_from(n).unwrap_or(usize::MAX)))
+    let t = table;
+    let size = |value: &Option<Spanned<i64>>, range, unit, default| {
+        Ok(place.size(value.clone(), range, unit)?.unwrap_or(default))
     };
-    let seconds = |value, default| Ok(number(value, SECONDS, "s")?.map_or(default, Duration::from_secs));
+    let count = |value, default| size(value, COUNT, "", default);
+    let bytes = |value, default| size(value, BYTES, "bytes", default);
+    let some_s = |value: &Option<Spanned<i64>>| place.seconds(value.clone(), SECONDS);
+    let seconds = |value, default| Ok(some_s(value)?.unwrap_or(default));
     Ok(Bounds {
-        concurrent_max: size(&table.max_concurrent, COUNT, "", d.concurrent_max)?,
-        per_peer_max: size(&table.max_per_peer, COUNT, "", d.per_peer_max)?,
-        body_bytes_max: number(&table.max_body, BYTES, "bytes")?.unwrap_or(d.body_bytes_max),
-        command_bytes_max: size(&table.max_command, BYTES, "bytes", d.command_bytes_max)?,
-        envs_max: size(&table.max_envs, 0..=1 << 16, "", d.envs_max)?,
-        output_bytes_max: size(&table.max_output, BYTES, "bytes", d.output_bytes_max)?,
-        window_s: number(&table.window_s, 1..=86_400, "s")?.unwrap_or(d.window_s),
-        nonces_max: size(&table.max_nonces, 1..=100_000_000, "", d.nonces_max)?,
-        bad_signatures_max: number(&table.max_bad_signatures, COUNT, "")?
-            .map_or(d.bad_signatures_max, |n| u32::try_from(n).unwrap_or(u32::MAX)),
-        wait_max: seconds(&table.max_wait_s, d.wait_max)?,
-        run_max: number(&table.max_run_s, SECONDS, "s")?.filter(|s| *s > 0).map(Duration::from_secs),
-        end_grace: seconds(&table.end_grace_s, d.end_grace)?,
-        remembered_max: size(&table.max_jobs, COUNT, "", d.remembered_max)?,
-        remembered_for: seconds(&table.jobs_s, d.remembered_for)?,
-        remembered_bytes_max: size(&table.max_jobs_output, BYTES, "bytes", d.remembered_bytes_max)?,
-        callbacks_max: size(&table.max_callbacks, COUNT, "", d.callbacks_max)?,
-        connections_max: size(&table.max_connections, COUNT, "", d.connections_max)?,
-        head_bytes_max: size(&table.max_head, 1024..=1 << 20, "bytes", d.head_bytes_max)?,
-        read_timeout: seconds(&table.read_timeout_s, d.read_timeout)?,
-        drain_patience: seconds(&table.drain_s, d.drain_patience)?,
+        concurrent_max: count(&t.max_concurrent, d.concurrent_max)?,
+        per_peer_max: count(&t.max_per_peer, d.per_peer_max)?,
+        body_bytes_max: place.number(t.max_body.clone(), BYTES, "bytes")?.unwrap_or(d.body_bytes_max),
+        command_bytes_max: bytes(&t.max_command, d.command_bytes_max)?,
+        envs_max: size(&t.max_envs, 0..=1 << 16, "", d.envs_max)?,
+        output_bytes_max: bytes(&t.max_output, d.output_bytes_max)?,
+        window_s: place.number(t.window_s.clone(), 1..=86_400, "s")?.unwrap_or(d.window_s),
+        nonces_max: size(&t.max_nonces, 1..=100_000_000, "", d.nonces_max)?,
+        bad_signatures_max: place.small(t.max_bad_signatures.clone(), COUNT, "")?.unwrap_or(d.bad_signatures_max),
+        wait_max: seconds(&t.max_wait_s, d.wait_max)?,
+        run_max: some_s(&t.max_run_s)?.filter(|max| !max.is_zero()),
+        end_grace: seconds(&t.end_grace_s, d.end_grace)?,
+        remembered_max: count(&t.max_jobs, d.remembered_max)?,
+        remembered_for: seconds(&t.jobs_s, d.remembered_for)?,
+        remembered_bytes_max: bytes(&t.max_jobs_output, d.remembered_bytes_max)?,
+        callbacks_max: count(&t.max_callbacks, d.callbacks_max)?,
+        connections_max: count(&t.max_connections, d.connections_max)?,
+        head_bytes_max: size(&t.max_head, 1024..=1 << 20, "bytes", d.head_bytes_max)?,
+        read_timeout: seconds(&t.read_timeout_s, d.read_timeout)?,
+        drain_patience: seconds(&t.drain_s, d.drain_patience)?,
     })
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     fn of(text: &str, lines: &str) -> Settings {
@@ -430,7 +265,8 @@ mod tests {
             "[command]\nbind = \"unix:/x\"\nmode = \"list\"\nmax_run_s = 5\nshell = \"/bin/bash -c\"\n\
              [command.env]\nA = \"1\"\n\
              [[command.key]]\nname = \"ops\"\nsecret_key = \"0123456789abcdef\"\nmode = \"shell\"\n\
-             [[command.key]]\nname = \"ci\"\nsecret_key = \"fedcba9876543210\"\ncommands = [\"build\"]\n\
+             [[command.key]]\nname = \"ci\"\nsecret_key = \"fedcba9876543210\"\ncommands = [\"build\"]\nuser = \"root\"\n\
+             max_run_s = 3\n\
              [exec.command.build]\npath = \"/usr/bin/make\"\nargs = [\"-s\"]\ndeny_args = [\"-f*\"]\n\
              [command.exact]\n\"make all\" = \"build\"\n",
             "",
@@ -439,6 +275,8 @@ mod tests {
         let [ops, ci] = &settings.config.keys[..] else { panic!("two keys") };
         assert_eq!((ops.caller.mode, ci.caller.mode), (Mode::Shell, Mode::List));
         assert_eq!(ci.caller.list.as_deref(), Some(&["build".to_owned()][..]));
+        assert_eq!((ops.caller.run_max, ci.caller.run_max), (None, Some(Duration::from_secs(3))));
+        assert_eq!((ops.caller.user.as_ref(), ci.caller.user.as_ref().map(|user| user.uid)), (None, Some(0)));
         assert_eq!(settings.config.bounds.run_max, Some(Duration::from_secs(5)));
         assert_eq!(settings.config.shell, ["/bin/bash", "-c"]);
         let build = settings.config.commands.get("build").unwrap();
@@ -459,6 +297,8 @@ mod tests {
         check("[command]\nfailure_status = 200\n", 2, "failure_status", "400 to 599");
         check("[command]\nuser = \"nobody-at-all\"\n", 2, "user", "nobody-at-all");
         check("[command]\nmod = \"shell\"\n", 2, "mod", "unknown field");
+        let key = "[[command.key]]\nname = \"k\"\nsecret_key = \"0123456789abcdef\"\nuser = \"nobody-at-all\"\n";
+        check(key, 4, "user", "nobody-at-all");
         check("[[command.key]]\n", 1, "[[command.key]]", "missing field `name`");
     }
 }

@@ -20,7 +20,6 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use hotfn_exec::rules::{
     As, Base, Command, Commands, Environment, Machine, Pattern, Rule, Rules, Variable, What, Who, World,
@@ -93,6 +92,8 @@ struct CommandTable {
     cwd: Option<PathBuf>,
     #[serde(default)]
     env: BTreeMap<String, String>,
+    run_as: Option<String>,
+    timeout_s: Option<Spanned<i64>>,
 }
 
 #[derive(Deserialize)]
@@ -179,8 +180,8 @@ fn rule(table: Spanned<RuleTable>, commands: &Commands, place: &Place<'_>) -> Re
             Some("caller") => As::Caller,
             Some(name) => As::User(name.to_owned()),
         },
-        timeout: place.number(t.timeout_s, 1..=YEAR_S, "s")?.map(Duration::from_secs),
-        concurrency: place.number(t.concurrency, 1..=SESSIONS_MAX, "")?.and_then(|n| usize::try_from(n).ok()),
+        timeout: place.seconds(t.timeout_s, 1..=YEAR_S)?,
+        concurrency: place.size(t.concurrency, 1..=SESSIONS_MAX, "")?,
         terminal: t.tty,
         stop: t.stop,
         setuid_programs: t.allow_setuid_programs,
@@ -206,6 +207,8 @@ fn command(table: Spanned<CommandTable>, place: &Place<'_>) -> Result<Command, R
         sha256,
         cwd: t.cwd,
         env: t.env.into_iter().map(|(name, value)| (name.into(), value.into())).collect(),
+        run_as: t.run_as,
+        timeout: place.seconds(t.timeout_s, 1..=YEAR_S)?,
         ..Command::new(t.path.into_inner())
     })
 }
@@ -258,6 +261,8 @@ fn digest(hex: &str) -> Result<[u8; 32], String> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::super::parse;
     use super::*;
 
@@ -290,6 +295,8 @@ mod tests {
             args = ["-c", "safe.directory=*"]
             deny_args = ["-c*"]
             sha256 = "00ff000000000000000000000000000000000000000000000000000000000000"
+            run_as = "svc"
+            timeout_s = 60
         "#,
         )
         .unwrap();
@@ -300,7 +307,9 @@ mod tests {
         assert!(server.terminal && !server.stop);
         let [function] = &*exec.functions.rules else { panic!("one rule is for a function") };
         assert_eq!(function.what, [What::Command("git".into())]);
-        assert_eq!(exec.functions.commands.get("git").unwrap().sha256.unwrap()[1], 0xff);
+        let git = exec.functions.commands.get("git").unwrap();
+        assert_eq!(git.sha256.unwrap()[1], 0xff);
+        assert_eq!((git.run_as.as_deref(), git.timeout), (Some("svc"), Some(Duration::from_secs(60))));
     }
 
     #[test]

@@ -213,8 +213,8 @@ struct FunctionTable {
 
 fn settings(node: NodeTable, place: &Place<'_>) -> Result<Settings, Refused> {
     let number = |value, range: RangeInclusive<u64>, unit| place.number(value, range, unit);
-    let size = |value, range| Ok(number(value, range, "bytes")?.map(|n| usize::try_from(n).unwrap_or(usize::MAX)));
-    let count = |value| Ok(number(value, 1..=1 << 20, "")?.map(|n| usize::try_from(n).unwrap_or(usize::MAX)));
+    let size = |value, range| place.size(value, range, "bytes");
+    let count = |value| place.size(value, 1..=1 << 20, "");
     Ok(Settings {
         listen: node.listen,
         db: None,
@@ -238,8 +238,7 @@ fn settings(node: NodeTable, place: &Place<'_>) -> Result<Settings, Refused> {
         connections_max: count(node.connections_max)?,
         detached_max: count(node.detached_max)?,
         drain_patience: number(node.drain_patience, 0..=3600, "s")?,
-        threads: number(node.threads, 1..=1024, "threads")?
-            .and_then(|n| usize::try_from(n).ok().and_then(NonZeroUsize::new)),
+        threads: place.size(node.threads, 1..=1024, "threads")?.and_then(NonZeroUsize::new),
         state: node.state.map(|state| place.beside(&state)),
         containers: Containers::default(),
     })
@@ -326,22 +325,20 @@ fn deployment(
     if let Some(format) = &t.format {
         f.format = place.check(format, |name| limit::format(name))?;
     }
-    let seconds = Duration::from_secs;
-    let small = |n: u64| u32::try_from(n).unwrap_or(u32::MAX);
     let concurrency = t.concurrency.as_ref().map(Spanned::span);
     let min_warm = t.min_warm.as_ref().map(Spanned::span);
     set(&mut f.memory_mb, place.number(t.memory, limit::MEMORY_MB, "MB")?);
     set(&mut f.cpu_milli, place.number(t.cpu_milli, limit::ANY, "thousandths of a CPU")?);
-    set(&mut f.timeout, place.number(t.timeout, limit::TIMEOUT_S, "s")?.map(seconds));
-    set(&mut f.idle_timeout, place.number(t.idle_timeout, limit::IDLE_TIMEOUT_S, "s")?.map(seconds));
-    set(&mut f.concurrency, place.number(t.concurrency, limit::CONCURRENCY, "")?.map(small));
-    set(&mut f.min_warm, place.number(t.min_warm, 0..=*limit::CONTAINERS.end(), "")?.map(small));
+    set(&mut f.timeout, place.seconds(t.timeout, limit::TIMEOUT_S)?);
+    set(&mut f.idle_timeout, place.seconds(t.idle_timeout, limit::IDLE_TIMEOUT_S)?);
+    set(&mut f.concurrency, place.small(t.concurrency, limit::CONCURRENCY, "")?);
+    set(&mut f.min_warm, place.small(t.min_warm, 0..=*limit::CONTAINERS.end(), "")?);
     f.exec = t.exec;
-    set(&mut f.stock, place.number(t.stock, limit::STOCK, "")?.map(small));
-    f.max_containers = place.number(t.max_containers, limit::CONTAINERS, "")?.map(small);
+    set(&mut f.stock, place.small(t.stock, limit::STOCK, "")?);
+    f.max_containers = place.small(t.max_containers, limit::CONTAINERS, "")?;
     f.max_calls_per_container = place.number(t.max_calls_per_container, limit::SOME, "")?;
-    f.max_age = place.number(t.max_age, limit::SOME, "s")?.map(seconds);
-    f.queue_max = place.number(t.queue_max, limit::ANY, "")?.map(|n| usize::try_from(n).unwrap_or(usize::MAX));
+    f.max_age = place.seconds(t.max_age, limit::SOME)?;
+    f.queue_max = place.size(t.queue_max, limit::ANY, "")?;
     f.queue_wait_max = place.number(t.queue_wait_max_ms, limit::ANY, "ms")?.map(Duration::from_millis);
     if let Some(at) = concurrency {
         limit::concurrency(f.concurrency, f.format).map_err(|what| place.refuse(at.start, what))?;

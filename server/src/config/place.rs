@@ -2,6 +2,7 @@
 
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use toml::Spanned;
 
@@ -26,6 +27,7 @@ impl Place<'_> {
         rule(value.get_ref()).map_err(|what| self.refuse(value.span().start, what))
     }
 
+    /// A number within `range`, if one is given.
     pub(super) fn number(
         &self,
         value: Option<Spanned<i64>>,
@@ -33,6 +35,35 @@ impl Place<'_> {
         unit: &str,
     ) -> Result<Option<u64>, Refused> {
         value.map(|value| self.check(&value, |&v| limit::within(v, range, unit))).transpose()
+    }
+
+    /// As a [`number`](Self::number), of things in memory.
+    pub(super) fn size(
+        &self,
+        value: Option<Spanned<i64>>,
+        range: RangeInclusive<u64>,
+        unit: &str,
+    ) -> Result<Option<usize>, Refused> {
+        Ok(self.number(value, range, unit)?.map(|n| usize::try_from(n).unwrap_or(usize::MAX)))
+    }
+
+    /// As a [`number`](Self::number), of things that are few.
+    pub(super) fn small(
+        &self,
+        value: Option<Spanned<i64>>,
+        range: RangeInclusive<u64>,
+        unit: &str,
+    ) -> Result<Option<u32>, Refused> {
+        Ok(self.number(value, range, unit)?.map(|n| u32::try_from(n).unwrap_or(u32::MAX)))
+    }
+
+    /// As a [`number`](Self::number), of seconds.
+    pub(super) fn seconds(
+        &self,
+        value: Option<Spanned<i64>>,
+        range: RangeInclusive<u64>,
+    ) -> Result<Option<Duration>, Refused> {
+        Ok(self.number(value, range, "s")?.map(Duration::from_secs))
     }
 
     pub(super) fn line(&self, at: usize) -> usize {

@@ -61,7 +61,7 @@ pub(super) struct Courier {
     spool: Option<Spool>,
     functions: Option<Functions>,
     clock: fn() -> SystemTime,
-    tally: Arc<Tally>,
+    tally: Tally,
     /// A place for each outcome on its way.
     room: Arc<Semaphore>,
     sending: Arc<Semaphore>,
@@ -90,7 +90,7 @@ impl Courier {
         state_dir: Option<&Path>,
         functions: Option<Functions>,
         clock: fn() -> SystemTime,
-        tally: Arc<Tally>,
+        tally: Tally,
     ) -> Arc<Self> {
         let spool = state_dir.and_then(|dir| {
             let unusable = |e: &std::io::Error| {

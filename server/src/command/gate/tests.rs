@@ -4,14 +4,14 @@ use bytes::BytesMut;
 use hotfn_protocols::http1::{Event, Limits, RequestDecoder};
 
 use super::*;
-use crate::command::config::{Bounds, Caller, Mode};
+use crate::command::config::{Bounds, Caller};
 use crate::command::signature::Secret;
 
 const NOW_S: u64 = 1_700_000_000;
 const BODY: &[u8] = br#"{"command":"hostname","wait":true}"#;
 
 fn config(keys: &[&str]) -> Config {
-    let caller = Arc::new(Caller { name: "caller".into(), mode: Mode::Shell, list: None, concurrent_max: None });
+    let caller = Arc::new(Caller::new("caller"));
     let key = |name: &&str| {
         let secret = Secret::new(name).unwrap();
         Arc::new(Key { name: format!("key {name}").into(), secret, caller: caller.clone() })
@@ -55,7 +55,7 @@ fn admit(gate: &Gate, config: &Config, lines: &Lines, target: &str, now: Now) ->
 
 #[test]
 fn either_of_two_keys_opens_and_is_named() {
-    let (gate, config) = (Gate::new(now(NOW_S)), config(&["old", "new"]));
+    let (gate, config) = (Gate::new(now(NOW_S), Tally::default()), config(&["old", "new"]));
     for key in ["old", "new"] {
         let lines = signed(Algorithm::Sha1, key, &format!("nonce-of-the-key-{key}"), NOW_S, "/shell");
         assert_eq!(admit(&gate, &config, &lines, "/shell", now(NOW_S)), Ok(format!("key {key}")));
@@ -68,7 +68,7 @@ fn either_of_two_keys_opens_and_is_named() {
 
 #[test]
 fn every_header_is_there_once_and_well_formed() {
-    let (gate, config) = (Gate::new(now(NOW_S)), config(&["s3cr3t"]));
+    let (gate, config) = (Gate::new(now(NOW_S), Tally::default()), config(&["s3cr3t"]));
     let signature = "4D948F7BAC868ACBA65C335EE6593D2F2D173B7A";
     let good = [
         ("X-Auth-Nonce", "0123456789abcdef0123456789abcdef"),
@@ -106,7 +106,7 @@ fn every_header_is_there_once_and_well_formed() {
 
 #[test]
 fn the_query_is_signed_or_not_and_nothing_else_is() {
-    let (gate, config) = (Gate::new(now(NOW_S)), config(&["s3cr3t"]));
+    let (gate, config) = (Gate::new(now(NOW_S), Tally::default()), config(&["s3cr3t"]));
     let check = |nonce: &str, path: &str, target: &str, expected: bool| {
         let lines = signed(Algorithm::Sha1, "s3cr3t", nonce, NOW_S, path);
         assert_eq!(admit(&gate, &config, &lines, target, now(NOW_S)).is_ok(), expected, "{path} {target}");
@@ -119,7 +119,7 @@ fn the_query_is_signed_or_not_and_nothing_else_is() {
 
 #[test]
 fn the_clock_may_be_off_by_the_window_and_no_more() {
-    let (gate, config) = (Gate::new(now(NOW_S - 1000)), config(&["s3cr3t"]));
+    let (gate, config) = (Gate::new(now(NOW_S - 1000), Tally::default()), config(&["s3cr3t"]));
     let check = |off: i64, expected: bool| {
         let nonce = format!("nonce-of-the-time-{off}");
         let lines = signed(Algorithm::Sha1, "s3cr3t", &nonce, NOW_S.checked_add_signed(off).unwrap(), "/shell");
@@ -130,14 +130,14 @@ fn the_clock_may_be_off_by_the_window_and_no_more() {
     for (off, expected) in [(-61, false), (-60, true), (-59, true), (59, true), (60, true), (61, false)] {
         check(off, expected);
     }
-    let young = Gate::new(now(NOW_S));
+    let young = Gate::new(now(NOW_S), Tally::default());
     let lines = signed(Algorithm::Sha1, "s3cr3t", "before-the-start", NOW_S - 1, "/shell");
     assert_eq!(admit(&young, &config, &lines, "/shell", now(NOW_S)), Err(Reason::Expired));
 }
 
 #[test]
 fn a_stronger_hash_can_be_asked_for() {
-    let gate = Gate::new(now(NOW_S));
+    let gate = Gate::new(now(NOW_S), Tally::default());
     let strict = Config { algorithm_min: Algorithm::Sha256, ..config(&["s3cr3t"]) };
     let sha1 = signed(Algorithm::Sha1, "s3cr3t", "nonce-0000000001", NOW_S, "/shell");
     assert_eq!(admit(&gate, &strict, &sha1, "/shell", now(NOW_S)), Err(Reason::Unauthorized));
@@ -147,7 +147,7 @@ fn a_stronger_hash_can_be_asked_for() {
 
 #[test]
 fn only_what_was_signed_is_remembered_and_a_full_memory_says_so() {
-    let gate = Gate::new(now(NOW_S));
+    let gate = Gate::new(now(NOW_S), Tally::default());
     let bounds = Bounds { nonces_max: 2, bad_signatures_max: u32::MAX, ..Bounds::default() };
     let config = Config { bounds, ..config(&["s3cr3t"]) };
     for n in 0..1000 {
@@ -162,9 +162,10 @@ fn only_what_was_signed_is_remembered_and_a_full_memory_says_so() {
 
 #[test]
 fn ten_guesses_shut_out_one_address_whatever_it_says_then() {
-    let (gate, config, lines) = (Gate::new(now(NOW_S)), config(&["s3cr3t"]), |key: &str, nonce: &str| {
-        signed(Algorithm::Sha1, key, nonce, NOW_S, "/shell")
-    });
+    let (gate, config, lines) =
+        (Gate::new(now(NOW_S), Tally::default()), config(&["s3cr3t"]), |key: &str, nonce: &str| {
+            signed(Algorithm::Sha1, key, nonce, NOW_S, "/shell")
+        });
     for n in 0..10 {
         let guess = lines("guess", &format!("nonce-of-a-guess-{n}"));
         assert_eq!(admit(&gate, &config, &guess, "/shell", now(NOW_S)), Err(Reason::Unauthorized));

@@ -12,7 +12,8 @@ pub(super) const STATE: &str = "/var/lib/dataflux-func-sidecar";
 /// The unit's text.
 ///
 /// Commands are what this is for, so it keeps only those fences that commands rarely need to cross,
-/// and an upgrade ends none of them (`KillMode=process`). `/tmp` is the machine's, where commands and
+/// and an upgrade ends none of them (`KillMode=process`). Each has a control group of its own beneath
+/// the service's (`Delegate=yes`). `/tmp` is the machine's, where commands and
 /// whoever asks for them expect it.
 pub(super) fn text(user: &str) -> String {
     format!(
@@ -27,6 +28,7 @@ pub(super) fn text(user: &str) -> String {
          ExecReload=/bin/kill -HUP $MAINPID\n\
          Restart=on-failure\n\
          KillMode=process\n\
+         Delegate=yes\n\
          StateDirectory=dataflux-func-sidecar\n\
          LimitNOFILE=65536\n\
          NoNewPrivileges=yes\n\

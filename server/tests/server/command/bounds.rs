@@ -12,7 +12,7 @@ use tokio::net::{TcpStream, UnixStream};
 
 use super::sidecar::{Ask, Sidecar, config, eventually, key, told, within};
 use crate::client::{Client, ask};
-use crate::soon;
+use crate::{skipped, soon};
 
 #[tokio::test]
 async fn case_28_answers_429_beyond_the_slots_and_recovers() {
@@ -174,12 +174,28 @@ async fn case_32_starts_when_docker0_is_missing_and_serves_it_once_it_appears() 
     let both = || (listening.local_addrs().len() == 2).then(|| listening.local_addrs());
     let addrs = eventually("both addresses", both).await;
     if !ip("add") {
-        return eprintln!("skipped: adding an address takes root");
+        return skipped("adding an address takes root");
     }
     for addr in addrs {
         assert_eq!(ask(addr, "GET / HTTP/1.1\n\n").await.status, 200);
     }
     ip("delete");
+    listening.close(Duration::ZERO).await;
+}
+
+/// Case 32, where not even the kernel's own patience helps.
+#[tokio::test]
+async fn case_32_a_place_that_cannot_be_had_yet_is_tried_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path().join("later");
+    let places = [Bind::Address("127.0.0.1:0".parse().unwrap()), Bind::Unix(folder.join("command.sock"))];
+    let service = Service::start(config(), Means::default()).unwrap();
+    let listening = Listening::start(&places, Vec::new(), &service).unwrap();
+    let there = eventually("the first place", || listening.local_addrs().first().copied()).await;
+    assert_eq!(ask(there, "GET / HTTP/1.1\n\n").await.status, 200);
+    std::fs::create_dir(&folder).unwrap();
+    let connected = || std::os::unix::net::UnixStream::connect(folder.join("command.sock")).ok();
+    eventually("the second place", connected).await;
     listening.close(Duration::ZERO).await;
 }
 

@@ -5,9 +5,11 @@ use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-use super::sidecar::{Ask, KEY, eventually, told};
-use crate::client::Client;
 use tokio::io::AsyncWriteExt as _;
+
+use super::sidecar::{Ask, KEY, eventually, told};
+use crate::client::{Client, ask};
+use crate::{is_root, skipped};
 
 const HOTFN: &str = env!("CARGO_BIN_EXE_hotfn");
 
@@ -26,8 +28,13 @@ struct Running {
 impl Running {
     /// Starts `command`, which is to end in the arguments of a command server, on a free port.
     async fn start(command: &mut Command) -> Self {
-        let addr = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        command.args(["--bind", &addr.to_string()]).stdin(Stdio::null()).stderr(Stdio::piped());
+        let addr = free();
+        Self::at(addr, command.args(["--bind", &addr.to_string()])).await
+    }
+
+    /// Starts `command`, which is to listen at `addr`.
+    async fn at(addr: SocketAddr, command: &mut Command) -> Self {
+        command.stdin(Stdio::null()).stderr(Stdio::piped());
         let child = command.spawn().unwrap();
         eventually("the server", || std::net::TcpStream::connect(addr).ok()).await;
         Self { child, addr }
@@ -64,28 +71,77 @@ impl Drop for Running {
     }
 }
 
-fn is_root() -> bool {
-    rustix::process::geteuid().is_root()
+/// An address that nobody has.
+fn free() -> SocketAddr {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+}
+
+/// The program where another user may run it from; gone with the folder.
+fn for_everybody() -> (tempfile::TempDir, std::path::PathBuf) {
+    let folder = tempfile::Builder::new().prefix("hotfn-").tempdir_in("/var/tmp").unwrap();
+    std::fs::set_permissions(folder.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let program = folder.path().join("hotfn");
+    std::fs::copy(HOTFN, &program).unwrap();
+    (folder, program)
+}
+
+/// As somebody who is not root, and has none of root's groups.
+fn as_nobody(program: &Path) -> Command {
+    let mut command = Command::new("setpriv");
+    command.args(["--reuid=65534", "--regid=65534", "--clear-groups"]).arg(program).arg("command-server");
+    command
 }
 
 #[tokio::test]
 async fn case_21_and_23_the_key_is_not_for_commands_to_read_who_run_as_the_services_user() {
     if !is_root() {
-        return eprintln!("skipped: becoming another user takes root");
+        return skipped("becoming another user takes root");
     }
-    // Where another user may run it from.
-    let folder = tempfile::Builder::new().prefix("hotfn-").tempdir_in("/var/tmp").unwrap();
-    std::fs::set_permissions(folder.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
-    let program = folder.path().join("hotfn");
-    std::fs::copy(HOTFN, &program).unwrap();
-    let mut command = Command::new("setpriv");
-    command.args(["--reuid=65534", "--regid=65534", "--clear-groups"]).arg(&program).arg("command-server");
-    let running = Running::start(command.env("SECRET_KEY", KEY)).await;
+    let (_folder, program) = for_everybody();
+    let running = Running::start(as_nobody(&program).env("SECRET_KEY", KEY)).await;
     assert_eq!(running.output("id -u; id -g; id -G").await, "65534\n65534\n65534\n");
     let read = running.output("cat /proc/$PPID/environ /proc/$PPID/mem; env").await;
     assert!(!read.contains(KEY) && read.contains("Permission denied"), "{read}");
     assert_eq!(running.output("grep NoNewPrivs /proc/self/status").await, "NoNewPrivs:\t1\n");
     running.end();
+}
+
+#[tokio::test]
+async fn a_service_that_may_not_become_the_user_says_so() {
+    if !is_root() {
+        return skipped("becoming another user takes root");
+    }
+    let (folder, program) = for_everybody();
+    let config = folder.path().join("hotfn.toml");
+    std::fs::write(&config, format!("[command]\nsecret_key = \"{KEY}\"\nuser = \"root\"\n")).unwrap();
+    let running = Running::start(as_nobody(&program).arg("--config").arg(&config)).await;
+    let (status, answer) = running.send(&Ask::shell(r#"{"command":"id -u","workdir":"/"}"#)).await;
+    assert_eq!((status, answer["reason"].as_str()), (400, Some("CannotStart")), "{answer}");
+    assert_eq!(answer["message"], "the service may not make it another user's");
+    running.end();
+}
+
+/// As a service manager does it: it listens, and the service is started by its first caller.
+#[tokio::test]
+async fn a_service_manager_opens_the_sockets_and_the_first_caller_starts_the_service() {
+    const ACTIVATE: &str = "systemd-socket-activate";
+    if Command::new(ACTIVATE).arg("--version").stdout(Stdio::null()).status().is_err() {
+        return skipped("there is no systemd-socket-activate");
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let (addr, path) = (free(), folder.path().join("command.sock"));
+    let mut command = Command::new(ACTIVATE);
+    command.arg("--listen").arg(addr.to_string()).arg("--listen").arg(&path);
+    command.arg(format!("--setenv=SECRET_KEY={KEY}")).arg(HOTFN).args(["command-server", "--bind", "systemd"]);
+    let running = Running::at(addr, &mut command).await;
+    assert_eq!(running.output("echo hi").await, "hi\n");
+    let mut stream = tokio::net::UnixStream::connect(&path).await.unwrap();
+    stream.write_all(b"GET / HTTP/1.1\r\nConnection: close\r\n\r\n").await.unwrap();
+    let mut answer = String::new();
+    crate::soon(tokio::io::AsyncReadExt::read_to_string(&mut stream, &mut answer)).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200 ") && answer.contains("\n* Version: "), "{answer}");
+    running.end();
+    assert!(path.exists(), "the path is the manager's, and not ours to remove");
 }
 
 #[tokio::test]
@@ -172,7 +228,7 @@ fn verify(root: &Path) {
     let copy = root.join("dataflux-func-sidecar.service");
     std::fs::write(&copy, here.replace("User=dffs", "User=root")).unwrap();
     let Ok(output) = Command::new("systemd-analyze").arg("verify").arg("--man=no").arg(&copy).output() else {
-        return eprintln!("skipped: there is no systemd-analyze");
+        return skipped("there is no systemd-analyze");
     };
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     let about_us = said.lines().filter(|line| line.contains("dataflux-func-sidecar"));
@@ -225,15 +281,15 @@ async fn a_service_manager_is_told_when_it_answers_and_when_it_ends() {
 #[tokio::test]
 async fn a_node_with_the_table_answers_commands_as_well() {
     let folder = tempfile::tempdir().unwrap();
-    let addr = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let (node, addr) = (free(), free());
     let config = folder.path().join("hotfn.toml");
     std::fs::write(&config, format!("[command]\nbind = \"{addr}\"\nsecret_key = \"{KEY}\"\n")).unwrap();
     let mut command = Command::new(HOTFN);
-    command.args(["serve", "--listen", "127.0.0.1:0", "--db", "memory", "--config"]).arg(&config);
-    let child = command.env("TMPDIR", folder.path()).stdin(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
-    let running = Running { child, addr };
-    eventually("the server", || std::net::TcpStream::connect(addr).ok()).await;
+    command.args(["serve", "--db", "memory", "--listen", &node.to_string(), "--config"]).arg(&config);
+    let running = Running::at(addr, command.env("TMPDIR", folder.path())).await;
     assert_eq!(running.output("echo hi").await, "hi\n");
+    let shown = ask(node, "GET /metrics HTTP/1.1\n\n").await.body;
+    assert!(shown.contains("\nhotfn_command_requests_total{reason=\"Ok\"} 1\n"), "{shown}");
     running.end();
 }
 
@@ -261,7 +317,7 @@ async fn a_python_script_gets_its_pair() {
     let mut python = Command::new("python3");
     python.args(["-c", script, &format!("http://{}", running.addr), KEY]).env("PYTHONPATH", module);
     python.stdout(Stdio::piped()).stderr(Stdio::piped());
-    let Ok(mut child) = python.spawn() else { return eprintln!("skipped: there is no python3") };
+    let Ok(mut child) = python.spawn() else { return skipped("there is no python3") };
     let line = tokio::task::spawn_blocking(move || {
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();

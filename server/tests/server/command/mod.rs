@@ -3,6 +3,8 @@
 mod bounds;
 mod callbacks;
 mod installing;
+mod machine;
 mod running;
 mod sidecar;
 mod signing;
+mod whom;

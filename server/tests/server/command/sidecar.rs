@@ -43,7 +43,7 @@ pub(super) fn config() -> Config {
 }
 
 pub(super) fn key(name: &str, secret: &str, mode: Mode) -> Arc<Key> {
-    let caller = Arc::new(Caller { name: name.into(), mode, list: None, concurrent_max: None });
+    let caller = Arc::new(Caller { mode, ..Caller::new(name) });
     Arc::new(Key { name: name.into(), secret: Secret::new(secret).unwrap(), caller })
 }
 

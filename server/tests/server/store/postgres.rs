@@ -11,6 +11,7 @@ use hotfn_server::store::{App, Store, Url};
 use tempfile::TempDir;
 
 use super::contract;
+use crate::skipped;
 
 #[tokio::test]
 async fn a_store_in_postgres_keeps_the_contract() {
@@ -157,11 +158,4 @@ fn as_nobody(mut command: Command) -> Command {
 
 fn is_root() -> bool {
     Command::new("id").arg("-u").output().is_ok_and(|id| id.stdout == b"0\n")
-}
-
-/// See `hotfn_tests::skipped`.
-fn skipped(why: &str) {
-    let strict = std::env::var_os("HOTFN_NO_SKIP").is_some_and(|value| value == "1");
-    assert!(!strict, "nothing may be skipped here (HOTFN_NO_SKIP=1), but {why}");
-    eprintln!("SKIPPED: {why}");
 }

@@ -1,10 +1,12 @@
 //! Programs of the host for functions, and functions in containers of somebody else's.
 
+use std::os::unix::net::UnixStream;
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use hotfn_tests::client::{self, whole};
 use hotfn_tests::node::{Function, Home};
-use hotfn_tests::{binaries, soon};
+use hotfn_tests::{binaries, program, skipped, soon};
 
 use crate::formats::FORMATS;
 
@@ -61,6 +63,48 @@ async fn a_functions_program_has_what_is_left_of_the_calls_time_and_ends_with_it
     };
     soon("the program to end", sleeps).await;
     node.drain().await;
+}
+
+/// As a service manager does it: it listens, and the server is started by its first caller.
+#[tokio::test]
+async fn a_service_manager_opens_the_socket_and_the_first_caller_starts_the_server() {
+    const ACTIVATE: &str = "systemd-socket-activate";
+    if Command::new(ACTIVATE).arg("--version").stdout(Stdio::null()).status().is_err() {
+        return skipped("there is no systemd-socket-activate");
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("exec.sock");
+    let start = |kind: &[&str], path: &Path| {
+        let mut manager = Command::new(ACTIVATE);
+        manager.args(kind).arg("--listen").arg(path).arg(binaries::program("hotfn"));
+        manager
+            .args(["exec-server", "--inherited", "--notty", "--limit", "nofile=77"])
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap()
+    };
+    let ask = |words: &[&str]| {
+        let mut client = Command::new(binaries::program("hotfn-exec"));
+        program::run(client.arg("--connect").arg(&socket).args(words), b"")
+    };
+    let mut server = start(&["--seqpacket"], &socket);
+    soon("the manager's socket", || socket.exists().then_some(())).await;
+    for _ in 0..2 {
+        assert_eq!(ask(&["echo", "hi"]).well().text(), "hi\n");
+    }
+    assert_eq!(ask(&["sh", "-c", "ulimit -n"]).well().text(), "77\n");
+    assert_eq!(ask(&["--stop"]).code, Some(0));
+    assert!(server.wait().unwrap().success());
+    assert!(socket.exists(), "the path is the manager's, and not ours to remove");
+
+    // A socket of streams has no packets, which only shows when it is used.
+    let streams = folder.path().join("streams.sock");
+    let server = start(&[], &streams);
+    soon("the manager's other socket", || UnixStream::connect(&streams).ok()).await;
+    let output = server.wait_with_output().unwrap();
+    assert!(!output.status.success());
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(said.contains("not a listening unix socket of the kind seqpacket"), "{said}");
 }
 
 #[tokio::test]

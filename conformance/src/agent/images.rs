@@ -144,9 +144,10 @@ fn deploy<'s>(stage: &'s Stage, registry: &Registry) -> Run<Deployed<'s>> {
 
 /// The message names the image.
 fn named(answer: &crate::wire::Answer, registry: &Registry) -> Run {
-    let text = String::from_utf8_lossy(&answer.body);
+    let body: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+    let message = body["message"].as_str().unwrap_or_default();
     let reference = registry.reference();
     let name = reference.rsplit_once(':').map_or(reference.as_str(), |(name, _)| name);
-    holds!(text.contains(name), "the message does not name the image {name}: {}", answer.brief());
+    holds!(message.contains(name), "the message does not name the image {name}: {}", answer.brief());
     Ok(())
 }

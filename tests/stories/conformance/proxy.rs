@@ -114,7 +114,11 @@ fn answer(from: &mut TcpStream, passage: &mut Passage) -> io::Result<()> {
         passage.headers.push((name.to_ascii_lowercase(), value.trim().to_owned()));
     }
     let mut body = bytes.split_off(head + 4);
-    let length = passage.headers.iter().find(|(name, _)| name == "content-length").and_then(|(_, n)| n.parse().ok());
+    // An answer to HEAD says how long another's would be.
+    let length = match passage.asked.starts_with("HEAD ") {
+        true => Some(0),
+        false => passage.headers.iter().find(|(name, _)| name == "content-length").and_then(|(_, n)| n.parse().ok()),
+    };
     let whole = |body: &[u8]| match length {
         Some(length) => body.len() >= length,
         None => passage.status == 204 || passage.status == 304 || body.ends_with(b"0\r\n\r\n"),

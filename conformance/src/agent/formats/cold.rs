@@ -74,7 +74,7 @@ fn environment(stage: &Stage) -> Run {
         holds!(found == wanted, "{name} is {found:?}, and must be {wanted:?}");
     }
     let route = seen.get("FN_PATH").map_or("absent", String::as_str);
-    // A function may have many triggers, and what is said of it be said before one is called.
+    // An environment may be made before anybody knows which trigger is called.
     holds!(
         ["/cold", "/invoke"].contains(&route),
         "FN_PATH is {route:?}, and must be the trigger's source or \"/invoke\""

@@ -177,7 +177,7 @@ async fn a_folder_is_deployed_and_deployed_again() {
 
     person.is_refused(&["deploy", "/nowhere", "--app", "shop"], 2, "/nowhere is not a folder").await;
     let elsewhere = ["deploy", &folder, "--app", "shop", "--api-url", "http://fn.invalid"];
-    person.is_refused(&elsewhere, 1, "cannot connect to http://fn.invalid").await;
+    person.is_refused(&elsewhere, 2, "http://fn.invalid is not; bring an image to a registry").await;
     person
         .is_refused(&["deploy", &folder, "--app", "shop", "--image", "shop/hello:1"], 1, "not an image this node")
         .await;

@@ -20,8 +20,8 @@ use super::show::Shown;
 use super::signals::Signals;
 use super::{Usage, build, fns, source, triggers};
 use crate::config::{Deployment, Driver, Settings, env, function as limit};
-use crate::project::Project;
 use crate::project::manifest::Manifest;
+use crate::project::{Command, Project};
 use crate::remote::objects::{id, text};
 use crate::remote::{Error, Node};
 use crate::store::free_name;
@@ -72,11 +72,18 @@ fn app(name: &str) -> Result<String, String> {
 pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let project = Project::open(&args.dir).map_err(Usage::of)?;
     let node = args.node.node()?;
+    if args.image.is_none() && !node.base().is_here() {
+        let what = format!(
+            "what is built here is on this machine, and {} is not; bring an image to a registry and name it with --image",
+            node.base()
+        );
+        return Err(Usage::of(anyhow::Error::msg(what)));
+    }
     let mut signals = Signals::new()?;
     let deploy = async {
         // Before anything is built: a build may take minutes.
         let app = owner(&node, &args.app, args.create_app).await?;
-        let built = what(&args, &project, &node).await?;
+        let built = what(&args, &project).await?;
         let (function, verb) = put_function(&node, &app, &project, &built).await?;
         let triggers = put_triggers(&node, &function, &project.manifest).await?;
         let outcome = json!({ "function": function, "triggers": triggers });
@@ -102,19 +109,12 @@ async fn owner(node: &Node, name: &str, create: bool) -> anyhow::Result<Value> {
 }
 
 /// The function that is to run: built here, or by the image that is named.
-async fn what(args: &Args, project: &Project, node: &Node) -> anyhow::Result<Deployment> {
+async fn what(args: &Args, project: &Project) -> anyhow::Result<Deployment> {
     if let Some(image) = &args.image {
-        let mut deployment = project.deployment(&args.app, &Default::default());
+        let mut deployment = project.deployment(&args.app, &Command::default());
         deployment.function.image.clone_from(image);
         deployment.function.dir = None;
         return Ok(deployment);
-    }
-    if !node.base().is_here() {
-        let what = format!(
-            "what is built here is on this machine, and {} is not; bring an image to a registry and name it with --image",
-            node.base()
-        );
-        return Err(Usage::of(anyhow::Error::msg(what)));
     }
     let below = args.driver.over(env::settings(&env::process).map_err(Usage::of)?);
     let settings = Settings { state: args.state.clone(), ..Settings::default() }.or(below);

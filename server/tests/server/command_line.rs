@@ -19,17 +19,38 @@ fn refused(args: &[&str], code: i32, said: &str) {
 fn every_subcommand_shows_an_example() {
     for args in [
         vec!["--help"],
+        vec!["apps", "--help"],
         vec!["command", "call", "--help"],
         vec!["command-server", "--help"],
+        vec!["completions", "--help"],
+        vec!["connectors", "--help"],
+        vec!["deploy", "--help"],
         vec!["dev", "--help"],
+        vec!["fns", "--help"],
         vec!["invoke", "--help"],
+        vec!["man", "--help"],
         vec!["run", "--help"],
         vec!["serve", "--help"],
+        vec!["triggers", "--help"],
     ] {
         let output = hotfn(&args);
         let text = String::from_utf8(output.stdout).unwrap();
         assert!(output.status.success() && text.contains("Example") && text.contains("  hotfn "), "{args:?}: {text}");
     }
+}
+
+#[test]
+fn shells_and_readers_are_told_of_every_subcommand() {
+    for shell in ["bash", "zsh", "fish"] {
+        let script = String::from_utf8(hotfn(&["completions", shell]).stdout).unwrap();
+        assert!(script.contains("triggers") && script.contains("max-calls-per-container"), "{shell}");
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let pages = folder.path().join("man1");
+    assert!(hotfn(&["man", pages.to_str().unwrap()]).status.success());
+    let page = fs::read_to_string(pages.join("hotfn-triggers-create.1")).unwrap();
+    assert!(page.contains("source"), "{page}");
+    refused(&["man", "/dev/null/man1"], 1, "cannot write the manual into /dev/null/man1");
 }
 
 #[test]

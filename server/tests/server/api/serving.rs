@@ -6,6 +6,7 @@ use hotfn_server::config::Settings;
 use hotfn_server::store::{App, Store, Url};
 
 use super::{Api, IMAGE, text};
+use crate::client::ask;
 use crate::soon;
 
 #[tokio::test]
@@ -114,4 +115,28 @@ async fn what_the_store_holds_is_served_from_the_start() {
     assert!(store.create_app(App { name: "a".to_owned(), ..App::default() }).await.is_err());
     let api = Api::with(settings).await;
     assert_eq!(api.send("POST", &format!("/invoke/{function}"), "again").await.body, "again");
+}
+
+#[tokio::test]
+async fn a_nodes_bounds_hold_whether_or_not_a_length_is_announced() {
+    let settings = Settings { request_bytes_max: Some(8), request_head_bytes_max: Some(2048), ..Settings::default() };
+    let api = Api::with(settings).await;
+    let app = api.app("shop").await;
+    let body = json!({"name": "f", "app_id": app, "image": IMAGE, "format": "default"});
+    let function = text(&api.post("/v2/fns", body).await.ok(), "id");
+    api.trigger(&app, &function, "t", "/in").await;
+    for path in [format!("/invoke/{function}"), "/t/shop/in".to_owned()] {
+        let chunked = async |body: &str| {
+            let head = format!("POST {path} HTTP/1.1\nHost: h\nTransfer-Encoding: chunked\n\n");
+            ask(api.addr(), &format!("{head}{:x}\n{body}\n0\n\n", body.len())).await
+        };
+        assert_eq!(api.send("POST", &path, "12345678").await.body, "12345678", "{path}");
+        assert_eq!(chunked("12345678").await.body, "12345678", "{path}");
+        for refused in [api.send("POST", &path, "123456789").await, chunked("123456789").await] {
+            assert_eq!((refused.status, &refused.json()["code"]), (413, &json!("request_too_large")), "{path}");
+            assert_eq!(refused.header("fn-blame"), Some("caller"));
+        }
+        let long = format!("POST {path} HTTP/1.1\nHost: h\nX: {}\nContent-Length: 0\n\n", "x".repeat(2048));
+        assert_eq!(ask(api.addr(), &long).await.status, 431, "{path}");
+    }
 }

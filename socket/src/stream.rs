@@ -7,7 +7,7 @@
 //! lives while a write has found no room.
 
 use std::io::{self, IoSlice, Write as _};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::os::unix::net::UnixStream as Blocking;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -29,8 +29,14 @@ pub struct Stream {
 }
 
 /// The same connection, to be watched by another.
-#[derive(Clone, Debug)]
-pub struct Watched(Arc<AsyncFd<Blocking>>);
+#[derive(Debug)]
+pub struct Watched<S: AsRawFd = Blocking>(Arc<AsyncFd<S>>);
+
+impl<S: AsRawFd> Clone for Watched<S> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
 
 impl Stream {
     /// Takes a connected socket. Needs a tokio runtime with I/O.
@@ -66,7 +72,14 @@ impl Stream {
     }
 }
 
-impl Watched {
+impl<S: AsRawFd> Watched<S> {
+    /// One that its user reads and writes by system calls of its own, as [`ready`](crate::ready()) made
+    /// it.
+    #[must_use]
+    pub fn of(socket: &Arc<AsyncFd<S>>) -> Self {
+        Self(socket.clone())
+    }
+
     /// Resolves when the peer has closed the connection for good. Cancel safe; takes no bytes.
     ///
     /// Interest in priority data, which unix sockets do not have, wakes up for one other thing only:

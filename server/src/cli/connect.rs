@@ -90,14 +90,11 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let connectors = Connectors::new(World::empty(), threads, args.state).on(handed_over);
     let finite: Vec<_> = definitions.iter().filter(|d| d.from.is_some()).map(|d| d.name.clone()).collect();
     let is_finite = finite.len() == definitions.len();
-    for definition in &definitions {
-        let (name, path) = (&definition.name, definition.socket.path.display());
-        match definition.side {
-            Side::Client => tracing::info!("{name} connects to {path}"),
-            Side::Server => tracing::info!("{name} listens on {path}"),
-        }
-    }
+    let told: Vec<_> = definitions.iter().map(told).collect();
     connectors.start_all(definitions)?;
+    for line in told {
+        tracing::info!("{line}");
+    }
     let all_sent = async {
         for name in &finite {
             connectors.finished(name).await;
@@ -117,6 +114,15 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
         () = signals.next() => {}
     }
     Ok(if is_ready { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// What one does from now on.
+fn told(definition: &Definition) -> String {
+    let (name, path) = (&definition.name, definition.socket.path.display());
+    match definition.side {
+        Side::Client => format!("{name} connects to {path}"),
+        Side::Server => format!("{name} listens on {path}"),
+    }
 }
 
 /// A connection is an open file, and as many as there may be by default are more than a process may

@@ -7,6 +7,7 @@
 use std::io;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::{BufMut as _, Bytes, BytesMut};
@@ -15,6 +16,8 @@ use tokio::io::AsyncWrite as _;
 use tokio::io::unix::AsyncFd;
 use tokio_util::io::poll_read_buf;
 
+use hotfn_socket::Watched;
+
 use super::outbox::Outbox;
 
 /// A connection.
@@ -22,13 +25,16 @@ use super::outbox::Outbox;
 pub(super) enum Wire {
     /// Each read is a packet.
     Packets {
-        socket: AsyncFd<OwnedFd>,
+        socket: Arc<AsyncFd<OwnedFd>>,
         /// Nothing can come: the other end has nowhere to send it to.
         is_deaf: bool,
     },
     /// Bytes without an end but the last.
     Stream(hotfn_socket::Stream),
 }
+
+/// Something that will happen once.
+pub(super) type Leaving = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// What a read brought.
 #[derive(Debug)]
@@ -41,12 +47,12 @@ pub(super) struct Read {
 
 impl Wire {
     pub(super) fn packets(socket: OwnedFd) -> io::Result<Self> {
-        Ok(Self::Packets { socket: hotfn_socket::ready(socket)?, is_deaf: false })
+        Ok(Self::Packets { socket: Arc::new(hotfn_socket::ready(socket)?), is_deaf: false })
     }
 
     /// One on which datagrams are sent to one receiver.
     pub(super) fn datagrams(socket: OwnedFd) -> io::Result<Self> {
-        Ok(Self::Packets { socket: hotfn_socket::ready(socket)?, is_deaf: true })
+        Ok(Self::Packets { socket: Arc::new(hotfn_socket::ready(socket)?), is_deaf: true })
     }
 
     pub(super) fn stream(socket: OwnedFd) -> io::Result<Self> {
@@ -118,12 +124,19 @@ impl Wire {
         let _ = rustix::net::shutdown(socket, Shutdown::Write);
     }
 
-    /// The same connection, for one that only wants to know when its peer has left for good.
-    pub(super) fn watched(&self) -> Option<hotfn_socket::Watched> {
-        match self {
-            Self::Packets { .. } => None,
-            Self::Stream(stream) => Some(stream.watched()),
-        }
+    /// Resolves when its peer has left for good; takes no bytes. `None` where nobody would know.
+    pub(super) fn leaving(&self) -> Option<Leaving> {
+        Some(match self {
+            Self::Packets { is_deaf: true, .. } => return None,
+            Self::Packets { socket, .. } => {
+                let watched = Watched::of(socket);
+                Box::pin(async move { watched.peer_left().await })
+            }
+            Self::Stream(stream) => {
+                let watched = stream.watched();
+                Box::pin(async move { watched.peer_left().await })
+            }
+        })
     }
 }
 

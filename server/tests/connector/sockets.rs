@@ -96,6 +96,19 @@ async fn each_packet_of_a_connection_is_a_frame() {
     assert_eq!(exchange(socket, &["{\"a\": 1}", "[2]"]).await, ["{\"a\":1}", "[2]"]);
 }
 
+/// Case 20, of packets.
+#[tokio::test]
+async fn calls_of_a_peer_of_packets_end_when_it_leaves() {
+    let stage = Stage::answering(|_| std::future::pending());
+    let path = stage.lines(json!({"socket": "seqpacket", "preprocessors": [], "postprocessors": [], "call": "f"}));
+    let socket = packets(SocketType::SEQPACKET, &path, None);
+    rustix::net::send(&socket, b"{}", SendFlags::empty()).unwrap();
+    until(|| stage.shown("lines")["in_flight"] == 1).await;
+    drop(socket);
+    until(|| stage.shown("lines")["peers"].as_array().unwrap().is_empty()).await;
+    assert_eq!(stage.shown("lines")["in_flight"], 0);
+}
+
 /// Case 31.
 #[tokio::test]
 async fn a_sender_of_packets_with_a_name_is_answered() {

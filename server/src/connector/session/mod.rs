@@ -36,9 +36,9 @@ use super::outbound::Outbound;
 use super::outbox::Outbox;
 use super::peers::Present;
 use super::trouble::{Kind, Trouble};
-use super::wire::Wire;
+use super::wire::{Leaving, Wire};
 pub(super) use ending::{Ended, Left};
-use news::{Leaving, News};
+use news::News;
 use timing::Timing;
 
 /// Events that may be spread to files and other connectors before their writers are waited for.

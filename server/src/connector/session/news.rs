@@ -1,17 +1,12 @@
 //! What can happen next on a connection, and which of it comes first.
 
-use std::future::Future;
 use std::io;
-use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use super::{Ended, Input, Output, Session};
 use crate::connector::calls::Done;
 use crate::connector::codec::Value;
 use crate::connector::wire::Read;
-
-/// Something that will happen once.
-pub(super) type Leaving = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// What has happened.
 #[derive(Debug)]
@@ -81,8 +76,7 @@ impl Session {
     /// While nothing is read, a peer that leaves is noticed by watching for it.
     fn poll_leaving(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if self.leaving.is_none() {
-            let Some(watched) = self.wire.watched() else { return Poll::Pending };
-            self.leaving = Some(Box::pin(async move { watched.peer_left().await }));
+            self.leaving = self.wire.leaving();
         }
         self.leaving.as_mut().map_or(Poll::Pending, |leaving| leaving.as_mut().poll(cx))
     }

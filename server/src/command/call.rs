@@ -65,7 +65,8 @@ impl Commands {
             label: Vec::new(),
             unknown: Vec::new(),
         };
-        let job = self.0.crew().take_on(&config, &ask, &self.asker(&headers), None).await.map_err(refused)?;
+        let job = self.0.crew().begin(&config, &ask, &self.asker(&headers), None).map_err(refused)?;
+        // From before it is started: whoever leaves while it is being started leaves nothing behind.
         let _ends = EndsWithItsCaller(job.clone());
         let outcome = job.ended().await.map_err(refused)?;
         if outcome.timed_out {

@@ -107,6 +107,19 @@ impl Crew {
         asker: &Asker,
         once: Option<Once>,
     ) -> Result<Arc<Job>, Refusal> {
+        let job = self.begin(config, ask, asker, once)?;
+        job.started().await?;
+        Ok(job)
+    }
+
+    /// The same, without waiting until it has been started.
+    pub(super) fn begin(
+        self: &Arc<Self>,
+        config: &Config,
+        ask: &Ask,
+        asker: &Asker,
+        once: Option<Once>,
+    ) -> Result<Arc<Job>, Refusal> {
         let id = CallId::new();
         let plan = policy::plan(ask, config, &asker.caller, &self.ours)?;
         if let Some(url) = &ask.callback {
@@ -137,13 +150,11 @@ impl Crew {
             }
             known => known,
         };
-        let job = match known {
-            Known::New => job,
-            Known::Before(job) => job,
-            Known::Different => return Err(Refusal::bad("Idempotency-Key was used with another request")),
-        };
-        job.started().await?;
-        Ok(job)
+        match known {
+            Known::New => Ok(job),
+            Known::Before(job) => Ok(job),
+            Known::Different => Err(Refusal::bad("Idempotency-Key was used with another request")),
+        }
     }
 
     /// Runs a job to its end, and says so to whoever is to know.

@@ -22,6 +22,7 @@ use crate::iofs::{Access, IofsError, Root};
 use crate::keeper::{Deployed, Keeper};
 use crate::launch::Report;
 use crate::pool::{Event, Need, Ticket, Todo};
+use crate::rate::Rate;
 use crate::slot::{Slot, Unfit};
 use crate::tag::Tag;
 use crate::watch::{Watch, WatchError};
@@ -114,6 +115,7 @@ impl Agent {
             Fault::new(Kind::UnknownFunction).because(reason)
         })?;
         let arrived = Instant::now();
+        deployed.allowance.take(arrived).map_err(|(rate, wait)| too_often(rate, wait))?;
         let mut now = arrived;
         loop {
             let slot = match self.free_slot(&deployed, now)? {
@@ -215,6 +217,12 @@ impl Agent {
             Err(Unfit::Worn) => unreachable!("a container started for this call was not used before"),
         }
     }
+}
+
+fn too_often(rate: Rate, wait: Duration) -> Fault {
+    let Rate { per_second, burst } = rate;
+    let reason = format!("this node lets {per_second} a second through, and {burst} at once");
+    Fault::new(Kind::RateLimited).because(reason).retry_after(wait)
 }
 
 /// From now on the call holds a slot: it must end within `timeout`, or by its own deadline if that is earlier.

@@ -8,6 +8,8 @@ use hotfn_protocols::{Format, FunctionId};
 
 use crate::config::Config;
 use crate::pool::{Need, Rules};
+use crate::rate::Rate;
+use crate::secret::Secret;
 
 /// A function: what to start for it, how to talk to it, and how much of the node it may have.
 ///
@@ -54,11 +56,15 @@ pub struct Function {
     pub queue_max: Option<usize>,
     /// How long a call may wait before it is refused as busy. Default: no limit, as in Fn.
     pub queue_wait_max: Option<Duration>,
+    /// How often it may be called, of this agent. Default: as often as there is room.
+    pub rate: Option<Rate>,
     /// Commands of this host that it wants to run, by name. Those that the node's rules let it have it
     /// reaches by a socket of each container's own. Default: none.
     pub exec: Vec<String>,
     /// The function's environment, the app's merged in. It can never override the platform's names.
     pub config: BTreeMap<String, String>,
+    /// More of its environment, before `config` where both have a name, which nobody else is shown.
+    pub secrets: BTreeMap<String, Secret>,
 }
 
 impl Function {
@@ -86,8 +92,10 @@ impl Function {
             max_age: None,
             queue_max: None,
             queue_wait_max: None,
+            rate: None,
             exec: Vec::new(),
             config: BTreeMap::new(),
+            secrets: BTreeMap::new(),
         }
     }
 }

@@ -22,6 +22,7 @@ use crate::launches::Launches;
 use crate::made::Made;
 use crate::phases::Phases;
 use crate::pool::{self, Action, Closing, Event, Pool, Refusal, Todo};
+use crate::rate::Allowance;
 use crate::slot::Slot;
 use crate::stock::Stock;
 use crate::tag::Tag;
@@ -39,6 +40,8 @@ pub(crate) type Line = pool::Line<Waiter, Arc<Hot>>;
 pub(crate) struct Deployed {
     pub(crate) line: Arc<Line>,
     function: RwLock<Arc<Function>>,
+    /// How often it may still be called.
+    pub(crate) allowance: Allowance,
 }
 
 impl Deployed {
@@ -133,6 +136,7 @@ impl Keeper {
             let mut functions = self.functions.write().expect("no code panics while it holds this lock");
             if let Some(deployed) = functions.get(&function.id) {
                 let line = deployed.line.clone();
+                deployed.allowance.set(function.rate, now);
                 let function = Arc::new(function);
                 *deployed.function.write().expect("no code panics while it holds this lock") = function.clone();
                 self.restock(&line, Some(&function));
@@ -142,7 +146,10 @@ impl Keeper {
                 let line = self.pool.open(rules, now, &mut todo);
                 let function = Arc::new(function);
                 self.restock(&line, Some(&function));
-                let deployed = Arc::new(Deployed { line: line.clone(), function: RwLock::new(function) });
+                let allowance = Allowance::default();
+                allowance.set(function.rate, now);
+                let deployed = Deployed { line: line.clone(), function: RwLock::new(function), allowance };
+                let deployed = Arc::new(deployed);
                 functions.insert(id, deployed.clone());
                 self.lines.write().expect("no code panics while it holds this lock").insert(line.id(), deployed);
             }

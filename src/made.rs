@@ -141,7 +141,7 @@ fn spec(
     }
 }
 
-/// What the container is told, later over earlier: the basics, the function's config, the
+/// What the container is told, later over earlier: the basics, the function's config and secrets, the
 /// platform's own names. No user overrides the last.
 fn environment(
     keeper: &Keeper,
@@ -150,7 +150,7 @@ fn environment(
     iofs: &Iofs,
     has_door: bool,
 ) -> Vec<(String, String)> {
-    let mut all = Vec::with_capacity(16 + function.config.len() + env.len());
+    let mut all = Vec::with_capacity(16 + function.config.len() + function.secrets.len() + env.len());
     let mut set = |name: &str, value: String| all.push((name.to_owned(), value));
     let view = keeper.driver.view();
     if view == View::Host {
@@ -162,6 +162,9 @@ fn environment(
     }
     for (name, value) in &function.config {
         set(name, value.clone());
+    }
+    for (name, value) in &function.secrets {
+        set(name, value.reveal().to_owned());
     }
     set(names::ENV_FORMAT, function.format.to_string());
     if function.format.has_socket() {

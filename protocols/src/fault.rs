@@ -113,6 +113,8 @@ kinds! {
     PullFailed = "pull_failed", Function, "Failed to pull image";
     /// Fetching the function's image took too long.
     PullTimeout = "pull_timeout", Function, "Timed out pulling image";
+    /// The function was called more often than it may be.
+    RateLimited = "rate_limited", Caller, "Too many calls";
     /// The connection to the function was lost before or within its answer.
     Receiving = "receiving_response", Function, "error receiving function response";
     /// The request is larger than the bound.
@@ -200,6 +202,13 @@ impl Fault {
     #[must_use]
     pub fn timed(mut self, timing: Timing) -> Self {
         self.0.timing = timing;
+        self
+    }
+
+    /// Says when the same call may be made again.
+    #[must_use]
+    pub fn retry_after(mut self, wait: Duration) -> Self {
+        self.0.retry = Retry::After(wait);
         self
     }
 

@@ -40,6 +40,12 @@ impl Headers {
         Self::read_as(lines, Reading::But(&[]))
     }
 
+    /// All of them but those with these names, which are in lower case.
+    #[must_use]
+    pub fn without(lines: Lines, names: &'static [&'static str]) -> Self {
+        Self::read_as(lines, Reading::But(names))
+    }
+
     pub(crate) fn read_as(lines: Lines, reading: Reading) -> Self {
         Self { map: OnceLock::new(), wire: Some((lines, reading)) }
     }

@@ -4,6 +4,8 @@
 //!
 //! * [`front`]: HTTP requests become calls, replies become answers. `conversation` is what one
 //!   connection of it, or of another listener, goes through.
+//! * [`access`]: who may call.
+//! * [`tls`]: encrypted connections.
 //! * [`config`]: what a node serves and within which bounds: file, environment, flags.
 //! * [`project`] and [`build`]: a folder with a function's source, and how it becomes something
 //!   that can be started.
@@ -19,6 +21,7 @@
 //!
 //! This room reads config, builds rooms, serves and drains. It decides nothing about calls.
 
+pub mod access;
 pub mod api;
 pub mod build;
 pub mod cli;
@@ -37,3 +40,4 @@ pub mod pulls;
 pub mod remote;
 pub mod store;
 pub mod threads;
+pub mod tls;

@@ -1,9 +1,10 @@
 //! What the store holds, the node serves.
 //!
-//! Calls never ask the store. The agent knows every function and the front every trigger, and this
-//! keeps both as the store says: after each write of this node before the write is answered, and
-//! for what other nodes write when the database tells of it, or else twice a second. A store that cannot be reached leaves everything as
-//! it was: the node serves on, and follows when the store is back.
+//! Calls never ask the store. The agent knows every function, the front every trigger, and the gate
+//! every token, and this keeps all of them as the store says: after each write of this node before
+//! the write is answered, and for what other nodes write when the database tells of it, or else
+//! twice a second. A store that cannot be reached leaves everything as it was: the node serves on,
+//! and follows when the store is back.
 
 use std::collections::{HashMap, HashSet};
 use std::convert::Infallible;
@@ -16,6 +17,7 @@ use tokio::sync::Mutex;
 use hotfn::Agent;
 use hotfn_protocols::FunctionId;
 
+use crate::access::Access;
 use crate::config::Deployment;
 use crate::connector::Directory;
 use crate::front::Routes;
@@ -29,6 +31,7 @@ pub struct Mirror {
     store: Arc<Store>,
     agent: Agent,
     routes: Arc<Routes>,
+    access: Arc<Access>,
     /// What is served, by id and by `APP/NAME`.
     names: RwLock<HashMap<String, FunctionId>>,
     state: Mutex<State>,
@@ -47,8 +50,8 @@ struct State {
 impl Mirror {
     /// Of `store`, with nothing served yet.
     #[must_use]
-    pub fn new(store: Arc<Store>, agent: Agent) -> Self {
-        Self { store, agent, routes: Arc::default(), names: RwLock::default(), state: Mutex::default() }
+    pub fn new(store: Arc<Store>, agent: Agent, access: Arc<Access>) -> Self {
+        Self { store, agent, routes: Arc::default(), access, names: RwLock::default(), state: Mutex::default() }
     }
 
     /// What it is kept like.
@@ -61,6 +64,12 @@ impl Mirror {
     #[must_use]
     pub fn routes(&self) -> &Arc<Routes> {
         &self.routes
+    }
+
+    /// Who may call, for a front.
+    #[must_use]
+    pub fn access(&self) -> &Arc<Access> {
+        &self.access
     }
 
     /// How many functions are served.
@@ -100,7 +109,11 @@ impl Mirror {
     }
 
     async fn follow_from(&self, state: &mut State) -> Result<(), store::Error> {
-        let Changes { up_to, is_all, changes } = self.store.changes(state.up_to).await?;
+        let Changes { up_to, is_all, changes, tokens } = self.store.changes(state.up_to).await?;
+        // First: what was revoked is to open nothing, not even for as long as the rest takes.
+        if let Some(tokens) = tokens {
+            self.access.keep(&tokens);
+        }
         let mut left: HashSet<FunctionId> =
             if is_all { state.served.keys().cloned().collect() } else { HashSet::new() };
         for change in changes {
@@ -116,6 +129,7 @@ impl Mirror {
             if state.served.remove(&id).is_some() {
                 self.routes.put(&id, []);
                 self.agent.remove(&id);
+                self.access.forget(&id);
                 self.names().retain(|_, named| *named != id);
             }
         }
@@ -125,6 +139,8 @@ impl Mirror {
 
     fn serve(&self, state: &mut State, deployment: Deployment) {
         let id = deployment.function.id.clone();
+        // Before it can be called: a function of no app would be anybody's.
+        self.access.place(&id, &deployment.function.app_name);
         let before = state.served.get(&id);
         if before.is_none_or(|before| before.function != deployment.function) {
             self.agent.deploy(deployment.function.clone());

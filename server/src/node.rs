@@ -18,6 +18,7 @@ use hotfn::Agent;
 use hotfn_protocols::FunctionId;
 use hotfn_socket::Inherited;
 
+use crate::access::Access;
 use crate::api::Api;
 use crate::command;
 use crate::config::{Deployment, Settings};
@@ -28,6 +29,7 @@ use crate::front::listen::Server;
 use crate::mirror::{LOOK_EVERY, Mirror};
 use crate::store::Store;
 use crate::threads::Threads;
+use crate::tls::{self, Tls};
 
 /// An agent that answers over HTTP.
 #[derive(Debug)]
@@ -35,6 +37,7 @@ pub struct Node {
     agent: Agent,
     front: Arc<Front>,
     server: Server,
+    tls: Option<Arc<Tls>>,
     patience: Duration,
     /// Follows the store of a node that has one.
     following: Option<Following>,
@@ -80,6 +83,9 @@ pub enum StartError {
         /// The system's answer.
         source: io::Error,
     },
+    /// The certificate or its key cannot be used.
+    #[error("cannot encrypt connections")]
+    Tls(#[from] tls::LoadError),
     /// The system gives no more threads.
     #[error("cannot start the threads that serve; start fewer")]
     Threads(#[source] io::Error),
@@ -112,7 +118,7 @@ impl Node {
     /// When an address is taken or not ours, or the agent or a connector cannot start.
     pub async fn serve(settings: &Settings, store: Store, beside: Beside) -> Result<Self, StartError> {
         let (listener, agent) = begin(settings).await?;
-        let mirror = Arc::new(Mirror::new(Arc::new(store), agent.clone()));
+        let mirror = Arc::new(Mirror::new(Arc::new(store), agent.clone(), Access::new(settings.tokens())));
         mirror.catch_up().await;
         let threads = threads(settings)?;
         let commands = match beside.commands {
@@ -151,15 +157,40 @@ impl Node {
         }
         front.show(metrics);
         let refused = |source| StartError::Listen { addr: settings.listen(), source };
-        let server = Server::start(listener, front.clone(), threads.clone()).map_err(refused)?;
+        let tls = settings.tls.clone().map(Tls::start).transpose()?;
+        let server = Server::start(listener, front.clone(), threads.clone(), tls.clone()).map_err(refused)?;
         let patience = settings.drain_patience();
-        Ok(Self { agent, front, server, patience, following: None, connectors: None, commands, _threads: threads })
+        Ok(Self { agent, front, server, tls, patience, following: None, connectors: None, commands, _threads: threads })
     }
 
     /// Where it listens.
     #[must_use]
     pub fn local_addr(&self) -> SocketAddr {
         self.server.local_addr()
+    }
+
+    /// What its URLs begin with: `http://ADDR:PORT`, or `https://`.
+    #[must_use]
+    pub fn base(&self) -> String {
+        let scheme = if self.tls.is_some() { "https" } else { "http" };
+        format!("{scheme}://{}", self.local_addr())
+    }
+
+    /// Reads its certificate again, if it has one, and that of its host commands.
+    pub fn reload(&self) {
+        if let Some(tls) = &self.tls {
+            tls.reload_aloud();
+        }
+        if let Some(commands) = &self.commands {
+            commands.reload_certificate();
+        }
+    }
+
+    /// Does nobody have a token, where one is needed?
+    #[must_use]
+    pub fn is_locked(&self) -> bool {
+        let access = self.following.as_ref().map(|following| following.mirror.access());
+        access.is_some_and(|access| access.is_required() && access.is_empty())
     }
 
     /// How many functions of its store it serves.

@@ -3,6 +3,7 @@
 //! Each starts the real programs and looks at them from outside. What a machine must have beyond
 //! Rust is said aloud where it is missing; `cargo xtask test` brings it.
 
+mod access;
 mod api_description;
 mod build;
 mod cli;
@@ -22,5 +23,6 @@ mod hot;
 mod identity;
 mod real_fdks;
 mod rooms;
+mod secrets;
 mod store;
 mod streaming;

@@ -2,11 +2,12 @@
 
 use http::StatusCode;
 
+use crate::access::{Caller, Need, Role};
 use crate::config::function as limit;
 use crate::store::App;
 
 use super::page::{Items, Query};
-use super::{Answer, Api, Problem, annotations, input, rules};
+use super::{Answer, Api, Problem, annotations, input, rights, rules};
 
 impl Api {
     pub(super) async fn create_app(&self, body: &[u8]) -> Result<Answer, Problem> {
@@ -14,7 +15,7 @@ impl Api {
         rules::no_id(given.id.as_deref())?;
         let name = rules::required("name", given.name)?;
         rules::check("name", limit::app(&name))?;
-        let app = App {
+        let mut app = App {
             name,
             config: rules::variables(given.config)?,
             annotations: annotations::given(given.annotations)?,
@@ -22,6 +23,7 @@ impl Api {
             shape: given.shape.unwrap_or_default(),
             ..App::default()
         };
+        rules::merge_secrets(&mut app.secrets, given.secrets)?;
         if !app.syslog_url.is_empty() {
             rules::check("syslog_url", rules::syslog_url(&app.syslog_url))?;
         }
@@ -29,14 +31,16 @@ impl Api {
         Ok(Answer::json(&self.store.create_app(app).await?))
     }
 
-    pub(super) async fn app(&self, id: &str) -> Result<Answer, Problem> {
-        Ok(Answer::json(&self.store.app(id).await?))
+    pub(super) async fn app(&self, id: &str, caller: &Caller) -> Result<Answer, Problem> {
+        Ok(Answer::json(&rights::app(self.store.app(id).await?, caller)))
     }
 
-    pub(super) async fn apps(&self, query: Query<'_>) -> Result<Answer, Problem> {
+    pub(super) async fn apps(&self, query: Query<'_>, caller: &Caller) -> Result<Answer, Problem> {
         let page = query.page()?;
         let apps = self.store.apps(query.first("name").as_deref(), &page).await?;
-        Ok(Answer::json(&Items::new(apps, &page)))
+        let theirs = Items::new(apps, &page)
+            .filter_map(|app| caller.may(Need::App(Role::Invoke, &app.name)).then(|| rights::app(app, caller)));
+        Ok(Answer::json(&theirs))
     }
 
     pub(super) async fn update_app(&self, id: &str, body: &[u8]) -> Result<Answer, Problem> {
@@ -60,6 +64,7 @@ fn change(app: &mut App, given: input::App) -> Result<(), Problem> {
         )));
     }
     rules::merge_variables(&mut app.config, given.config)?;
+    rules::merge_secrets(&mut app.secrets, given.secrets)?;
     annotations::merge(&mut app.annotations, given.annotations)?;
     if let Some(url) = given.syslog_url {
         if !url.is_empty() {

@@ -6,12 +6,13 @@ use http::StatusCode;
 
 use hotfn_protocols::Format;
 
+use crate::access::Caller;
 use crate::config::function as limit;
 use crate::store::Function;
 use crate::store::record::Knobs;
 
 use super::page::{Items, Query};
-use super::{Answer, Api, Problem, annotations, input, rules};
+use super::{Answer, Api, Problem, annotations, input, rights, rules};
 
 /// MB, where nobody says more.
 const MEMORY: u64 = 128;
@@ -43,17 +44,18 @@ impl Api {
         Ok(Answer::json(&annotations::with_invoke_endpoint(function, base)))
     }
 
-    pub(super) async fn function(&self, id: &str, base: &str) -> Result<Answer, Problem> {
-        let function = self.store.function(id).await?;
+    pub(super) async fn function(&self, id: &str, base: &str, caller: &Caller) -> Result<Answer, Problem> {
+        let function = rights::function(self.store.function(id).await?, caller);
         Ok(Answer::json(&annotations::with_invoke_endpoint(function, base)))
     }
 
-    pub(super) async fn functions(&self, query: Query<'_>, base: &str) -> Result<Answer, Problem> {
+    pub(super) async fn functions(&self, query: Query<'_>, base: &str, caller: &Caller) -> Result<Answer, Problem> {
         let app = rules::required("app_id", query.first("app_id").map(Into::into))?;
         let page = query.page()?;
         let functions = self.store.functions(&app, query.first("name").as_deref(), &page).await?;
-        let told = functions.into_iter().map(|function| annotations::with_invoke_endpoint(function, base));
-        Ok(Answer::json(&Items::new(told.collect(), &page)))
+        let told = Items::new(functions, &page)
+            .filter_map(|function| Some(annotations::with_invoke_endpoint(rights::function(function, caller), base)));
+        Ok(Answer::json(&told))
     }
 
     /// As in Fn, the answer does not say where the function is called.
@@ -79,6 +81,7 @@ impl Api {
         number(&mut function.timeout, given.timeout, "timeout", limit::TIMEOUT_S, "s")?;
         number(&mut function.idle_timeout, given.idle_timeout, "idle_timeout", limit::IDLE_TIMEOUT_S, "s")?;
         rules::merge_variables(&mut function.config, given.config)?;
+        rules::merge_secrets(&mut function.secrets, given.secrets)?;
         annotations::merge(&mut function.annotations, given.annotations)?;
 
         let knobs = &mut function.knobs;
@@ -98,6 +101,8 @@ impl Api {
         knob(&mut knobs.max_calls_per_container, given.max_calls_per_container, calls, limit::SOME)?;
         knob(&mut knobs.max_age, given.max_age, "max_age", limit::SOME)?;
         knob(&mut knobs.queue_max, given.queue_max, "queue_max", limit::ANY)?;
+        knob(&mut knobs.rate, given.rate, "rate", limit::RATE)?;
+        knob(&mut knobs.burst, given.burst, "burst", limit::RATE)?;
         knob(&mut knobs.queue_wait_max_ms, given.queue_wait_max_ms, "queue_wait_max_ms", limit::ANY)?;
         together(knobs)
     }
@@ -136,5 +141,6 @@ fn knob<T: TryFrom<u64>>(
 fn together(knobs: &Knobs) -> Result<(), Problem> {
     let format = knobs.format.unwrap_or(Format::HttpStream);
     rules::check("concurrency", limit::concurrency(knobs.concurrency.unwrap_or(1), format))?;
+    rules::check("burst", limit::rate(knobs.rate, knobs.burst))?;
     rules::check("min_warm", limit::min_warm(knobs.min_warm.unwrap_or(0), knobs.max_containers))
 }

@@ -23,6 +23,8 @@ pub(super) struct App {
     pub(super) id: Option<String>,
     pub(super) name: Option<String>,
     pub(super) config: Option<Variables>,
+    /// An object, looked at elsewhere: what reads JSON would say what else it found.
+    pub(super) secrets: Option<Value>,
     pub(super) annotations: Option<BTreeMap<String, Value>>,
     pub(super) syslog_url: Option<String>,
     pub(super) shape: Option<String>,
@@ -39,6 +41,8 @@ pub(super) struct Function {
     pub(super) timeout: Option<i64>,
     pub(super) idle_timeout: Option<i64>,
     pub(super) config: Option<Variables>,
+    /// An object, looked at elsewhere: what reads JSON would say what else it found.
+    pub(super) secrets: Option<Value>,
     pub(super) annotations: Option<BTreeMap<String, Value>>,
     pub(super) format: Option<String>,
     pub(super) dir: Option<String>,
@@ -51,6 +55,8 @@ pub(super) struct Function {
     pub(super) max_age: Option<i64>,
     pub(super) queue_max: Option<i64>,
     pub(super) queue_wait_max_ms: Option<i64>,
+    pub(super) rate: Option<i64>,
+    pub(super) burst: Option<i64>,
 }
 
 #[derive(Default, Deserialize)]

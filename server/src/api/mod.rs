@@ -5,6 +5,8 @@
 //! * `router`: a method and a path become an endpoint, or a refusal.
 //! * `apps`, `connectors`, `functions`, `triggers`: what each endpoint does.
 //! * `input`: JSON as Fn reads it: what is absent, `null` or of no value are one.
+//! * `rights`: what of a token each endpoint takes.
+//! * `tokens`: those who may.
 //! * `rules`: what members may say; what `config::function` has no rule for.
 //! * `annotations`: those that are given, and those that we add.
 //! * `page`: cursors and the answers that lists give.
@@ -17,8 +19,8 @@
 //! An answer to a write is given when this node serves what was written: who makes a function and
 //! then calls it, finds it. Other nodes with the same store follow by themselves, within a second.
 //!
-//! Absent on purpose: who may do what (a later room's), and JSON that streams: no answer has more
-//! than a hundred objects.
+//! Absent on purpose: JSON that streams: no answer has more than a hundred objects, but for tokens,
+//! of which there are at most a thousand.
 
 mod annotations;
 mod apps;
@@ -27,8 +29,10 @@ mod functions;
 mod input;
 mod page;
 mod problem;
+mod rights;
 mod router;
 mod rules;
+mod tokens;
 mod triggers;
 
 use std::sync::Arc;
@@ -37,12 +41,14 @@ use bytes::Bytes;
 use http::{Method, StatusCode};
 use serde::Serialize;
 
+use crate::access::Caller;
 use crate::config::Driver;
 use crate::connector::Connectors;
 use crate::mirror::Mirror;
 use crate::store::Store;
 
 pub use problem::Problem;
+pub use rights::need;
 
 use page::Query;
 use router::{Endpoint, Found};
@@ -76,6 +82,9 @@ pub struct Request<'a> {
     pub base: &'a str,
     /// The page it comes from, which browsers say.
     pub origin: Option<&'a [u8]>,
+    /// Who asks. They have the role that [`need`] says; whether their token is for the app that this
+    /// turns out to be about is looked at here.
+    pub caller: Caller,
     /// At most [`BODY_BYTES_MAX`] bytes.
     pub body: Bytes,
 }
@@ -121,6 +130,7 @@ impl Api {
         if writes && let Some(origin) = request.origin {
             rules::origin(origin, request.base)?;
         }
+        self.check_app(endpoint, &captured, &request).await?;
         let answer = self.at(endpoint, &captured, &request).await?;
         if writes {
             self.mirror.catch_up().await;
@@ -131,13 +141,13 @@ impl Api {
     async fn at(&self, endpoint: Endpoint, captured: &[String], request: &Request<'_>) -> Result<Answer, Problem> {
         let base = self.public_url.as_deref().unwrap_or(request.base);
         let query = Query(request.query);
-        let body = &request.body;
+        let (body, caller) = (&request.body, &request.caller);
         let id = captured.first().map_or("", String::as_str);
         match endpoint {
             Endpoint::AppCreate => self.create_app(body).await,
             Endpoint::AppDelete => self.delete_app(id).await,
-            Endpoint::AppGet => self.app(id).await,
-            Endpoint::AppList => self.apps(query).await,
+            Endpoint::AppGet => self.app(id, caller).await,
+            Endpoint::AppList => self.apps(query, caller).await,
             Endpoint::AppUpdate => self.update_app(id, body).await,
             Endpoint::ConnectorCreate => self.create_connector(body),
             Endpoint::ConnectorDelete => self.delete_connector(id).await,
@@ -151,9 +161,12 @@ impl Api {
             Endpoint::Description => Ok(Answer::description()),
             Endpoint::FunctionCreate => self.create_function(body, base).await,
             Endpoint::FunctionDelete => self.delete_function(id).await,
-            Endpoint::FunctionGet => self.function(id, base).await,
-            Endpoint::FunctionList => self.functions(query, base).await,
+            Endpoint::FunctionGet => self.function(id, base, caller).await,
+            Endpoint::FunctionList => self.functions(query, base, caller).await,
             Endpoint::FunctionUpdate => self.update_function(id, body).await,
+            Endpoint::TokenCreate => self.create_token(body).await,
+            Endpoint::TokenDelete => self.delete_token(id).await,
+            Endpoint::TokenList => self.list_tokens().await,
             Endpoint::TriggerBySource => {
                 let [app, kind, source] = captured else { unreachable!("the path has three variables") };
                 self.trigger_by_source(app, kind, source).await

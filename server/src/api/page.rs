@@ -67,6 +67,11 @@ impl<T: Listed> Items<T> {
         let next_cursor = last.map(|(name, id)| URL_SAFE_NO_PAD.encode(format!("{name}\0{id}")));
         Self { items, next_cursor }
     }
+
+    /// What `told` makes of each, without those it leaves out. Pages end where they did.
+    pub(super) fn filter_map<U>(self, told: impl FnMut(T) -> Option<U>) -> Items<U> {
+        Items { items: self.items.into_iter().filter_map(told).collect(), next_cursor: self.next_cursor }
+    }
 }
 
 impl Listed for App {

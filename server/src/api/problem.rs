@@ -2,6 +2,7 @@
 
 use http::{Method, StatusCode};
 
+use crate::access::Denied;
 use crate::store;
 
 /// Why a request was not followed.
@@ -13,6 +14,8 @@ pub struct Problem {
     pub message: String,
     /// The methods that would have been right, where the method was wrong.
     pub allow: Option<String>,
+    /// What a token would have to be, where there was none that would do.
+    pub challenge: Option<&'static str>,
 }
 
 impl Problem {
@@ -27,7 +30,7 @@ impl Problem {
     }
 
     pub(super) fn new(status: StatusCode, message: impl Into<String>) -> Self {
-        Self { status, message: message.into(), allow: None }
+        Self { status, message: message.into(), allow: None, challenge: None }
     }
 
     pub(super) fn unknown_path(method: &Method, path: &str) -> Self {
@@ -36,7 +39,13 @@ impl Problem {
 
     pub(super) fn wrong_method(method: &Method, path: &str, allow: String) -> Self {
         let message = format!("Method not allowed: {method} {path}");
-        Self { status: StatusCode::METHOD_NOT_ALLOWED, message, allow: Some(allow) }
+        Self { allow: Some(allow), ..Self::new(StatusCode::METHOD_NOT_ALLOWED, message) }
+    }
+}
+
+impl From<Denied> for Problem {
+    fn from(denied: Denied) -> Self {
+        Self { challenge: Some(denied.challenge()), ..Self::new(denied.status(), denied.to_string()) }
     }
 }
 
@@ -44,13 +53,15 @@ impl From<store::Error> for Problem {
     fn from(error: store::Error) -> Self {
         use store::Error;
         let status = match &error {
-            Error::AppUnknown { .. } | Error::FunctionUnknown { .. } | Error::TriggerUnknown { .. } => {
-                StatusCode::NOT_FOUND
-            }
+            Error::AppUnknown { .. }
+            | Error::FunctionUnknown { .. }
+            | Error::TokenUnknown { .. }
+            | Error::TriggerUnknown { .. } => StatusCode::NOT_FOUND,
             Error::AppExists { .. }
             | Error::FunctionExists { .. }
             | Error::FunctionMoved { .. }
             | Error::SourceTaken { .. }
+            | Error::TooManyTokens { .. }
             | Error::TriggerExists { .. } => StatusCode::CONFLICT,
             Error::FunctionElsewhere { .. } => StatusCode::BAD_REQUEST,
             Error::Database(_) | Error::Document(_) => {

@@ -27,6 +27,9 @@ pub(super) enum Endpoint {
     FunctionGet,
     FunctionList,
     FunctionUpdate,
+    TokenCreate,
+    TokenDelete,
+    TokenList,
     TriggerBySource,
     TriggerCreate,
     TriggerDelete,
@@ -49,7 +52,7 @@ pub(super) enum Found {
 
 /// Every endpoint with its method and path. A variable stands for a part between slashes; one that
 /// begins with `+` for everything that is left.
-const ENDPOINTS: &[(Method, &str, Endpoint)] = &[
+pub(super) const ENDPOINTS: &[(Method, &str, Endpoint)] = &[
     (Method::GET, "/v2/openapi.yaml", Endpoint::Description),
     (Method::GET, "/v2/apps", Endpoint::AppList),
     (Method::POST, "/v2/apps", Endpoint::AppCreate),
@@ -69,6 +72,9 @@ const ENDPOINTS: &[(Method, &str, Endpoint)] = &[
     (Method::GET, "/v2/fns/{fn_id}/calls", Endpoint::Calls),
     (Method::GET, "/v2/fns/{fn_id}/calls/{call_id}", Endpoint::Calls),
     (Method::GET, "/v2/fns/{fn_id}/calls/{call_id}/log", Endpoint::Calls),
+    (Method::GET, "/v2/tokens", Endpoint::TokenList),
+    (Method::POST, "/v2/tokens", Endpoint::TokenCreate),
+    (Method::DELETE, "/v2/tokens/{token_id}", Endpoint::TokenDelete),
     (Method::GET, "/v2/triggers", Endpoint::TriggerList),
     (Method::POST, "/v2/triggers", Endpoint::TriggerCreate),
     (Method::GET, "/v2/triggers/{trigger_id}", Endpoint::TriggerGet),

@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use serde_json::Value;
+
 use crate::config::function as limit;
-use crate::store::record::Variables;
+use crate::store::record::{Secret, Secrets, Variables};
 
 use super::{Problem, input};
 
@@ -52,6 +54,31 @@ pub(super) fn merge_variables(variables: &mut Variables, given: Option<input::Va
                 check("config", limit::variable(&name, &value))?;
                 variables.insert(name, value);
             }
+        }
+    }
+    Ok(())
+}
+
+/// Sets `secrets` as `given` says: an empty value takes one away, `null` keeps it, which is how
+/// they are told, so that an object that is sent back changes none. No message shows one.
+pub(super) fn merge_secrets(secrets: &mut Secrets, given: Option<Value>) -> Result<(), Problem> {
+    let given = match given {
+        None | Some(Value::Null) => return Ok(()),
+        Some(Value::Object(given)) => given,
+        Some(_) => return Err(Problem::invalid("Invalid secrets: they are an object with a text for each name")),
+    };
+    for (name, value) in given {
+        match value {
+            Value::Null if secrets.contains_key(&name) => {}
+            Value::Null => {
+                return Err(Problem::invalid(format!("Invalid secrets: {name:?} is null, and there is none to keep")));
+            }
+            Value::String(value) if value.is_empty() => drop(secrets.remove(&name)),
+            Value::String(value) => {
+                check("secrets", limit::variable(&name, &value))?;
+                secrets.insert(name, Secret::Given(hotfn::Secret::new(value)));
+            }
+            _ => return Err(Problem::invalid(format!("Invalid secrets: {name:?} is not a text"))),
         }
     }
     Ok(())

@@ -15,7 +15,8 @@ use hotfn_protocols::Body;
 
 use super::Usage;
 use crate::command::{Algorithm, Secret, Statement, nonce};
-use crate::remote::{self, Base, exchange};
+use crate::config::env;
+use crate::remote::{self, Base, context, exchange};
 
 #[derive(clap::Args, Debug)]
 #[command(after_help = EXAMPLE)]
@@ -96,15 +97,18 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
 async fn ask(call: &Call, key: &Secret) -> anyhow::Result<Told> {
     let service =
         format!("{}://{}", call.url.scheme_str().unwrap_or_default(), call.url.authority().map_or("", |a| a.as_str()));
-    let service: Base = service
-        .parse()
-        .map_err(|_| Usage::of(anyhow::anyhow!("{} is not a service's URL; write it as http://HOST:PORT", call.url)))?;
+    let service: Base = service.parse().map_err(|_| {
+        Usage::of(anyhow::anyhow!(
+            "{} is not a service's URL; write it as http://HOST:PORT or https://HOST:PORT",
+            call.url
+        ))
+    })?;
     let path = match call.url.path() {
         "/" => "/shell",
         path => path,
     };
     let request = request(call, key, path)?.body(Body::from(body(call)))?;
-    let answer = exchange(&service, request).await.map_err(|e| match e {
+    let answer = exchange(&service, &context::trust(None, &env::process), request).await.map_err(|e| match e {
         remote::Error::Unreachable { base, source } => {
             anyhow::Error::from(source).context(format!("cannot connect to {base}; does the service run?"))
         }

@@ -72,7 +72,7 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
             () = signals.next() => break,
             _ = hangups.recv() => match settings(&args) {
                 Ok(settings) => {
-                    server.service().reload(settings.config);
+                    server.reload(settings.config);
                     tracing::info!("config was read again");
                 }
                 Err(e) => tracing::error!("config was read again and is not followed: {e:#}; the old one stays"),

@@ -140,6 +140,14 @@ struct Knobs {
     #[arg(long, value_name = "MS", allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     queue_wait_max_ms: Option<i64>,
+    /// Calls a second, on each node
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rate: Option<i64>,
+    /// Calls at once, after a pause [default: the rate]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    burst: Option<i64>,
 }
 
 const LIST: &str = "/v2/fns";

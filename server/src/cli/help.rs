@@ -7,7 +7,7 @@ use clap::Command;
 /// What is done, and by which subcommands, in the order of a reader's first day.
 const GROUPS: &[(&str, &[&str])] = &[
     ("Write a function", &["dev", "run", "build"]),
-    ("Serve functions", &["serve"]),
+    ("Serve functions", &["serve", "token"]),
     ("Use a running node", &["deploy", "invoke", "apps", "fns", "triggers", "connectors"]),
     ("Work beside nodes", &["connect", "exec", "exec-server", "command", "command-server"]),
     ("Check and set up", &["conformance", "completions", "man"]),

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use http::{Method, Request, Response, Uri};
+use http::{Method, Response, Uri};
 use serde::Deserialize;
 
 use hotfn_protocols::{Body, names};
@@ -11,8 +11,8 @@ use super::input::Input;
 use super::node::NodeArgs;
 use super::{Usage, show};
 use crate::percent;
+use crate::remote::Base;
 use crate::remote::objects::id;
-use crate::remote::{Base, exchange};
 
 #[derive(clap::Args, Debug)]
 #[command(
@@ -43,18 +43,16 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
         }
         None => {
             let (base, target) = place(&args.what)?;
-            let mut request = Request::new(args.input.body().await?);
-            *request.method_mut() = Method::POST;
-            *request.uri_mut() = target;
-            *request.headers_mut() = args.input.headers();
-            exchange(&base, request).await?
+            // What the environment has for a token is for whomever one names; a context's is for its own node.
+            let node = args.node.node_at(Some(base))?;
+            node.send(Method::POST, &target, args.input.headers(), args.input.body().await?).await?
         }
     };
     tell(response, args.input.include).await
 }
 
 /// Whom a URL names, and what is asked for there.
-fn place(url: &str) -> anyhow::Result<(Base, Uri)> {
+fn place(url: &str) -> anyhow::Result<(Base, String)> {
     let wrong = || {
         let what = format!("{url} is not a URL of ours; write it as http://HOST:PORT/invoke/ID, or say APP FN");
         Usage::of(anyhow::Error::msg(what))
@@ -62,7 +60,7 @@ fn place(url: &str) -> anyhow::Result<(Base, Uri)> {
     let uri: Uri = url.parse().map_err(|_| wrong())?;
     let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else { return Err(wrong()) };
     let base = format!("{scheme}://{authority}").parse().map_err(|_| wrong())?;
-    Ok((base, uri.path_and_query().map_or("/", |path| path.as_str()).parse()?))
+    Ok((base, uri.path_and_query().map_or("/", |path| path.as_str()).to_owned()))
 }
 
 async fn tell(response: Response<Body>, include: bool) -> anyhow::Result<ExitCode> {

@@ -29,6 +29,7 @@ mod show;
 mod signals;
 mod source;
 mod table;
+mod token;
 mod triggers;
 
 use std::process::ExitCode;
@@ -91,6 +92,8 @@ enum Verb {
     Run(run::Args),
     /// Serve the functions of a store and of a config file
     Serve(serve::Args),
+    /// Who may call a node: make, list and revoke tokens
+    Token(token::Args),
     /// The triggers of a running node
     Triggers(triggers::Args),
 }
@@ -149,6 +152,7 @@ impl Cli {
             | Verb::Invoke(_)
             | Verb::Man(_)
             | Verb::Run(_)
+            | Verb::Token(_)
             | Verb::Triggers(_) => ("warn", FunctionLines::Bare),
         };
         log::start(self.log_level.as_deref(), self.log_format, quiet, lines).map_err(Usage::of)?;
@@ -173,6 +177,7 @@ impl Cli {
                 Verb::Man(args) => man::run(&args),
                 Verb::Run(args) => run::run(args).await,
                 Verb::Serve(args) => serve::run(args).await,
+                Verb::Token(args) => token::run(args).await,
                 Verb::Triggers(args) => triggers::run(args).await,
             }
         })

@@ -1,8 +1,11 @@
 //! What a person may note with an app, a function or a trigger on the command line.
 
+use std::fs;
 use std::str::FromStr;
 
 use serde_json::{Map, Value};
+
+use hotfn::Secret;
 
 use super::input::Variable;
 
@@ -12,6 +15,10 @@ pub(super) struct ConfigArgs {
     /// A variable of the environment, and without a value none of that name; may be given many times
     #[arg(short, long, value_name = "NAME=VALUE")]
     config: Vec<Variable>,
+    /// A variable that nobody else is shown, whose value is what FILE holds, and without a file none of that name; may
+    /// be given many times
+    #[arg(long = "secret", value_name = "NAME=FILE")]
+    secrets: Vec<SecretOfFile>,
 }
 
 /// What others note down with an object.
@@ -25,6 +32,8 @@ pub(super) struct AnnotationArgs {
 impl ConfigArgs {
     /// Puts them into an object's body, if there are any.
     pub(super) fn put(self, body: &mut Map<String, Value>) {
+        let secrets = self.secrets.into_iter().map(|SecretOfFile(name, secret)| (name, secret.reveal().into()));
+        put(body, "secrets", secrets.collect());
         put(body, "config", self.config.into_iter().map(|Variable(name, value)| (name, value.into())).collect());
     }
 }
@@ -39,6 +48,23 @@ impl AnnotationArgs {
 fn put(body: &mut Map<String, Value>, member: &str, entries: Map<String, Value>) {
     if !entries.is_empty() {
         body.insert(member.to_owned(), entries.into());
+    }
+}
+
+/// A secret stands in a file and not on a command line, which other users may read and shells remember.
+#[derive(Clone, Debug)]
+struct SecretOfFile(String, Secret);
+
+impl FromStr for SecretOfFile {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (name, file) = text.split_once('=').ok_or("a secret is written NAME=FILE")?;
+        let value = match file {
+            "" => String::new(),
+            file => fs::read_to_string(file).map_err(|e| format!("{file} cannot be read: {e}"))?,
+        };
+        Ok(Self(name.to_owned(), Secret::new(value.trim())))
     }
 }
 
@@ -59,6 +85,21 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn a_secret_is_what_its_file_holds() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        fs::write(file.path(), "opensesame\n").unwrap();
+        let read: SecretOfFile = format!("KEY={}", file.path().display()).parse().unwrap();
+        assert!(!format!("{read:?}").contains("opensesame"));
+        let mut body = Map::new();
+        let secrets = vec![read, "OLD=".parse().unwrap()];
+        ConfigArgs { secrets, ..ConfigArgs::default() }.put(&mut body);
+        assert_eq!(Value::from(body), json!({"secrets": {"KEY": "opensesame", "OLD": ""}}));
+        for wrong in ["KEY", "KEY=/none/such"] {
+            assert!(wrong.parse::<SecretOfFile>().is_err(), "{wrong}");
+        }
+    }
 
     #[test]
     fn an_annotation_is_json_or_text() {

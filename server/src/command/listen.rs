@@ -20,6 +20,7 @@ use super::connection;
 use super::peer::Peer;
 use super::service::Service;
 use crate::conversation::closing::{Closing, Stage};
+use crate::tls::{Refused, Tls};
 
 /// The listeners of a command service, and the connections they accepted.
 ///
@@ -57,13 +58,19 @@ const SOCKET_MODE: u32 = 0o660;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 impl Listening {
-    /// Listens at `places` and has `service` answer. Handed over are the sockets that a service
+    /// Listens at `places` and has `service` answer; with `tls` on encrypted connections only, but at
+    /// unix sockets. Handed over are the sockets that a service
     /// manager opened, for the place `systemd`. A place that fails is tried again as long as another
     /// works. Needs a tokio runtime.
     ///
     /// # Errors
     /// When none works.
-    pub fn start(places: &[Bind], handed_over: Vec<Handed>, service: &Arc<Service>) -> Result<Self, ListenError> {
+    pub fn start(
+        places: &[Bind],
+        handed_over: Vec<Handed>,
+        service: &Arc<Service>,
+        tls: Option<Arc<Tls>>,
+    ) -> Result<Self, ListenError> {
         let listening = Self {
             local: Arc::default(),
             accepting: CancellationToken::new(),
@@ -72,6 +79,7 @@ impl Listening {
         };
         let accept = Accept {
             service: service.clone(),
+            tls,
             room: Arc::new(Semaphore::new(service.bounds().connections_max)),
             connections: listening.connections.clone(),
             closing: listening.closing.clone(),
@@ -200,6 +208,7 @@ impl Listener {
 #[derive(Clone)]
 struct Accept {
     service: Arc<Service>,
+    tls: Option<Arc<Tls>>,
     room: Arc<Semaphore>,
     connections: TaskTracker,
     closing: Arc<Closing>,
@@ -241,7 +250,11 @@ impl Accept {
         if let Err(e) = stream.set_nodelay(true) {
             tracing::debug!("cannot set TCP_NODELAY: {e}");
         }
-        self.serve(stream, Peer::Address(from.ip().to_canonical()));
+        let peer = Peer::Address(from.ip().to_canonical());
+        match self.tls.clone() {
+            Some(tls) => self.serve(peer, async move { tls.accept(stream).await }),
+            None => self.serve(peer, async { Ok(stream) }),
+        }
         Ok(())
     }
 
@@ -250,12 +263,12 @@ impl Accept {
         let peer = hotfn_socket::Peer::of(&stream)?;
         // Who is nobody that we know is in particular nobody who is trusted.
         let uid = peer.uid.unwrap_or(hotfn_socket::OVERFLOW_ID);
-        self.serve(stream, Peer::Process { uid, pid: peer.pid.unwrap_or(0) });
+        self.serve(Peer::Process { uid, pid: peer.pid.unwrap_or(0) }, async { Ok(stream) });
         Ok(())
     }
 
-    /// Serves it in a task; at the bound closes it instead.
-    fn serve<S>(&self, stream: S, peer: Peer)
+    /// Serves what `stream` comes to in a task; at the bound closes it instead.
+    fn serve<S>(&self, peer: Peer, stream: impl Future<Output = Result<S, Refused>> + Send + 'static)
     where
         S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
     {
@@ -265,7 +278,14 @@ impl Accept {
         };
         let (service, closing) = (self.service.clone(), self.closing.clone());
         self.connections.spawn(async move {
-            connection::serve(stream, peer, &service, &closing).await;
+            let stream = tokio::select! {
+                stream = stream => stream,
+                () = closing.told() => return,
+            };
+            match stream {
+                Ok(stream) => connection::serve(stream, peer, &service, &closing).await,
+                Err(e) => tracing::debug!(%peer, "connection cannot be served: {e}"),
+            }
             drop(place);
         });
     }

@@ -10,12 +10,15 @@ use super::call::Commands;
 use super::config::Config;
 use super::listen::{Handed, ListenError, Listening};
 use super::service::{Means, Service};
+use crate::tls::{self, Tls};
 
 /// What a service is told.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// Where it listens.
     pub bind: Vec<Bind>,
+    /// A certificate to encrypt connections with, but those to unix sockets.
+    pub tls: Option<tls::Files>,
     /// What it does.
     pub config: Config,
 }
@@ -24,6 +27,7 @@ pub struct Settings {
 #[derive(Debug)]
 pub struct Server {
     service: Arc<Service>,
+    tls: Option<Arc<Tls>>,
     listening: Listening,
 }
 
@@ -33,6 +37,9 @@ pub enum StartError {
     /// There is no place to listen at.
     #[error(transparent)]
     Listen(#[from] ListenError),
+    /// The certificate or its key cannot be used.
+    #[error("cannot encrypt connections")]
+    Tls(#[from] tls::LoadError),
     /// The system gives no thread to start processes from.
     #[error("cannot start the thread that starts processes")]
     Thread(#[source] io::Error),
@@ -45,15 +52,16 @@ impl Server {
     /// Starts to answer. Needs a tokio runtime.
     ///
     /// # Errors
-    /// When no place can be listened at.
+    /// When no place can be listened at, or the certificate cannot be used.
     pub fn start(settings: Settings, handed_over: Vec<Handed>, means: Means) -> Result<Self, StartError> {
-        let Settings { bind, config } = settings;
-        for place in bind.iter().filter(|place| place.is_public()) {
+        let Settings { bind, tls, config } = settings;
+        for place in bind.iter().filter(|place| place.is_public() && tls.is_none()) {
             tracing::warn!("{place} can be reached from other machines, and what is said there is not encrypted");
         }
         let service = Service::start(config, means).map_err(StartError::Thread)?;
-        let listening = Listening::start(&bind, handed_over, &service)?;
-        Ok(Self { service, listening })
+        let tls = tls.map(Tls::start).transpose()?;
+        let listening = Listening::start(&bind, handed_over, &service, tls.clone())?;
+        Ok(Self { service, tls, listening })
     }
 
     /// The service itself.
@@ -66,6 +74,19 @@ impl Server {
     #[must_use]
     pub fn commands(&self) -> Commands {
         Commands::of(self.service.clone())
+    }
+
+    /// Does from now on what `config` says, and shows what its certificate's files hold now.
+    pub fn reload(&self, config: Config) {
+        self.service.reload(config);
+        self.reload_certificate();
+    }
+
+    /// Shows what its certificate's files hold now.
+    pub fn reload_certificate(&self) {
+        if let Some(tls) = &self.tls {
+            tls.reload_aloud();
+        }
     }
 
     /// Where it listens.

@@ -83,6 +83,7 @@ fn settings(table: Table, exec: ExecTable, place: &Place<'_>, lines: &Lines) -> 
         (None, Some(bind)) => place.check(bind, |bind| Bind::list(&bind.split(COMMAS).join(",")))?,
         (None, None) => Bind::list(bind::DEFAULT).expect("the default names places"),
     };
+    let tls = place.tls(table.tls_certificate.as_ref(), table.tls_key.as_ref())?;
     let bounds = bounds(&table, place)?;
     let mode = table.mode.map_or_else(Mode::default, ModeName::mode);
     let keys = keys(&table, mode, place, lines)?;
@@ -130,7 +131,7 @@ fn settings(table: Table, exec: ExecTable, place: &Place<'_>, lines: &Lines) -> 
         state_dir: table.state_dir.map(|dir| place.beside(&dir)),
         bounds,
     };
-    Ok(Settings { bind, config })
+    Ok(Settings { bind, tls, config })
 }
 
 fn user(name: &str) -> Result<User, String> {

@@ -1,6 +1,6 @@
 //! The environment's names, once, and what they set.
 //!
-//! They are Fn's where Fn has the knob. A variable that is not set may be given as the name of a
+//! They are Fn's where Fn has the knob, and begin with `HOTFN_` where it has none. A variable that is not set may be given as the name of a
 //! file that holds it, in a variable of the same name with `_FILE` behind it. An empty value
 //! counts as absent; a malformed one is fatal at start.
 
@@ -67,6 +67,8 @@ pub const MESSAGE_QUEUE_BYTES: &str = "FN_MAX_MESSAGE_QUEUE";
 pub const PORT: &str = "FN_PORT";
 /// Where a server keeps what it serves.
 pub const DB_URL: &str = "FN_DB_URL";
+/// Are tokens asked for? `required`, `except-triggers` or `off`.
+pub const TOKENS: &str = "HOTFN_TOKENS";
 /// What functions are called by from outside.
 pub const PUBLIC_URL: &str = "FN_PUBLIC_LB_URL";
 /// Which pages of other sites may call, with commas or white space between.
@@ -123,11 +125,16 @@ pub fn passed_over(lookup: &dyn Fn(&str) -> Option<String>) -> impl Iterator<Ite
 
 /// A variable that cannot be followed.
 #[derive(Debug, thiserror::Error)]
-#[error("{name}: {value:?} is not {expected}")]
+#[error("{name}: {} is not {expected}", shown(name, value))]
 pub struct Malformed {
     name: String,
     value: String,
     expected: &'static str,
+}
+
+/// A value, unless a password may be in it.
+fn shown(name: &str, value: &str) -> String {
+    if name == DB_URL { "what is set".to_owned() } else { format!("{value:?}") }
 }
 
 /// What the environment sets, seen through `lookup`.
@@ -139,6 +146,7 @@ pub fn settings(lookup: &dyn Fn(&str) -> Option<String>) -> Result<Settings, Mal
     Ok(Settings {
         listen: env.read::<u16>(PORT, "a port, 0 to 65535")?.map(|p| SocketAddr::from((Ipv4Addr::UNSPECIFIED, p))),
         db: env.map(DB_URL, "memory, sqlite3:///PATH or postgres://USER:PASSWORD@HOST/NAME", |url| url.parse().ok())?,
+        tokens: env.map(TOKENS, "required, except-triggers or off", |word| word.parse().ok())?,
         public_url: env
             .map(PUBLIC_URL, "a URL that begins with http:// or https://", |url| limit::public_url(url).ok())?,
         iofs: env.read::<PathBuf>(IOFS, "a path")?,
@@ -278,6 +286,7 @@ impl Env<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::access::Tokens;
     use crate::store::Url;
 
     fn with(pairs: &[(&str, &str)]) -> Result<Settings, String> {
@@ -300,6 +309,7 @@ mod tests {
             (DB_URL, "sqlite3:///data/fn.db"),
             (PUBLIC_URL, "https://fn.example/"),
             (CORS_ORIGINS, "https://a.example,http://localhost:3000"),
+            (TOKENS, "off"),
         ])
         .unwrap();
         let expected = Settings {
@@ -317,6 +327,7 @@ mod tests {
             db: Some(Url::Sqlite("/data/fn.db".into())),
             public_url: Some("https://fn.example".to_owned()),
             cors_origins: Some(["https://a.example", "http://localhost:3000"].map(str::to_owned).into()),
+            tokens: Some(Tokens::Off),
             ..Settings::default()
         };
         assert_eq!(settings, expected);
@@ -334,8 +345,8 @@ mod tests {
         );
         check(
             DB_URL,
-            "mysql://h/db",
-            "FN_DB_URL: \"mysql://h/db\" is not memory, sqlite3:///PATH or postgres://USER:PASSWORD@HOST/NAME",
+            "mysql://u:password@h/db",
+            "FN_DB_URL: what is set is not memory, sqlite3:///PATH or postgres://USER:PASSWORD@HOST/NAME",
         );
         check(
             PUBLIC_URL,

@@ -35,7 +35,7 @@ use hotfn_exec::rules::Rules;
 use super::exec::{self, ExecTable};
 use super::function as limit;
 use super::place::Place;
-use super::{Containers, Deployment, Driver, Refused, Settings, connector};
+use super::{Containers, Deployment, Driver, Refused, Settings, connector, secret};
 use crate::connector::Definition;
 use crate::front::Trigger;
 
@@ -61,6 +61,17 @@ pub fn load(path: &Path, driver: Option<Driver>) -> Result<Config, LoadError> {
     Ok(parse(&text, path, driver)?)
 }
 
+/// Reads the node's settings of the file at `path`, and none of its functions, whose images only the
+/// node's own driver can judge.
+///
+/// # Errors
+/// When it cannot be read, or something else in it cannot be followed.
+pub fn load_settings(path: &Path) -> Result<Settings, LoadError> {
+    let text = std::fs::read_to_string(path).map_err(|source| LoadError::Read { path: path.to_owned(), source })?;
+    let (config, _) = read(&Place { text: &text, path })?;
+    Ok(config.settings)
+}
+
 /// Why a config file could not be loaded.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
@@ -83,22 +94,28 @@ pub enum LoadError {
 /// At the first thing that cannot be followed.
 pub fn parse(text: &str, path: &Path, driver: Option<Driver>) -> Result<Config, Refused> {
     let place = Place { text, path };
-    let file: File = toml::from_str(text).map_err(|e| {
-        let at = e.span().map_or(0, |span| span.start);
-        Refused { file: path.to_owned(), line: place.line(at), key: place.key(at), what: e.message().to_owned() }
-    })?;
-    let settings = Settings { containers: containers(file.containers, &place)?, ..settings(file.node, &place)? };
-    let exec = exec::exec(file.exec, &place)?;
-    let connectors = connector::connectors(file.connector, &place)?;
-    let mut config = Config { settings, functions: Vec::new(), exec: exec.server, connectors };
-    config.settings.exec = (!exec.functions.rules.is_empty()).then_some(exec.functions);
-    config.settings.db = file.db.url.map(|url| place.check(&url, |url| limit::db(url))).transpose()?;
+    let (mut config, functions) = read(&place)?;
     let driver = driver.unwrap_or_else(|| config.settings.containers.driver());
     let mut owners = Owners::default();
-    for table in file.function {
+    for table in functions {
         config.functions.push(deployment(table, driver, &place, &mut owners)?);
     }
     Ok(config)
+}
+
+/// All but the functions, which depend on the driver.
+fn read(place: &Place<'_>) -> Result<(Config, Vec<Spanned<FunctionTable>>), Refused> {
+    let file: File = toml::from_str(place.text).map_err(|e| {
+        let at = e.span().map_or(0, |span| span.start);
+        Refused { file: place.path.to_owned(), line: place.line(at), key: place.key(at), what: e.message().to_owned() }
+    })?;
+    let settings = Settings { containers: containers(file.containers, place)?, ..settings(file.node, place)? };
+    let exec = exec::exec(file.exec, place)?;
+    let connectors = connector::connectors(file.connector, place)?;
+    let mut config = Config { settings, functions: Vec::new(), exec: exec.server, connectors };
+    config.settings.exec = (!exec.functions.rules.is_empty()).then_some(exec.functions);
+    config.settings.db = file.db.url.map(|url| place.check(&url, |url| limit::db(url))).transpose()?;
+    Ok((config, file.function))
 }
 
 #[derive(Deserialize)]
@@ -125,6 +142,9 @@ struct File {
 #[serde(deny_unknown_fields)]
 struct NodeTable {
     listen: Option<SocketAddr>,
+    tokens: Option<Spanned<String>>,
+    tls_certificate: Option<Spanned<PathBuf>>,
+    tls_key: Option<Spanned<PathBuf>>,
     public_url: Option<Spanned<String>>,
     iofs: Option<PathBuf>,
     memory: Option<Spanned<i64>>,
@@ -205,8 +225,12 @@ struct FunctionTable {
     max_age: Option<Spanned<i64>>,
     queue_max: Option<Spanned<i64>>,
     queue_wait_max_ms: Option<Spanned<i64>>,
+    rate: Option<Spanned<i64>>,
+    burst: Option<Spanned<i64>>,
     #[serde(default)]
     config: BTreeMap<String, Spanned<String>>,
+    #[serde(default)]
+    secrets: secret::Table,
     #[serde(default)]
     triggers: Vec<Spanned<String>>,
 }
@@ -217,6 +241,8 @@ fn settings(node: NodeTable, place: &Place<'_>) -> Result<Settings, Refused> {
     let count = |value| place.size(value, 1..=1 << 20, "");
     Ok(Settings {
         listen: node.listen,
+        tokens: node.tokens.map(|tokens| place.check(&tokens, |word| word.parse())).transpose()?,
+        tls: place.tls(node.tls_certificate.as_ref(), node.tls_key.as_ref())?,
         db: None,
         exec: None,
         public_url: node.public_url.map(|url| place.check(&url, |url| limit::public_url(url))).transpose()?,
@@ -326,6 +352,7 @@ fn deployment(
         f.format = place.check(format, |name| limit::format(name))?;
     }
     let concurrency = t.concurrency.as_ref().map(Spanned::span);
+    let burst = t.burst.as_ref().map(Spanned::span);
     let min_warm = t.min_warm.as_ref().map(Spanned::span);
     set(&mut f.memory_mb, place.number(t.memory, limit::MEMORY_MB, "MB")?);
     set(&mut f.cpu_milli, place.number(t.cpu_milli, limit::ANY, "thousandths of a CPU")?);
@@ -340,6 +367,9 @@ fn deployment(
     f.max_age = place.seconds(t.max_age, limit::SOME)?;
     f.queue_max = place.size(t.queue_max, limit::ANY, "")?;
     f.queue_wait_max = place.number(t.queue_wait_max_ms, limit::ANY, "ms")?.map(Duration::from_millis);
+    let [rate, most] = [t.rate, t.burst].map(|value| place.small(value, limit::RATE, ""));
+    let at = burst.map_or(header, |span| span.start);
+    f.rate = limit::rate(rate?, most?).map_err(|what| place.refuse(at, what))?;
     if let Some(at) = concurrency {
         limit::concurrency(f.concurrency, f.format).map_err(|what| place.refuse(at.start, what))?;
     }
@@ -350,6 +380,7 @@ fn deployment(
         place.check(&value, |value| limit::variable(&name, value))?;
         f.config.insert(name, value.into_inner());
     }
+    f.secrets = secret::secrets(t.secrets, place)?;
 
     let mut triggers = Vec::new();
     for source in t.triggers {
@@ -383,7 +414,9 @@ mod tests {
     use hotfn_protocols::Format;
 
     use super::*;
+    use crate::access::Tokens;
     use crate::store::Url;
+    use crate::tls;
 
     fn check(text: &str, line: usize, key: &str, what: &str) {
         let refused = parse(text, Path::new("hotfn.toml"), None).unwrap_err();
@@ -400,6 +433,9 @@ mod tests {
         let text = r#"
             [node]
             listen = "0.0.0.0:9000"
+            tokens = "except-triggers"
+            tls_certificate = "cert.pem"
+            tls_key = "/run/key.pem"
             public_url = "https://fn.example/"
             memory = 512
             freeze_idle_ms = -1
@@ -427,9 +463,13 @@ mod tests {
             max_containers = 1
             queue_max = 0
             queue_wait_max_ms = 250
+            rate = 20
+            burst = 5
             triggers = ["/", "/deep/er"]
             [function.config]
             GREETING = "hi"
+            [function.secrets]
+            KEY = "opensesame"
 
             [[function]]
             id = "only-an-id"
@@ -439,6 +479,8 @@ mod tests {
         let config = parse(text, Path::new("/etc/hotfn.toml"), None).unwrap();
         let settings = Settings {
             listen: Some("0.0.0.0:9000".parse().unwrap()),
+            tokens: Some(Tokens::ExceptTriggers),
+            tls: Some(tls::Files { certificate: "/etc/cert.pem".into(), key: "/run/key.pem".into() }),
             public_url: Some("https://fn.example".to_owned()),
             db: Some(Url::Memory),
             memory_mb: Some(512),
@@ -467,7 +509,9 @@ mod tests {
             max_containers: Some(1),
             queue_max: Some(0),
             queue_wait_max: Some(Duration::from_millis(250)),
+            rate: limit::rate(Some(20), Some(5)).unwrap(),
             config: [("GREETING".to_owned(), "hi".to_owned())].into(),
+            secrets: [("KEY".to_owned(), hotfn::Secret::new("opensesame"))].into(),
             ..Function::new("shop.hello", "process:bin/hello --loud")
         };
         let triggers = ["/", "/deep/er"].map(|source| Trigger { app: "shop".into(), source: source.into() });
@@ -495,6 +539,10 @@ mod tests {
         check_function("idle_timeout = 3601", "idle_timeout", "3601 is out of range; it may be 1 to 3600 s");
         check_function("concurrency = 0", "concurrency", "0 is out of range; it may be 1 to 65536");
         check_function("memory = \"much\"", "memory", "invalid type: string \"much\", expected i64");
+        check("[node]\ntokens = \"no\"", 2, "tokens", "\"no\" is none of required, except-triggers, off");
+        let alone = "it needs the other of tls_certificate and tls_key beside it";
+        check("[node]\ntls_key = \"k\"", 2, "tls_key", alone);
+        check("[node]\ntls_certificate = \"c\"", 2, "tls_certificate", alone);
         check("[node]\ndrain_patience = -1", 2, "drain_patience", "-1 is out of range; it may be 0 to 3600 s");
     }
 
@@ -513,6 +561,8 @@ mod tests {
             "above 1 it needs the format http-stream, this is json",
         );
         check_function("min_warm = 2\nmax_containers = 1", "min_warm", "2 is more than max_containers, 1");
+        check_function("burst = 2", "burst", "2 at once is part of a rate, and there is none");
+        check_function("rate = 0", "rate", "0 is out of range; it may be 1 to 1000000");
         check_function("config = { \"A=B\" = \"x\" }", "config", "\"A=B\" cannot be an environment variable");
         check_function("triggers = [\"x\"]", "triggers", "\"x\" must begin with /");
         check(

@@ -3,8 +3,10 @@
 //! They are those of section 4.8 of the contract. Each check answers with a sentence that names
 //! the value and what would be right; who calls it knows file, line and key.
 
+use std::num::NonZeroU32;
 use std::ops::RangeInclusive;
 
+use hotfn::Rate;
 use hotfn_protocols::Format;
 
 use crate::front::Cors;
@@ -22,6 +24,8 @@ pub const CONCURRENCY: RangeInclusive<u64> = 1..=65_536;
 pub const CONTAINERS: RangeInclusive<u64> = 1..=1_000_000;
 /// Containers of one function that are made ahead.
 pub const STOCK: RangeInclusive<u64> = 0..=1024;
+/// Calls a second, and calls at once.
+pub const RATE: RangeInclusive<u64> = 1..=1_000_000;
 /// Counts and times that nothing else bounds.
 pub const ANY: RangeInclusive<u64> = 0..=u32::MAX as u64;
 /// Like [`ANY`], but not nothing.
@@ -108,6 +112,19 @@ pub fn min_warm(min_warm: u32, max_containers: Option<u32>) -> Result<(), String
     match max_containers {
         Some(most) if min_warm > most => Err(format!("{min_warm} is more than max_containers, {most}")),
         _ => Ok(()),
+    }
+}
+
+/// How often a function may be called. A burst nobody names is what a second lets through.
+///
+/// # Errors
+/// When there is a burst without a rate.
+pub fn rate(per_second: Option<u32>, burst: Option<u32>) -> Result<Option<Rate>, String> {
+    let (per_second, burst) = (per_second.and_then(NonZeroU32::new), burst.and_then(NonZeroU32::new));
+    match (per_second, burst) {
+        (None, None) => Ok(None),
+        (None, Some(burst)) => Err(format!("{burst} at once is part of a rate, and there is none")),
+        (Some(per_second), burst) => Ok(Some(Rate { per_second, burst: burst.unwrap_or(per_second) })),
     }
 }
 

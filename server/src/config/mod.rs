@@ -13,6 +13,7 @@ mod exec;
 pub mod file;
 pub mod function;
 mod place;
+mod secret;
 mod settings;
 
 use std::path::PathBuf;
@@ -22,7 +23,7 @@ use hotfn::Function;
 use crate::front::Trigger;
 
 pub use containers::{Containers, Driver};
-pub use file::{Config, LoadError, load, parse};
+pub use file::{Config, LoadError, load, load_settings, parse};
 pub use settings::Settings;
 
 /// A function and the places under `/t/` that call it.

@@ -7,6 +7,7 @@ use std::time::Duration;
 use toml::Spanned;
 
 use super::{Refused, function as limit};
+use crate::tls;
 
 /// Finds lines and keys in the text, to tell a person where to look.
 pub(super) struct Place<'a> {
@@ -97,6 +98,25 @@ impl Place<'_> {
     /// A path in the file, which is relative to the file's folder.
     pub(super) fn beside(&self, path: &Path) -> PathBuf {
         self.path.parent().map_or_else(|| path.to_owned(), |folder| folder.join(path))
+    }
+
+    /// A certificate and its key, which are given together or not at all.
+    pub(super) fn tls(
+        &self,
+        certificate: Option<&Spanned<PathBuf>>,
+        key: Option<&Spanned<PathBuf>>,
+    ) -> Result<Option<tls::Files>, Refused> {
+        match (certificate, key) {
+            (None, None) => Ok(None),
+            (Some(certificate), Some(key)) => {
+                let [certificate, key] = [certificate, key].map(|path| self.beside(path.get_ref()));
+                Ok(Some(tls::Files { certificate, key }))
+            }
+            (Some(alone), None) | (None, Some(alone)) => {
+                let what = "it needs the other of tls_certificate and tls_key beside it";
+                Err(self.refuse(alone.span().start, what))
+            }
+        }
     }
 
     fn before(&self, at: usize) -> &str {

@@ -9,9 +9,10 @@ use hotfn::Agent;
 use hotfn_exec::rules::Rules;
 
 use super::Containers;
+use crate::access::Tokens;
 use crate::front::Cors;
 use crate::threads::Threads;
-use crate::{front, store};
+use crate::{front, store, tls};
 
 /// The knobs of a node as one layer sets them; `None` leaves a knob to the layers below.
 ///
@@ -20,6 +21,10 @@ use crate::{front, store};
 pub struct Settings {
     /// Where to listen for HTTP. Default `127.0.0.1:8080`.
     pub listen: Option<SocketAddr>,
+    /// Are tokens asked for? Default: where it listens for others than this machine.
+    pub tokens: Option<Tokens>,
+    /// A certificate to encrypt connections with. Default: none, and nothing is encrypted.
+    pub tls: Option<tls::Files>,
     /// Where a server keeps what it serves. Default: the file `hotfn.db` in the agent's state
     /// directory.
     pub db: Option<store::Url>,
@@ -77,6 +82,8 @@ impl Settings {
     pub fn or(self, below: Self) -> Self {
         Self {
             listen: self.listen.or(below.listen),
+            tokens: self.tokens.or(below.tokens),
+            tls: self.tls.or(below.tls),
             db: self.db.or(below.db),
             public_url: self.public_url.or(below.public_url),
             iofs: self.iofs.or(below.iofs),
@@ -108,6 +115,19 @@ impl Settings {
     #[must_use]
     pub fn listen(&self) -> SocketAddr {
         self.listen.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], PORT)))
+    }
+
+    /// Are tokens asked for?
+    #[must_use]
+    pub fn tokens(&self) -> Tokens {
+        let usual = || if self.is_public() { Tokens::Required } else { Tokens::Off };
+        self.tokens.unwrap_or_else(usual)
+    }
+
+    /// Can others than this machine reach it?
+    #[must_use]
+    pub fn is_public(&self) -> bool {
+        !self.listen().ip().to_canonical().is_loopback()
     }
 
     /// Where a server keeps what it serves.
@@ -200,4 +220,26 @@ fn put<T>(knob: &mut T, value: Option<T>) {
 
 fn bound(value: u64) -> Option<u64> {
     (value > 0).then_some(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tokens_are_asked_for_where_others_can_reach_the_node() {
+        let check = |listen: Option<&str>, said: Option<Tokens>, expected: Tokens| {
+            let settings = Settings { listen: listen.map(|l| l.parse().unwrap()), tokens: said, ..Settings::default() };
+            assert_eq!(settings.tokens(), expected, "{listen:?} {said:?}");
+        };
+        check(None, None, Tokens::Off);
+        for own in ["127.0.0.1:1", "127.9.9.9:1", "[::1]:1", "[::ffff:127.0.0.1]:1"] {
+            check(Some(own), None, Tokens::Off);
+        }
+        for public in ["0.0.0.0:1", "[::]:1", "10.0.0.1:1", "192.168.0.1:1", "[fe80::1]:1"] {
+            check(Some(public), None, Tokens::Required);
+            check(Some(public), Some(Tokens::Off), Tokens::Off);
+        }
+        check(Some("127.0.0.1:1"), Some(Tokens::Required), Tokens::Required);
+    }
 }

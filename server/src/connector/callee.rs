@@ -139,7 +139,9 @@ impl Line {
             call.headers = headers.clone().into();
             call.deadline = deadline;
             match self.within(call, deadline).await {
-                Err(fault) if fault.kind() == Kind::Busy && began.elapsed() + wait < most => {
+                Err(fault)
+                    if matches!(fault.kind(), Kind::Busy | Kind::RateLimited) && began.elapsed() + wait < most =>
+                {
                     tokio::time::sleep(wait).await;
                     wait = (wait * 2).min(REFUSED_WAIT.1);
                 }

@@ -10,6 +10,7 @@ use hotfn_protocols::http1::{Answering, Lines};
 use hotfn_protocols::{Body, BodyError, CallId, Fault, Headers, Kind, Reply, Timing, names, sniff};
 
 use super::body::Resumed;
+use crate::access::Denied;
 use crate::conversation::{self, date};
 
 /// What is sent back for one request.
@@ -163,6 +164,13 @@ pub(super) fn refusal(status: StatusCode, message: &str) -> Answer {
     text.push('\n');
     let mut answer = json(status, text);
     answer.headers.insert(names::FN_BLAME, HeaderValue::from_static("caller"));
+    answer
+}
+
+/// Whoever asked may not.
+pub(super) fn denied(denied: &Denied) -> Answer {
+    let mut answer = refusal(denied.status(), &denied.to_string());
+    answer.headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(denied.challenge()));
     answer
 }
 

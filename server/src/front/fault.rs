@@ -14,6 +14,7 @@ fn status(kind: Kind) -> StatusCode {
         Kind::Busy | Kind::Draining => StatusCode::SERVICE_UNAVAILABLE,
         Kind::CallUnsupported => StatusCode::UNSUPPORTED_MEDIA_TYPE,
         Kind::InitTimeout | Kind::PullTimeout | Kind::TimedOut => StatusCode::GATEWAY_TIMEOUT,
+        Kind::RateLimited => StatusCode::TOO_MANY_REQUESTS,
         Kind::RequestTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         Kind::UnknownFunction => StatusCode::NOT_FOUND,
         // What is left differs only in whose doing it was, and so will kinds that are yet to come.
@@ -58,13 +59,17 @@ pub(super) fn answer(fault: &Fault, call: CallId) -> Answer {
     answer.timing = fault.timing();
     answer.headers.insert(names::FN_BLAME, HeaderValue::from_static(told.blame));
     if let Retry::After(wait) = fault.retry() {
-        answer.headers.insert(header::RETRY_AFTER, HeaderValue::from(wait.as_secs()));
+        // Whole seconds, and none too early.
+        let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+        answer.headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     }
     answer
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[test]
@@ -74,6 +79,7 @@ mod tests {
             "unknown_function" => 404,
             "request_too_large" => 413,
             "call_unsupported" => 415,
+            "rate_limited" => 429,
             "internal" => 500,
             "exited"
             | "function_failed"
@@ -116,5 +122,13 @@ mod tests {
         let answer = answer(&Fault::new(Kind::Busy), CallId::new());
         assert_eq!(answer.headers[header::RETRY_AFTER], "15");
         assert_eq!(answer.headers[names::FN_BLAME], "platform");
+    }
+
+    #[test]
+    fn nobody_is_asked_back_too_early() {
+        for (wait, told) in [(Duration::from_millis(1), "1"), (Duration::from_secs(2), "2"), (Duration::ZERO, "0")] {
+            let answer = answer(&Fault::new(Kind::RateLimited).retry_after(wait), CallId::new());
+            assert_eq!((answer.status.as_u16(), &answer.headers[header::RETRY_AFTER]), (429, &told.parse().unwrap()));
+        }
     }
 }

@@ -11,9 +11,10 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::{Front, Origin, connection};
+use super::{Front, Origin, Place, connection};
 use crate::conversation::closing::{Closing, Stage};
 use crate::threads::Threads;
+use crate::tls::Tls;
 
 /// A listener and the connections it accepted.
 ///
@@ -27,11 +28,16 @@ pub struct Server {
 
 impl Server {
     /// Accepts connections from `listener`, in a task of its own, and lets `front` answer on
-    /// `threads`, which must outlive this.
+    /// `threads`, which must outlive this; with `tls`, encrypted ones only.
     ///
     /// # Errors
     /// When the listener does not know its own address.
-    pub fn start(listener: TcpListener, front: Arc<Front>, threads: Arc<Threads>) -> io::Result<Self> {
+    pub fn start(
+        listener: TcpListener,
+        front: Arc<Front>,
+        threads: Arc<Threads>,
+        tls: Option<Arc<Tls>>,
+    ) -> io::Result<Self> {
         let server = Self {
             local: listener.local_addr()?,
             accepting: CancellationToken::new(),
@@ -43,6 +49,7 @@ impl Server {
             room: Arc::new(Semaphore::new(front.config.connections_max)),
             front,
             threads,
+            tls,
             connections: server.connections.clone(),
             closing: server.closing.clone(),
         };
@@ -85,6 +92,7 @@ struct Accept {
     room: Arc<Semaphore>,
     front: Arc<Front>,
     threads: Arc<Threads>,
+    tls: Option<Arc<Tls>>,
     connections: TaskTracker,
     closing: Arc<Closing>,
 }
@@ -117,22 +125,46 @@ impl Accept {
     /// Gives the connection to a thread that serves it from now on.
     fn hand_out(&self, stream: TcpStream, room: OwnedSemaphorePermit) -> io::Result<()> {
         let (front, closing, place) = (self.front.clone(), self.closing.clone(), self.threads.place());
-        // An answer is written whole; waiting to fill a packet only delays it.
-        stream.set_nodelay(true)?;
-        let from = Origin::new(stream.local_addr()?);
+        let tls = self.tls.clone();
         // Free of the runtime that accepted it.
         let stream = stream.into_std()?;
         let runtime = place.runtime().clone();
         let served = async move {
-            match TcpStream::from_std(stream) {
-                Ok(stream) => connection::serve(stream, from, &front, &closing).await,
-                Err(e) => tracing::debug!("connection cannot be served: {e}"),
+            if let Err(e) = serve(stream, tls, &front, &closing).await {
+                tracing::debug!("connection cannot be served: {e}");
             }
             drop((room, place));
         };
         self.connections.spawn_on(served, &runtime);
         Ok(())
     }
+}
+
+/// Serves one connection to its end, on the thread that it belongs to.
+async fn serve(
+    stream: std::net::TcpStream,
+    tls: Option<Arc<Tls>>,
+    front: &Front,
+    closing: &Closing,
+) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    let stream = TcpStream::from_std(stream)?;
+    // An answer is written whole; waiting to fill a packet only delays it.
+    stream.set_nodelay(true)?;
+    let local = stream.local_addr()?;
+    let Some(tls) = tls else {
+        connection::serve(stream, Origin::new(Place { local, scheme: "http" }), front, closing).await;
+        return Ok(());
+    };
+    // In a box, so that plain connections do not carry the room for it.
+    let encrypted = Box::pin(async {
+        let stream = tokio::select! {
+            accepted = tls.accept(stream) => accepted?,
+            () = closing.told() => return Ok(()),
+        };
+        connection::serve(stream, Origin::new(Place { local, scheme: "https" }), front, closing).await;
+        Ok(())
+    });
+    encrypted.await
 }
 
 const BACKOFF_MIN: Duration = Duration::from_millis(10);

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{ALLOW, CONTENT_TYPE, ORIGIN};
+use http::header::{ALLOW, CONTENT_TYPE, ORIGIN, WWW_AUTHENTICATE};
 use http::{HeaderValue, StatusCode, Uri};
 
 use hotfn_protocols::http1::RequestHead;
@@ -11,19 +11,21 @@ use hotfn_protocols::{Body, BodyError, names};
 
 use super::Cors;
 use super::answer::{self, Answer};
+use crate::access::Caller;
 use crate::api::{self, Api, Problem};
 use crate::conversation::Hangup;
 
 /// How long a body may take to come. A call has a deadline; this is instead of one.
 const BODY_PATIENCE: Duration = Duration::from_secs(30);
 
-/// Answers one request to `base`.
+/// Answers one request of `caller` to `base`.
 pub(super) async fn answer(
     api: &Api,
     cors: Option<&Cors>,
     head: &RequestHead,
     uri: &Uri,
     base: &str,
+    caller: Caller,
     body: Body,
 ) -> Result<Answer, Hangup> {
     let body = match tokio::time::timeout(BODY_PATIENCE, body.gather(api::BODY_BYTES_MAX)).await {
@@ -45,6 +47,7 @@ pub(super) async fn answer(
         base,
         // A page that was named is as good as one of our own.
         origin: head.lines.first(&ORIGIN).filter(|origin| !cors.is_some_and(|cors| cors.names(origin))),
+        caller,
         body,
     };
     Ok(match api.answer(request).await {
@@ -65,6 +68,9 @@ fn refusal(problem: Problem) -> Answer {
     let mut answer = answer::refusal(problem.status, &problem.message);
     if problem.status.is_server_error() {
         answer.headers.insert(names::FN_BLAME, HeaderValue::from_static("platform"));
+    }
+    if let Some(challenge) = problem.challenge {
+        answer.headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
     }
     if let Some(allow) = problem.allow {
         let allow = HeaderValue::from_maybe_shared(Bytes::from(allow)).expect("methods are a header's value");

@@ -13,10 +13,10 @@
 //! | any | anything else | 404, or 405 where only the method was wrong |
 //!
 //! Read on in the order a request walks: [`listen`] accepts connections, `connection` is asked by
-//! one, [`routes`] finds whom a request is for, `request` makes a [`Call`] of it,
-//! `answer` makes an answer of a [`Reply`](hotfn_protocols::Reply), and `fault` knows which HTTP
-//! status a [`Fault`] is. `management` is the way to the API, `cors` knows which pages of other sites
-//! may call, and `detached` is for callers who do not wait. HTTP itself is spoken by the
+//! one, [`routes`] finds whom a request is for, `door` says what token that takes, `request` makes a
+//! [`Call`] of it, `answer` makes an answer of a [`Reply`](hotfn_protocols::Reply), and `fault` knows
+//! which HTTP status a [`Fault`] is. `management` is the way to the API, `cors` knows which pages of
+//! other sites may call, and `detached` is for callers who do not wait. HTTP itself is spoken by the
 //! `conversation` that each connection has.
 //!
 //! The front knows nothing of containers: it holds an [`Invoke`] and hands it calls. A request is
@@ -26,7 +26,7 @@
 //! while the bytes of a large body wait unread in the kernel, nothing can be read past them, so
 //! that leaving shows only when the function reads on or the deadline passes.
 //!
-//! Absent on purpose: TLS and HTTP/2 (a proxy's work), upgrades (a function answers once), and
+//! Absent on purpose: HTTP/2 (a proxy's work), upgrades (a function answers once), and
 //! CONNECT on triggers, whose answer HTTP defines to be a tunnel.
 
 mod answer;
@@ -34,6 +34,7 @@ mod body;
 mod connection;
 mod cors;
 mod detached;
+mod door;
 mod fault;
 pub mod listen;
 mod management;
@@ -45,7 +46,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use http::header::HOST;
+use http::header::{AUTHORIZATION, HOST};
 use http::{Method, StatusCode, Uri};
 use prometheus_client::registry::Registry;
 use tokio_util::task::TaskTracker;
@@ -54,6 +55,7 @@ use hotfn::Invoke;
 use hotfn_protocols::http1::{Length, RequestHead};
 use hotfn_protocols::{Body, Call, CallId, Fault, FunctionId, Headers, Intent, Kind, names};
 
+use crate::access::{Access, Caller, Denied, Need, Role, Shown, Tokens};
 use crate::api::Api;
 use crate::conversation::Hangup;
 
@@ -105,6 +107,7 @@ pub struct Front {
     config: Config,
     invoke: Arc<dyn Invoke>,
     routes: Arc<Routes>,
+    access: Arc<Access>,
     /// What answers below `/v2/`.
     api: Option<Api>,
     /// A token for each call under way, its answer's last byte included.
@@ -116,37 +119,53 @@ pub struct Front {
 
 /// Where requests come from: what one connection knows of itself.
 struct Origin {
-    /// Our end of it.
-    local: SocketAddr,
+    at: Place,
     last: Last,
+    shown: Shown,
+}
+
+/// Our end of a connection.
+#[derive(Clone, Copy)]
+struct Place {
+    local: SocketAddr,
+    /// What URLs that lead here begin with.
+    scheme: &'static str,
 }
 
 impl Origin {
-    fn new(local: SocketAddr) -> Self {
-        Self { local, last: Last::default() }
+    fn new(at: Place) -> Self {
+        Self { at, last: Last::default(), shown: Shown::default() }
     }
 }
 
 impl Front {
-    /// A front before `invoke`, with no triggers yet.
+    /// A front before `invoke`, with no triggers yet. It asks nobody for a token.
     #[must_use]
     pub fn new(invoke: Arc<dyn Invoke>, config: Config) -> Arc<Self> {
-        Self::with(invoke, Arc::default(), None, config)
+        Self::with(invoke, Arc::default(), Access::new(Tokens::Off), None, config)
     }
 
-    /// A front whose triggers are those of the API's store.
+    /// A front whose triggers and tokens are those of the API's store.
     #[must_use]
     pub fn with_api(invoke: Arc<dyn Invoke>, api: Api, config: Config) -> Arc<Self> {
-        Self::with(invoke, api.mirror().routes().clone(), Some(api), config)
+        let (routes, access) = (api.mirror().routes().clone(), api.mirror().access().clone());
+        Self::with(invoke, routes, access, Some(api), config)
     }
 
-    fn with(invoke: Arc<dyn Invoke>, routes: Arc<Routes>, api: Option<Api>, config: Config) -> Arc<Self> {
+    fn with(
+        invoke: Arc<dyn Invoke>,
+        routes: Arc<Routes>,
+        access: Arc<Access>,
+        api: Option<Api>,
+        config: Config,
+    ) -> Arc<Self> {
         let calls = TaskTracker::new();
         let detached = Detached::new(invoke.clone(), calls.clone(), &config);
         Arc::new(Self {
             config,
             invoke,
             routes,
+            access,
             api,
             calls,
             detached,
@@ -194,9 +213,12 @@ impl Front {
         }
         let mut answer = match from.last.find(&head.method, head.target()) {
             Some(function) if !request::wants_websocket(&head.lines) => {
-                let url = request::url(None, head.target(), head.lines.first(&HOST), from.local);
+                let url = request::url(None, head.target(), head.lines.first(&HOST), from.at);
                 let function = function.clone();
-                self.call(function, Intent::Invoke, url, head, body).await?
+                match self.admit_call(&function, &head, from) {
+                    Ok(caller) => self.call(caller, function, Intent::Invoke, url, head, body).await?,
+                    Err(denied) => answer::denied(&denied),
+                }
             }
             _ => self.route(head, body, from).await?,
         };
@@ -213,16 +235,21 @@ impl Front {
             return Ok(answer::refusal(StatusCode::BAD_REQUEST, &message));
         };
         let path = uri.path_and_query().map_or("/", |p| p.as_str());
-        let url = |head: &RequestHead| {
-            request::url(uri.authority().map(|a| a.as_str()), path, head.lines.first(&HOST), from.local)
+        let at = from.at;
+        let url =
+            |head: &RequestHead| request::url(uri.authority().map(|a| a.as_str()), path, head.lines.first(&HOST), at);
+        let route = self.routes.find(&head.method, &uri);
+        let caller = match self.admit(&route, &head, &uri, from) {
+            Ok(caller) => caller,
+            Err(denied) => return Ok(answer::denied(&denied)),
         };
-        Ok(match self.routes.find(&head.method, &uri) {
+        Ok(match route {
             // In a box, so that calls do not carry the room for it.
             Route::Api => match &self.api {
                 Some(api) => {
-                    let base =
-                        request::url(uri.authority().map(|a| a.as_str()), "", head.lines.first(&HOST), from.local);
-                    Box::pin(management::answer(api, self.config.cors.as_ref(), &head, &uri, &base, body)).await?
+                    let base = request::url(uri.authority().map(|a| a.as_str()), "", head.lines.first(&HOST), at);
+                    let cors = self.config.cors.as_ref();
+                    Box::pin(management::answer(api, cors, &head, &uri, &base, caller, body)).await?
                 }
                 None => answer::unknown_path(&head.method, uri.path()),
             },
@@ -241,11 +268,11 @@ impl Front {
                 if path == head.target() {
                     from.last.note(path, &function);
                 }
-                self.call(function, Intent::Invoke, url, head, body).await?
+                self.call(caller, function, Intent::Invoke, url, head, body).await?
             }
             Route::Trigger(function) => {
                 let url = url(&head);
-                self.call(function, Intent::Gateway, url, head, body).await?
+                self.call(caller, function, Intent::Gateway, url, head, body).await?
             }
             Route::Redirect(location) => answer::redirect(location),
             Route::UnknownTrigger { app, source } => answer::refusal(
@@ -259,6 +286,7 @@ impl Front {
 
     async fn call(
         &self,
+        caller: Caller,
         function: FunctionId,
         intent: Intent,
         url: String,
@@ -268,9 +296,14 @@ impl Front {
         let id = CallId::new();
         let under_way = self.calls.token();
         let RequestHead { method, lines, length, .. } = head;
-        let answered = match self.admit(length) {
+        let answered = match self.within_bounds(length) {
             Ok(()) => {
-                let headers = request::honest(Headers::of(lines));
+                // A token opens more than this function: it is not the function's to see.
+                let headers = match caller {
+                    Caller::Anybody => Headers::of(lines),
+                    Caller::Holder(_) => Headers::without(lines, &["authorization"]),
+                };
+                let headers = request::honest(headers);
                 let call = Call { id, function, intent, method, url, headers, body, deadline: None };
                 self.outcome(call).await
             }
@@ -294,8 +327,39 @@ impl Front {
         answer::of_reply(reply, bodiless).await
     }
 
+    /// May whoever sent `head` have what is at `route`? Known before anything of the body is read.
+    fn admit(&self, route: &Route, head: &RequestHead, uri: &Uri, from: &mut Origin) -> Result<Caller, Denied> {
+        if !self.access.is_required() {
+            return Ok(Caller::Anybody);
+        }
+        match route {
+            Route::Invoke(function) => self.admit_call(function, head, from),
+            Route::Trigger(function) if !self.access.is_open_to_triggers() => self.admit_call(function, head, from),
+            route => {
+                let need = door::need(route, &head.method, uri.path(), self.access.is_open_to_triggers());
+                self.access.admit(head.lines.first(&AUTHORIZATION), need, &mut from.shown)
+            }
+        }
+    }
+
+    /// May whoever sent `head` call this function?
+    fn admit_call(&self, function: &FunctionId, head: &RequestHead, from: &mut Origin) -> Result<Caller, Denied> {
+        if !self.access.is_required() {
+            return Ok(Caller::Anybody);
+        }
+        let token = head.lines.first(&AUTHORIZATION);
+        let caller = self.access.admit(token, Need::SomeApp(Role::Invoke), &mut from.shown)?;
+        // Most tokens are for all apps, and whose a function is need not be looked up for them.
+        if caller.is_of_some_apps()
+            && let Some(app) = self.access.app(function)
+        {
+            caller.check(Need::App(Role::Invoke, &app))?;
+        }
+        Ok(caller)
+    }
+
     /// What can be refused by the head alone.
-    fn admit(&self, length: Length) -> Result<(), Fault> {
+    fn within_bounds(&self, length: Length) -> Result<(), Fault> {
         if self.draining.load(Ordering::Relaxed) {
             return Err(Fault::new(Kind::Draining));
         }

@@ -1,13 +1,13 @@
 //! What a request's head says.
 
 use std::fmt::Write as _;
-use std::net::SocketAddr;
 
 use http::header;
 
 use hotfn_protocols::http1::{Length, Lines};
 use hotfn_protocols::{Fault, Headers, Kind};
 
+use super::Place;
 use crate::connector::origin::PREFIX;
 
 /// Does the request want its connection to become a websocket? HTTP lets a server ignore the wish
@@ -42,13 +42,14 @@ pub(super) fn within(length: Length, bytes_max: Option<u64>) -> Result<(), Fault
 
 /// The URL as the caller would write it, of what stood in its target. HTTP/1.0 knows no `Host`;
 /// then it is where we listen.
-pub(super) fn url(authority: Option<&str>, path: &str, host: Option<&[u8]>, local: SocketAddr) -> String {
+pub(super) fn url(authority: Option<&str>, path: &str, host: Option<&[u8]>, at: Place) -> String {
     let host = authority.or_else(|| host.and_then(|host| std::str::from_utf8(host).ok()));
-    let mut url = String::with_capacity("http://".len() + host.map_or(32, str::len) + path.len());
-    url.push_str("http://");
+    let mut url = String::with_capacity("https://".len() + host.map_or(32, str::len) + path.len());
+    url.push_str(at.scheme);
+    url.push_str("://");
     match host {
         Some(host) => url.push_str(host),
-        None => write!(url, "{local}").expect("writing to a string does not fail"),
+        None => write!(url, "{}", at.local).expect("writing to a string does not fail"),
     }
     url.push_str(path);
     url
@@ -60,7 +61,8 @@ mod tests {
 
     fn check(authority: Option<&str>, path: &str, host: Option<&'static str>, expected: &str) {
         let host = host.map(str::as_bytes);
-        assert_eq!(url(authority, path, host, "127.0.0.1:8080".parse().unwrap()), expected);
+        let at = Place { local: "127.0.0.1:8080".parse().unwrap(), scheme: "http" };
+        assert_eq!(url(authority, path, host, at), expected);
     }
 
     #[test]

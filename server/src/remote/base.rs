@@ -20,7 +20,9 @@ use http::uri::{Authority, PathAndQuery};
 pub enum Base {
     /// At a host and a port.
     Http {
-        /// Both; without a port it is 80.
+        /// Within TLS: `https`.
+        is_encrypted: bool,
+        /// Both; without a port it is the scheme's.
         authority: Authority,
         /// What its paths begin with, where a proxy puts it below a path of its own; no slash at its end.
         prefix: String,
@@ -31,7 +33,7 @@ pub enum Base {
 
 /// Nowhere that a node could answer.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("{text:?} is not where a node answers; write it as http://HOST:PORT or unix:///PATH")]
+#[error("{text:?} is not where a node answers; write it as http://HOST:PORT, https://HOST:PORT or unix:///PATH")]
 pub struct Malformed {
     text: String,
 }
@@ -74,8 +76,12 @@ impl FromStr for Base {
         }
         let uri: Uri = text.parse().map_err(|_| malformed())?;
         match (uri.scheme_str(), uri.authority(), uri.query()) {
-            (Some("http"), Some(authority), None) if !host(authority).is_empty() => {
-                Ok(Self::Http { authority: authority.clone(), prefix: uri.path().trim_end_matches('/').to_owned() })
+            (Some(scheme @ ("http" | "https")), Some(authority), None) if !host(authority).is_empty() => {
+                Ok(Self::Http {
+                    is_encrypted: scheme == "https",
+                    authority: authority.clone(),
+                    prefix: uri.path().trim_end_matches('/').to_owned(),
+                })
             }
             _ => Err(malformed()),
         }
@@ -85,7 +91,8 @@ impl FromStr for Base {
 impl fmt::Display for Base {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Http { authority, prefix } => write!(f, "http://{authority}{prefix}"),
+            Self::Http { is_encrypted: true, authority, prefix } => write!(f, "https://{authority}{prefix}"),
+            Self::Http { is_encrypted: false, authority, prefix } => write!(f, "http://{authority}{prefix}"),
             Self::Unix(path) => write!(f, "unix://{}", path.display()),
         }
     }
@@ -111,6 +118,7 @@ mod tests {
         check("http://localhost/", Some("http://localhost"), true);
         check("http://[::1]:9/", Some("http://[::1]:9"), true);
         check("http://fn.example/a/b/", Some("http://fn.example/a/b"), false);
+        check("https://fn.example:8443/", Some("https://fn.example:8443"), false);
         check("unix:///run/hotfn.sock", Some("unix:///run/hotfn.sock"), true);
         check("unix:/run/hotfn.sock", Some("unix:///run/hotfn.sock"), true);
         for text in ["", "localhost:8080", "127.0.0.1", "ftp://h", "http://", "http://h/?a=b", "unix:run", "unix://h/s"]

@@ -35,6 +35,7 @@ use serde::Deserialize;
 use super::base::{self, Base};
 use super::{MalformedToken, Node, Token};
 use crate::config::env;
+use crate::tls::Trust;
 
 /// Where a node's API is.
 pub const API_URL: &str = "FN_API_URL";
@@ -44,6 +45,9 @@ pub const CONTEXT: &str = "FN_CONTEXT";
 pub const TOKEN: &str = "HOTFN_TOKEN";
 /// The same, for whoever uses the Fn CLI as well.
 pub const FN_TOKEN: &str = "FN_TOKEN";
+
+/// A file with the certificates of those whose word counts for who a node is, as PEM.
+pub const CA_FILE: &str = "HOTFN_CA_FILE";
 
 /// Where a node is that nobody says anything of.
 const USUAL: &str = "http://127.0.0.1:8080";
@@ -55,6 +59,8 @@ pub struct Asked {
     pub api_url: Option<Base>,
     /// The place that the context of this name says.
     pub context: Option<String>,
+    /// Believed as the certificates in this file say.
+    pub ca_file: Option<PathBuf>,
 }
 
 /// Why it is not known which node is meant.
@@ -134,7 +140,13 @@ pub fn node(asked: Asked, lookup: &dyn Fn(&str) -> Option<String>) -> Result<Nod
         (Some(base), _) | (None, Some(base)) => base,
         (None, None) => USUAL.parse().expect("our own port is a place"),
     };
-    Ok(Node::new(base, token.transpose()?))
+    Ok(Node::new(base, token.transpose()?).trusting(trust(asked.ca_file, lookup)))
+}
+
+/// Who is believed: those of `ca_file`, else of the file that the environment names, else this machine's roots.
+pub fn trust(ca_file: Option<PathBuf>, lookup: &dyn Fn(&str) -> Option<String>) -> Trust {
+    let named = || lookup(CA_FILE).filter(|value| !value.is_empty()).map(PathBuf::from);
+    ca_file.or_else(named).map_or(Trust::System, Trust::File)
 }
 
 /// The same as the process sees it.
@@ -237,7 +249,8 @@ mod tests {
             name => pairs.iter().find(|(n, _)| *n == name).map(|(_, value)| (*value).to_owned()),
         };
         let (url, context) = asked;
-        let given = Asked { api_url: url.map(|url| url.parse().unwrap()), context: context.map(str::to_owned) };
+        let given =
+            Asked { api_url: url.map(|url| url.parse().unwrap()), context: context.map(str::to_owned), ca_file: None };
         let found = node(given, &lookup);
         match (&found, expected) {
             (Ok(node), Ok(place)) => assert_eq!(node.base().to_string(), place, "{asked:?} {pairs:?}"),
@@ -281,7 +294,11 @@ mod tests {
                 "HOME" => Some(home.path().display().to_string()),
                 name => pairs.iter().find(|(n, _)| *n == name).map(|(_, value)| (*value).to_owned()),
             };
-            let asked = Asked { api_url: url.map(|url| url.parse().unwrap()), context: context.map(str::to_owned) };
+            let asked = Asked {
+                api_url: url.map(|url| url.parse().unwrap()),
+                context: context.map(str::to_owned),
+                ca_file: None,
+            };
             node(asked, &lookup).unwrap().token
         };
         let is = |text: &str| Some(Token::new(text).unwrap());

@@ -20,24 +20,34 @@ use hotfn_protocols::Body;
 
 use super::Error;
 use super::base::{Base, host};
+use crate::tls::{Connector, Trust};
 
 /// How long connecting may take. A host that drops packets would otherwise keep a person waiting for minutes.
 const CONNECT_PATIENCE: Duration = Duration::from_secs(10);
 
-/// HTTP's.
-const PORT: u16 = 80;
+/// HTTP's, and that of HTTP within TLS.
+const PORTS: (u16, u16) = (80, 443);
 
-/// Sends `request`, whose URI is a path, to whoever answers at `base`, and gives the answer as it comes. Cancel
-/// safe: dropping it, or the answer's body, closes the connection.
+/// Sends `request`, whose URI is a path, to whoever answers at `base`, and gives the answer as it comes. Where it
+/// goes through TLS, `trust` says who is believed. Cancel safe: dropping it, or the answer's body, closes the
+/// connection.
 ///
 /// # Errors
-/// When nobody takes the connection, or it ends before the answer's head came.
-pub async fn exchange(base: &Base, request: Request<Body>) -> Result<Response<Body>, Error> {
+/// When nobody takes the connection or is believed, or it ends before the answer's head came.
+pub async fn exchange(base: &Base, trust: &Trust, request: Request<Body>) -> Result<Response<Body>, Error> {
     let connected = tokio::time::timeout(CONNECT_PATIENCE, connect(base)).await;
     let late = |_| io::Error::new(io::ErrorKind::TimedOut, format!("no connection within {CONNECT_PATIENCE:?}"));
     let unreachable = |source| Error::Unreachable { base: base.clone(), source };
     match connected.map_err(late).and_then(|connected| connected).map_err(unreachable)? {
-        Stream::Tcp(stream) => over(stream, base, request).await,
+        Stream::Tcp(stream) => match base {
+            Base::Http { is_encrypted: true, authority, .. } => {
+                let connector = Connector::new(trust).map_err(|source| Error::Trust { source })?;
+                let encrypted = connector.connect(host(authority), stream).await;
+                let encrypted = encrypted.map_err(|source| Error::Disbelieved { base: base.clone(), source })?;
+                over(encrypted, base, request).await
+            }
+            _ => over(stream, base, request).await,
+        },
         Stream::Unix(stream) => over(stream, base, request).await,
     }
 }
@@ -49,8 +59,9 @@ enum Stream {
 
 async fn connect(base: &Base) -> io::Result<Stream> {
     match base {
-        Base::Http { authority, .. } => {
-            let stream = TcpStream::connect((host(authority), authority.port_u16().unwrap_or(PORT))).await?;
+        Base::Http { is_encrypted, authority, .. } => {
+            let usual = if *is_encrypted { PORTS.1 } else { PORTS.0 };
+            let stream = TcpStream::connect((host(authority), authority.port_u16().unwrap_or(usual))).await?;
             stream.set_nodelay(true)?;
             Ok(Stream::Tcp(stream))
         }
@@ -138,7 +149,7 @@ mod tests {
         let path = folder.path().join("s");
         let (unix, tcp) = (UnixListener::bind(&path).unwrap(), TcpListener::bind("127.0.0.1:0").await.unwrap());
         let at = |base: String| async move {
-            let response = exchange(&base.parse().unwrap(), get("/version")).await.unwrap();
+            let response = exchange(&base.parse().unwrap(), &Trust::System, get("/version")).await.unwrap();
             response.into_body().gather(10).await.unwrap()
         };
         let served = async { answer(unix.accept().await.unwrap().0, OK).await };
@@ -158,13 +169,13 @@ mod tests {
         let base: Base = format!("http://{}", tcp.local_addr().unwrap()).parse().unwrap();
         let cut = "HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhi";
         let served = async { answer(tcp.accept().await.unwrap().0, cut).await };
-        let (response, _) = tokio::join!(exchange(&base, get("/")), served);
+        let (response, _) = tokio::join!(exchange(&base, &Trust::System, get("/")), served);
         assert!(response.unwrap().into_body().gather(10).await.is_err());
         let silent = async { answer(tcp.accept().await.unwrap().0, "").await };
-        let (response, _) = tokio::join!(exchange(&base, get("/")), silent);
+        let (response, _) = tokio::join!(exchange(&base, &Trust::System, get("/")), silent);
         assert!(matches!(response, Err(Error::Closed { .. })));
         drop(tcp);
-        let told = exchange(&base, get("/")).await.unwrap_err().to_string();
+        let told = exchange(&base, &Trust::System, get("/")).await.unwrap_err().to_string();
         assert_eq!(told, format!("cannot connect to {base}; is a node listening there?"));
     }
 }

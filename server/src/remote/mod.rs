@@ -34,6 +34,8 @@ use serde_json::Value;
 
 use hotfn_protocols::{Body, BodyError};
 
+use crate::tls::{Trust, TrustError};
+
 pub use base::Base;
 pub use exchange::exchange;
 
@@ -42,6 +44,7 @@ pub use exchange::exchange;
 pub struct Node {
     base: Base,
     token: Option<Token>,
+    trust: Trust,
 }
 
 /// What opens a node's API to whoever has it. Never shown.
@@ -72,6 +75,17 @@ pub enum Error {
         /// How.
         source: BodyError,
     },
+    /// Whoever answers there is not who they should be, or does not speak TLS.
+    #[error(
+        "{base} is not believed; if its certificate is of an authority of your own, name that one's file in \
+         HOTFN_CA_FILE or --ca-file"
+    )]
+    Disbelieved {
+        /// Where.
+        base: Base,
+        /// What is the matter.
+        source: io::Error,
+    },
     /// There was no answer in time.
     #[error("{base} did not answer within {ANSWER_PATIENCE:?}")]
     Late {
@@ -93,6 +107,12 @@ pub enum Error {
         base: Base,
         /// The answer's status.
         status: StatusCode,
+    },
+    /// Nobody can be believed.
+    #[error("no node can be believed")]
+    Trust {
+        /// Why not.
+        source: TrustError,
     },
     /// Nothing has this name.
     #[error("there is no {what} {name:?}; {list} shows those there are")]
@@ -125,7 +145,13 @@ impl Node {
     /// The node at `base`.
     #[must_use]
     pub fn new(base: Base, token: Option<Token>) -> Self {
-        Self { base, token }
+        Self { base, token, trust: Trust::default() }
+    }
+
+    /// Believes it as `trust` says, where it is talked to through TLS. Default: as this machine's roots say.
+    #[must_use]
+    pub fn trusting(self, trust: Trust) -> Self {
+        Self { trust, ..self }
     }
 
     /// Where it answers.
@@ -154,7 +180,7 @@ impl Node {
         if let Some(Token(bearer)) = &self.token {
             request.headers_mut().entry(AUTHORIZATION).or_insert_with(|| bearer.clone());
         }
-        exchange(&self.base, request).await
+        exchange(&self.base, &self.trust, request).await
     }
 
     /// Asks the API, and gives the document it answers with, or `null` where there is none. Cancel safe; whether

@@ -1,6 +1,7 @@
 //! Apps.
 
 use super::record::{new_id, now};
+use super::secrets::{self, Table};
 use super::{App, Error, Listing, Page, Store, Transaction, changes, document, read_document};
 
 impl Store {
@@ -53,13 +54,16 @@ impl Store {
         }
         app.updated_at = now();
         let written = async {
-            transaction.execute("UPDATE apps SET doc = $2 WHERE id = $1", &[id, &document(&app)]).await?;
-            if app.config != before.config {
+            let secrets = transaction.secrets(Table::Apps, id).await?;
+            let secrets = secrets::kept(&secrets, &app.secrets)?;
+            let sql = "UPDATE apps SET doc = $2, secrets = $3 WHERE id = $1";
+            transaction.execute(sql, &[id, &document(&app), &secrets]).await?;
+            if (&app.config, &app.secrets) != (&before.config, &before.secrets) {
                 changes::note_app(&mut transaction, id).await?;
             }
-            transaction.commit().await
+            Ok::<_, Error>(transaction.commit().await?)
         };
-        written.await.map_err(Error::from)?;
+        written.await?;
         Ok(app)
     }
 
@@ -83,8 +87,9 @@ impl Transaction {
         app.id = new_id();
         app.created_at = now();
         app.updated_at.clone_from(&app.created_at);
-        let sql = "INSERT INTO apps (id, name, doc) VALUES ($1, $2, $3)";
-        self.execute(sql, &[&app.id, &app.name, &document(&app)])
+        let secrets = secrets::kept(&secrets::none(), &app.secrets)?;
+        let sql = "INSERT INTO apps (id, name, doc, secrets) VALUES ($1, $2, $3, $4)";
+        self.execute(sql, &[&app.id, &app.name, &document(&app), &secrets])
             .await
             .map_err(|e| e.taken(|_| Error::AppExists { name: app.name.clone() }))?;
         Ok(app)

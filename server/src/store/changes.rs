@@ -10,7 +10,8 @@ use std::collections::HashMap;
 
 use hotfn_protocols::FunctionId;
 
-use super::{App, Error, Failure, Function, Store, Transaction, Trigger, read_document, triggers};
+use super::{App, Error, Failure, Function, Store, Transaction, Trigger, read_document, secrets, triggers};
+use crate::access::Token;
 use crate::config::Deployment;
 use crate::front;
 
@@ -23,6 +24,8 @@ pub struct Changes {
     pub is_all: bool,
     /// Each function that is now served differently, once.
     pub changes: Vec<Change>,
+    /// All tokens there are, if any was made or revoked.
+    pub tokens: Option<Vec<Token>>,
 }
 
 /// How a function is to be served from now on.
@@ -47,7 +50,7 @@ impl Store {
         let revision = transaction.query::<1>("SELECT CAST(n AS TEXT) FROM revision", &[]).await?;
         let up_to = revision.iter().flatten().find_map(|n| n.parse().ok()).unwrap_or_default();
         if up_to == since {
-            return Ok(Changes { up_to, is_all: false, changes: Vec::new() });
+            return Ok(Changes { up_to, is_all: false, changes: Vec::new(), tokens: None });
         }
         let is_near = (0..=REMEMBERED).contains(&(up_to - since));
         let since = if is_near { since } else { 0 };
@@ -58,16 +61,22 @@ impl Store {
             let Trigger { fn_id, app_name: app, source, .. } = triggers::trigger([doc, app_name])?;
             by_function.entry(fn_id).or_default().push(front::Trigger { app, source });
         }
-        let rows = transaction.query::<3>(&functions_changed(), &[&since]).await?;
-        let changes = rows.iter().map(|[id, function, app]| {
+        let rows = transaction.query::<5>(&functions_changed(), &[&since]).await?;
+        let changes = rows.iter().map(|[id, function, app, its, apps]| {
             if function.is_empty() {
                 return Ok(Change::Gone(id.as_str().into()));
             }
-            let (function, app): (Function, App) = (read_document(function)?, read_document(app)?);
+            let (mut function, mut app): (Function, App) = (read_document(function)?, read_document(app)?);
+            (function.secrets, app.secrets) = (secrets::values(its)?, secrets::values(apps)?);
             let triggers = by_function.remove(id).unwrap_or_default();
             Ok(Change::Served(Box::new(Deployment { function: function.served(&app), triggers })))
         });
-        Ok(Changes { up_to, is_all, changes: changes.collect::<Result<_, Error>>()? })
+        let changes = changes.collect::<Result<_, Error>>()?;
+        let tokens = match is_all || transaction.tokens_changed(&since).await? {
+            true => Some(transaction.tokens().await?),
+            false => None,
+        };
+        Ok(Changes { up_to, is_all, changes, tokens })
     }
 }
 
@@ -92,10 +101,12 @@ pub(super) async fn note_app(transaction: &mut Transaction, id: &str) -> Result<
     transaction.execute(sql, &[id]).await
 }
 
-/// The functions that changed, with their apps; both empty where a function is gone.
+/// The functions that changed, with their apps and the secrets of both; all empty where a function
+/// is gone.
 pub(super) fn functions_changed() -> String {
     format!(
-        "SELECT c.fn_id, COALESCE(f.doc, ''), COALESCE(a.doc, '') FROM changes c \
+        "SELECT c.fn_id, COALESCE(f.doc, ''), COALESCE(a.doc, ''), COALESCE(f.secrets, ''), COALESCE(a.secrets, '') \
+         FROM changes c \
          LEFT JOIN fns f ON f.id = c.fn_id LEFT JOIN apps a ON a.id = f.app_id WHERE c.n > {SINCE}"
     )
 }

@@ -1,6 +1,7 @@
 //! Functions.
 
 use super::record::{new_id, now};
+use super::secrets::{self, Table};
 use super::{Error, Function, Listing, Page, Store, Transaction, changes, document, read_document};
 
 impl Store {
@@ -78,8 +79,9 @@ impl Transaction {
         function.created_at = now();
         function.updated_at.clone_from(&function.created_at);
         let Function { id, app_id, name, .. } = &function;
-        let sql = "INSERT INTO fns (id, app_id, name, doc) VALUES ($1, $2, $3, $4)";
-        self.execute(sql, &[id, app_id, name, &document(&function)])
+        let secrets = secrets::kept(&secrets::none(), &function.secrets)?;
+        let sql = "INSERT INTO fns (id, app_id, name, doc, secrets) VALUES ($1, $2, $3, $4, $5)";
+        self.execute(sql, &[id, app_id, name, &document(&function), &secrets])
             .await
             .map_err(|e| e.taken(|_| Error::FunctionExists { name: name.clone() }))?;
         changes::note(self, id).await?;
@@ -88,8 +90,10 @@ impl Transaction {
 
     pub(super) async fn replace_function(&mut self, function: &mut Function) -> Result<(), Error> {
         function.updated_at = now();
-        let sql = "UPDATE fns SET doc = $2 WHERE id = $1";
-        self.execute(sql, &[&function.id, &document(function)]).await?;
+        let secrets = self.secrets(Table::Functions, &function.id).await?;
+        let secrets = secrets::kept(&secrets, &function.secrets)?;
+        let sql = "UPDATE fns SET doc = $2, secrets = $3 WHERE id = $1";
+        self.execute(sql, &[&function.id, &document(function), &secrets]).await?;
         Ok(changes::note(self, &function.id).await?)
     }
 

@@ -5,6 +5,7 @@
 //! same file changes nothing.
 
 use super::record::HTTP;
+use super::secrets::{self, Table};
 use super::{App, Error, Function, Store, Transaction, Trigger, triggers};
 use crate::config::Deployment;
 use crate::front;
@@ -74,6 +75,11 @@ impl Transaction {
                 }
                 let mut function = before.clone();
                 function.follow(served);
+                // What the file says again is no change.
+                let kept = self.secrets(Table::Functions, id).await?;
+                if secrets::kept(&kept, &function.secrets)? == kept {
+                    function.secrets.clone_from(&before.secrets);
+                }
                 if function == before {
                     return Ok(app_is_new);
                 }

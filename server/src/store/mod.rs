@@ -4,8 +4,9 @@
 //!
 //! * [`Url`]: where a store is kept: in memory, in a file of SQLite's, in a Postgres database.
 //! * [`record`]: what is kept of each thing.
-//! * `apps`, `functions`, `triggers`: making, reading, listing, changing and deleting them.
+//! * `apps`, `functions`, `triggers`, `tokens`: making, reading, listing, changing and deleting them.
 //! * `changes`: what a node that serves the store has to hear of.
+//! * `secrets`: values that have a column of their own.
 //! * `given`: the functions of a config file, put into the store.
 //! * `database`: one connection, two databases, the same statements.
 //!
@@ -22,6 +23,8 @@ mod database;
 mod functions;
 mod given;
 pub mod record;
+mod secrets;
+mod tokens;
 mod triggers;
 mod url;
 
@@ -37,7 +40,7 @@ pub use url::{UnknownUrl, Url};
 
 use database::{Access, Database, Transaction};
 
-/// Apps, functions and triggers, kept in a database.
+/// Apps, functions, triggers and tokens, kept in a database.
 #[derive(Debug)]
 pub struct Store {
     database: Database,
@@ -61,6 +64,10 @@ pub enum Error {
     FunctionUnknown { id: String },
     #[error("trigger source already in use: another trigger of the app has the source {source_path:?}")]
     SourceTaken { source_path: String },
+    #[error("token not found: none has the id {id:?}")]
+    TokenUnknown { id: String },
+    #[error("too many tokens: there are {max}, which is the most; revoke one first")]
+    TooManyTokens { max: usize },
     #[error("trigger already exists: another of the function has the name {name:?}")]
     TriggerExists { name: String },
     #[error("trigger not found: none has the id {id:?}")]
@@ -178,6 +185,7 @@ mod tests {
     fn nothing_is_looked_for_from_the_beginning() {
         let connection = rusqlite::Connection::open_in_memory().unwrap();
         connection.execute_batch(include_str!("migrations/sqlite/0001_definitions.sql")).unwrap();
+        connection.execute_batch(include_str!("migrations/sqlite/0002_access.sql")).unwrap();
         let plan = |sql: &str| -> Vec<String> {
             let mut statement = connection.prepare(&format!("EXPLAIN QUERY PLAN {}", sql.replace('$', "?"))).unwrap();
             let params = vec![""; statement.parameter_count()];

@@ -8,14 +8,19 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use serde::de::IgnoredAny;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 use time::OffsetDateTime;
 
 use hotfn_protocols::Format;
 
+use crate::config::function as limit;
+
 /// Variables of an environment.
 pub type Variables = BTreeMap<String, String>;
+/// Variables of an environment that nobody but the function is shown.
+pub type Secrets = BTreeMap<String, Secret>;
 /// What others note down with an object.
 pub type Annotations = BTreeMap<String, Value>;
 
@@ -29,6 +34,9 @@ pub struct App {
     /// In the environment of each function, unless the function has a variable of that name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub config: Variables,
+    /// The same, of what nobody is shown.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub secrets: Secrets,
     /// Of no meaning to us.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub annotations: Annotations,
@@ -64,6 +72,9 @@ pub struct Function {
     /// Its environment.
     #[serde(default)]
     pub config: Variables,
+    /// More of it, before its config, which nobody is shown.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub secrets: Secrets,
     /// Of no meaning to us, but for [`EXEC`].
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub annotations: Annotations,
@@ -107,6 +118,34 @@ pub struct Knobs {
     pub queue_max: Option<usize>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub queue_wait_max_ms: Option<u64>,
+    /// Calls a second, on each node.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rate: Option<u32>,
+    /// Calls at once, after a pause.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub burst: Option<u32>,
+}
+
+/// A secret as a record has it: what is told of one that is there is that it is there.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Secret {
+    /// A value on its way into the store, or to the function.
+    Given(hotfn::Secret),
+    /// The store has a value.
+    Kept,
+}
+
+/// As nothing, whatever it is: values have a place of their own in the store, and answers have none.
+impl Serialize for Secret {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_none()
+    }
+}
+
+impl<'de> Deserialize<'de> for Secret {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        IgnoredAny::deserialize(from).map(|_| Self::Kept)
+    }
 }
 
 /// A place under `/t/{app}` that calls a function.
@@ -138,13 +177,19 @@ pub struct Trigger {
 }
 
 impl Function {
-    /// What an agent needs to know of it, as a function of `app`.
+    /// What an agent needs to know of it, as a function of `app`. Of secrets, those whose values the
+    /// records hold.
     #[must_use]
     pub fn served(self, app: &App) -> hotfn::Function {
         let Knobs { format, dir, cpu_milli, concurrency, min_warm, stock, .. } = self.knobs;
         let usual = hotfn::Function::new(self.id, self.image);
         let mut config = app.config.clone();
         config.extend(self.config);
+        let secrets = app.secrets.clone().into_iter().chain(self.secrets);
+        let secrets = secrets.filter_map(|(name, secret)| match secret {
+            Secret::Given(value) => Some((name, value)),
+            Secret::Kept => None,
+        });
         let exec = self.annotations.get(EXEC).and_then(Value::as_array);
         let exec = exec.into_iter().flatten().filter_map(|name| name.as_str().map(str::to_owned)).collect();
         hotfn::Function {
@@ -166,7 +211,9 @@ impl Function {
             max_age: self.knobs.max_age.map(Duration::from_secs),
             queue_max: self.knobs.queue_max,
             queue_wait_max: self.knobs.queue_wait_max_ms.map(Duration::from_millis),
+            rate: limit::rate(self.knobs.rate, self.knobs.burst).unwrap_or_default(),
             config,
+            secrets: secrets.collect(),
             id: usual.id,
             image: usual.image,
         }
@@ -180,6 +227,8 @@ impl Function {
         self.timeout = served.timeout.as_secs();
         self.idle_timeout = served.idle_timeout.as_secs();
         self.config.clone_from(&served.config);
+        let given = |(name, value): (&String, &hotfn::Secret)| (name.clone(), Secret::Given(value.clone()));
+        self.secrets = served.secrets.iter().map(given).collect();
         self.annotations.remove(EXEC);
         if !served.exec.is_empty() {
             self.annotations.insert(EXEC.to_owned(), served.exec.clone().into());
@@ -196,6 +245,8 @@ impl Function {
             max_age: served.max_age.map(|age| age.as_secs()),
             queue_max: served.queue_max,
             queue_wait_max_ms: served.queue_wait_max.map(|wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)),
+            rate: served.rate.map(|rate| rate.per_second.get()),
+            burst: served.rate.filter(|rate| rate.burst != rate.per_second).map(|rate| rate.burst.get()),
         };
     }
 }
@@ -256,6 +307,7 @@ mod tests {
             max_age: Some(Duration::from_secs(60)),
             queue_max: Some(0),
             queue_wait_max: Some(Duration::from_millis(250)),
+            rate: limit::rate(Some(10), Some(3)).unwrap(),
             config: [("GREETING".to_owned(), "hi".to_owned())].into(),
             exec: vec!["git".to_owned()],
             ..hotfn::Function::new("F", "process:x")
@@ -275,6 +327,24 @@ mod tests {
         let app = App { config: variables(&[("A", "app"), ("B", "app")]), ..App::default() };
         let function = Function { config: variables(&[("B", "fn")]), ..Function::default() };
         assert_eq!(function.served(&app).config, variables(&[("A", "app"), ("B", "fn")]));
+    }
+
+    #[test]
+    fn a_functions_secret_hides_its_apps_and_its_config() {
+        let secrets = |pairs: &[(&str, &str)]| -> Secrets {
+            pairs.iter().map(|&(k, v)| (k.to_owned(), Secret::Given(hotfn::Secret::new(v)))).collect()
+        };
+        let app = App { secrets: secrets(&[("A", "app"), ("B", "app")]), ..App::default() };
+        let function = Function { secrets: secrets(&[("B", "fn")]), ..Function::default() };
+        let served = function.clone().served(&app).secrets;
+        let revealed: Vec<_> = served.iter().map(|(name, secret)| (name.as_str(), secret.reveal())).collect();
+        assert_eq!(revealed, [("A", "app"), ("B", "fn")]);
+        // Nowhere in what is kept or answered.
+        let told = serde_json::to_string(&(&app, &function)).unwrap();
+        assert!(
+            told.contains(r#""secrets":{"B":null}"#) && !told.contains("\"app\"") && !told.contains("\"fn\""),
+            "{told}"
+        );
     }
 
     #[test]

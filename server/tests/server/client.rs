@@ -2,14 +2,14 @@
 
 use std::net::SocketAddr;
 
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 use crate::soon;
 
 /// One connection.
-pub(crate) struct Client {
-    pub(crate) stream: TcpStream,
+pub(crate) struct Client<S = TcpStream> {
+    pub(crate) stream: S,
     /// What was read and not asked for yet.
     read: Vec<u8>,
 }
@@ -26,8 +26,10 @@ impl Client {
     pub(crate) async fn connect(addr: SocketAddr) -> Self {
         Self::of(soon(TcpStream::connect(addr)).await.unwrap())
     }
+}
 
-    pub(crate) fn of(stream: TcpStream) -> Self {
+impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
+    pub(crate) fn of(stream: S) -> Self {
         Self { stream, read: Vec::new() }
     }
 

@@ -65,7 +65,7 @@ where
     front.routes().put(&"f".into(), sources);
     let threads = Arc::new(Threads::start(NonZeroUsize::MIN).unwrap());
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let server = Server::start(listener, front.clone(), threads).unwrap();
+    let server = Server::start(listener, front.clone(), threads, None).unwrap();
     Running { addr: server.local_addr(), front, server }
 }
 

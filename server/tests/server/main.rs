@@ -1,7 +1,9 @@
 //! The front over real connections, with a double where the agent would be; and the binary's way
 //! with people who get it wrong.
 
+mod access;
 mod api;
+mod certificates;
 mod client;
 mod command;
 mod command_line;

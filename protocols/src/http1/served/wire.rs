@@ -320,9 +320,13 @@ where
     fn poll_interim(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while !self.interim.is_empty() {
             let Some(stream) = &mut self.stream else { return Poll::Ready(Err(io::ErrorKind::NotConnected.into())) };
-            match ready!(Pin::new(stream).poll_write(cx, self.interim))? {
+            match ready!(Pin::new(&mut *stream).poll_write(cx, self.interim))? {
                 0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
                 written => self.interim = &self.interim[written..],
+            }
+            if self.interim.is_empty() {
+                // The peer waits for it. What an encrypted stream keeps back here goes out with the answer.
+                let _ = Pin::new(stream).poll_flush(cx)?;
             }
         }
         Poll::Ready(Ok(()))

@@ -21,6 +21,8 @@ pub(super) struct File {
 #[serde(deny_unknown_fields)]
 pub(super) struct Table {
     pub(super) bind: Option<Spanned<Words>>,
+    pub(super) tls_certificate: Option<Spanned<PathBuf>>,
+    pub(super) tls_key: Option<Spanned<PathBuf>>,
     pub(super) secret_key: Option<Spanned<String>>,
     pub(super) secret_key_previous: Option<Spanned<String>>,
     pub(super) secret_key_file: Option<Spanned<PathBuf>>,

@@ -13,11 +13,18 @@ struct Step {
     sqlite: &'static str,
 }
 
-const STEPS: &[Step] = &[Step {
-    #[cfg(feature = "postgres")]
-    postgres: include_str!("../migrations/postgres/0001_definitions.sql"),
-    sqlite: include_str!("../migrations/sqlite/0001_definitions.sql"),
-}];
+const STEPS: &[Step] = &[
+    Step {
+        #[cfg(feature = "postgres")]
+        postgres: include_str!("../migrations/postgres/0001_definitions.sql"),
+        sqlite: include_str!("../migrations/sqlite/0001_definitions.sql"),
+    },
+    Step {
+        #[cfg(feature = "postgres")]
+        postgres: include_str!("../migrations/postgres/0002_access.sql"),
+        sqlite: include_str!("../migrations/sqlite/0002_access.sql"),
+    },
+];
 
 /// Does the steps that were not done yet.
 pub(super) async fn run(database: &Database) -> Result<(), Failure> {

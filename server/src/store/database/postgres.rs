@@ -1,9 +1,10 @@
 //! Postgres, for stores that several nodes share.
 //!
-//! One connection, made when it is needed and again when it was lost, and one that only [listens](listener). There is no TLS: a database
-//! on another host is reached through a tunnel or a network of its own.
+//! One connection, made when it is needed and again when it was lost, and one that only
+//! [listens](listener). `tls` says how they are encrypted.
 
 mod listener;
+mod tls;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -13,9 +14,10 @@ use std::time::Duration;
 use tokio::sync::{Mutex, OwnedMutexGuard};
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::ToSql;
-use tokio_postgres::{Client, Config, NoTls, Statement};
+use tokio_postgres::{Client, Config, Statement};
 
 use super::{Access, Failure};
+use tls::Tls;
 
 pub(in crate::store) use listener::Listener;
 
@@ -34,6 +36,7 @@ const LISTEN: &str = "LISTEN hotfn_written";
 /// A database, whether or not we are connected to it.
 pub(in crate::store) struct Postgres {
     config: Config,
+    tls: Tls,
     link: Arc<Mutex<Option<Link>>>,
 }
 
@@ -52,12 +55,15 @@ struct Link {
 impl Postgres {
     /// Reads `url`, and connects to nobody yet.
     pub(super) fn open(url: &str) -> Result<Self, Failure> {
+        let (wish, url) = tls::read(url).map_err(|e| Failure::Unusable(e.into()))?;
+        let tls = Tls::new(&wish.trust).map_err(|e| Failure::Unusable(e.into()))?;
         let mut config: Config = url.parse().map_err(unusable)?;
+        config.ssl_mode(wish.mode);
         if config.get_connect_timeout().is_none() {
             config.connect_timeout(CONNECT_TIMEOUT);
         }
         config.application_name("hotfn");
-        Ok(Self { config, link: Arc::default() })
+        Ok(Self { config, tls, link: Arc::default() })
     }
 
     pub(super) async fn begin(&self, access: Access) -> Result<Transaction, Failure> {
@@ -76,11 +82,11 @@ impl Postgres {
 
     /// Hears of every write from now on.
     pub(super) fn listen(&self) -> Listener {
-        Listener::start(self.config.clone())
+        Listener::start(self.config.clone(), self.tls.clone())
     }
 
     async fn connect(&self) -> Result<Link, Failure> {
-        let (client, connection) = self.config.connect(NoTls).await.map_err(unusable)?;
+        let (client, connection) = self.config.connect(self.tls.clone()).await.map_err(unusable)?;
         // Ends with the client.
         tokio::spawn(async move {
             if let Err(e) = connection.await {

@@ -21,12 +21,12 @@ use crate::client::{Answer, ask};
 /// A node with an empty store.
 pub(crate) struct Api {
     addr: SocketAddr,
-    _node: Node,
+    node: Node,
     _folder: TempDir,
 }
 
 impl Api {
-    async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         Self::with(Settings::default()).await
     }
 
@@ -40,7 +40,12 @@ impl Api {
         };
         let store = Store::open(&settings.db.clone().unwrap_or(Url::Memory)).await.unwrap();
         let node = Node::serve(&settings, store, Beside::default()).await.unwrap();
-        Self { addr: node.local_addr(), _node: node, _folder: folder }
+        Self { addr: node.local_addr(), node, _folder: folder }
+    }
+
+    /// Ends the node, in order.
+    pub(crate) async fn stop(self) {
+        self.node.stop(std::future::ready(())).await;
     }
 
     /// Where it listens.
@@ -49,46 +54,46 @@ impl Api {
     }
 
     /// Sends `body` as it is.
-    async fn send(&self, method: &str, path: &str, body: &str) -> Answer {
+    pub(crate) async fn send(&self, method: &str, path: &str, body: &str) -> Answer {
         let head = format!("{method} {path} HTTP/1.1\nHost: fn.example:80\nContent-Length: {}\n\n", body.len());
         ask(self.addr, &format!("{head}{body}")).await
     }
 
-    async fn get(&self, path: &str) -> Answer {
+    pub(crate) async fn get(&self, path: &str) -> Answer {
         self.send("GET", path, "").await
     }
 
-    async fn post(&self, path: &str, body: Value) -> Answer {
+    pub(crate) async fn post(&self, path: &str, body: Value) -> Answer {
         self.send("POST", path, &body.to_string()).await
     }
 
-    async fn put(&self, path: &str, body: Value) -> Answer {
+    pub(crate) async fn put(&self, path: &str, body: Value) -> Answer {
         self.send("PUT", path, &body.to_string()).await
     }
 
-    async fn delete(&self, path: &str) -> Answer {
+    pub(crate) async fn delete(&self, path: &str) -> Answer {
         self.send("DELETE", path, "").await
     }
 
     /// A new app's id.
-    async fn app(&self, name: &str) -> String {
+    pub(crate) async fn app(&self, name: &str) -> String {
         text(&self.post("/v2/apps", json!({ "name": name })).await.ok(), "id")
     }
 
     /// A new function's id.
-    async fn function(&self, app: &str, name: &str) -> String {
+    pub(crate) async fn function(&self, app: &str, name: &str) -> String {
         let body = json!({"name": name, "app_id": app, "image": IMAGE});
         text(&self.post("/v2/fns", body).await.ok(), "id")
     }
 
     /// A new trigger's id.
-    async fn trigger(&self, app: &str, function: &str, name: &str, source: &str) -> String {
+    pub(crate) async fn trigger(&self, app: &str, function: &str, name: &str, source: &str) -> String {
         text(&self.post("/v2/triggers", trigger(app, function, name, source)).await.ok(), "id")
     }
 }
 
 /// Answers what it is asked: a function of the format `default`.
-const IMAGE: &str = "process:/bin/cat";
+pub(crate) const IMAGE: &str = "process:/bin/cat";
 
 fn trigger(app: &str, function: &str, name: &str, source: &str) -> Value {
     json!({"name": name, "app_id": app, "fn_id": function, "type": "http", "source": source})
@@ -96,13 +101,13 @@ fn trigger(app: &str, function: &str, name: &str, source: &str) -> Value {
 
 impl Answer {
     /// The object of an answer that says 200.
-    fn ok(&self) -> Value {
+    pub(crate) fn ok(&self) -> Value {
         assert_eq!(self.status, 200, "{}", self.body);
         self.json()
     }
 
     /// Holds an answer to its status, and an error's body to its shape.
-    fn is(&self, status: u16, what: &dyn std::fmt::Debug) -> &Self {
+    pub(crate) fn is(&self, status: u16, what: &dyn std::fmt::Debug) -> &Self {
         assert_eq!(self.status, status, "{what:?}: {}", self.body);
         match status {
             200 => drop(self.json()),
@@ -116,7 +121,7 @@ impl Answer {
     }
 }
 
-fn text(object: &Value, member: &str) -> String {
+pub(crate) fn text(object: &Value, member: &str) -> String {
     object[member].as_str().unwrap_or_else(|| panic!("no {member} in {object}")).to_owned()
 }
 

@@ -170,7 +170,7 @@ async fn case_32_starts_when_docker0_is_missing_and_serves_it_once_it_appears() 
     ip("delete");
     let service = Service::start(config(), Means::default()).unwrap();
     let places = Bind::list("127.0.0.1:0,198.51.100.99:0").unwrap();
-    let listening = Listening::start(&places, Vec::new(), &service).unwrap();
+    let listening = Listening::start(&places, Vec::new(), &service, None).unwrap();
     let both = || (listening.local_addrs().len() == 2).then(|| listening.local_addrs());
     let addrs = eventually("both addresses", both).await;
     if !ip("add") {
@@ -190,7 +190,7 @@ async fn case_32_a_place_that_cannot_be_had_yet_is_tried_again() {
     let folder = dir.path().join("later");
     let places = [Bind::Address("127.0.0.1:0".parse().unwrap()), Bind::Unix(folder.join("command.sock"))];
     let service = Service::start(config(), Means::default()).unwrap();
-    let listening = Listening::start(&places, Vec::new(), &service).unwrap();
+    let listening = Listening::start(&places, Vec::new(), &service, None).unwrap();
     let there = eventually("the first place", || listening.local_addrs().first().copied()).await;
     assert_eq!(ask(there, "GET / HTTP/1.1\n\n").await.status, 200);
     std::fs::create_dir(&folder).unwrap();
@@ -205,7 +205,7 @@ async fn a_unix_socket_lets_its_trusted_users_ask_without_a_signature() {
     let path = dir.path().join("command.sock");
     let uid = std::os::unix::fs::MetadataExt::uid(&std::fs::metadata(dir.path()).unwrap());
     let service = Service::start(Config { trusted_users: vec![uid], ..config() }, Means::default()).unwrap();
-    let listening = Listening::start(&[Bind::Unix(path.clone())], Vec::new(), &service).unwrap();
+    let listening = Listening::start(&[Bind::Unix(path.clone())], Vec::new(), &service, None).unwrap();
     let ask = async |body: &str| {
         let mut stream = soon(UnixStream::connect(&path)).await.unwrap();
         let length = body.len();

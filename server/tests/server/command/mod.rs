@@ -8,3 +8,5 @@ mod running;
 mod sidecar;
 mod signing;
 mod whom;
+
+pub(crate) use sidecar::eventually;

@@ -65,7 +65,7 @@ impl Sidecar {
     pub(super) async fn start_with(config: Config, means: Means) -> Self {
         let service = Service::start(config, means).unwrap();
         let places = [Bind::Address("127.0.0.1:0".parse().unwrap())];
-        let listening = Listening::start(&places, Vec::new(), &service).unwrap();
+        let listening = Listening::start(&places, Vec::new(), &service, None).unwrap();
         let addr = eventually("an address", || listening.local_addrs().first().copied()).await;
         Self { addr, service, listening }
     }
@@ -147,7 +147,7 @@ impl<'a> Ask<'a> {
 }
 
 /// Waits until something can be seen that has no event of its own.
-pub(super) async fn eventually<T>(what: &str, mut seen: impl FnMut() -> Option<T>) -> T {
+pub(crate) async fn eventually<T>(what: &str, mut seen: impl FnMut() -> Option<T>) -> T {
     let look = async {
         loop {
             match seen() {

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use hotfn_server::access::{Access, Tokens};
 use hotfn_server::config::Settings;
 use hotfn_server::drivers;
 use hotfn_server::mirror::Mirror;
@@ -61,7 +62,7 @@ async fn what_is_written_elsewhere_is_told_and_not_waited_for() {
     let folder = tempfile::tempdir().unwrap();
     let settings = Settings { iofs: Some(folder.path().to_owned()), memory_mb: Some(64), ..Settings::default() };
     let agent = settings.agent().driver(drivers::start(&settings).await.unwrap()).start().unwrap();
-    let mirror = Arc::new(Mirror::new(Arc::new(Store::open(&url).await.unwrap()), agent));
+    let mirror = Arc::new(Mirror::new(Arc::new(Store::open(&url).await.unwrap()), agent, Access::new(Tokens::Off)));
     let follows = mirror.clone();
     // It would look by itself, but not while anybody waits.
     let following = tokio::spawn(async move { follows.follow(Duration::from_secs(3600)).await });

@@ -3,7 +3,7 @@
 use std::net::TcpListener;
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::os::unix::process::CommandExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -11,6 +11,7 @@ use hotfn_server::store::{App, Store, Url};
 use tempfile::TempDir;
 
 use super::contract;
+use crate::certificates::Authority;
 use crate::skipped;
 
 #[tokio::test]
@@ -20,6 +21,46 @@ async fn a_store_in_postgres_keeps_the_contract() {
     contract::check_sharing(&server.database("sharing")).await;
     an_unfinished_write_is_undone(&server.database("unfinished")).await;
     a_lost_connection_is_made_again(&server).await;
+}
+
+#[tokio::test]
+async fn a_connection_is_encrypted_as_its_url_says() {
+    let Some(server) = Server::start_with_tls() else { return };
+    let others = Authority::new(server.folder.path(), "others").roots;
+    let ours = server.folder.path().join("ours.pem");
+    let (ours, others) = (ours.display(), others.display());
+    server.run("CREATE DATABASE encrypted", "postgres");
+    server.run("CREATE DATABASE plain", "postgres");
+    let port = server.port;
+    // To the database `encrypted` nobody comes in the clear, and to `plain` nobody otherwise.
+    let check = async |database: &str, host: &str, query: &str, expected: Result<(), &str>| {
+        let url: Url = format!("postgres://hotfn@{host}:{port}/{database}{query}").parse().unwrap();
+        let opened = Store::open(&url).await.map(drop).map_err(|e| format!("{:#}", anyhow::Error::from(e)));
+        match (&opened, expected) {
+            (Ok(()), Ok(())) => {}
+            (Err(told), Err(expected)) => assert!(told.contains(expected), "{database} {query}: {told}"),
+            _ => panic!("{database} {host} {query}: {opened:?}"),
+        }
+    };
+    for query in ["", "?sslmode=prefer", "?sslmode=require", &format!("?sslmode=require&sslrootcert={ours}")] {
+        check("encrypted", "127.0.0.1", query, Ok(())).await;
+    }
+    check("encrypted", "127.0.0.1", "?sslmode=disable", Err("no encryption")).await;
+    check("plain", "127.0.0.1", "?sslmode=disable", Ok(())).await;
+    check("plain", "127.0.0.1", "?sslmode=require", Err("no pg_hba.conf entry")).await;
+    for mode in ["verify-ca", "verify-full"] {
+        check("encrypted", "localhost", &format!("?sslmode={mode}&sslrootcert={ours}"), Ok(())).await;
+        let stranger = format!("?sslmode={mode}&sslrootcert={others}");
+        check("encrypted", "localhost", &stranger, Err("UnknownIssuer")).await;
+    }
+    // Its certificate has no address in it.
+    check("encrypted", "127.0.0.1", &format!("?sslmode=verify-ca&sslrootcert={ours}"), Ok(())).await;
+    let full = format!("?sslmode=verify-full&sslrootcert={ours}");
+    check("encrypted", "127.0.0.1", &full, Err("not valid for name")).await;
+    check("encrypted", "127.0.0.1", "?sslmode=verify-full", Err("UnknownIssuer")).await;
+    check("encrypted", "127.0.0.1", "?sslmode=verify-ca", Err("needs sslrootcert")).await;
+    check("encrypted", "127.0.0.1", "?sslmode=on", Err("is none of disable, prefer")).await;
+    check("encrypted", "127.0.0.1", "?sslmode=require&sslrootcert=/none", Err("cannot read /none")).await;
 }
 
 async fn an_unfinished_write_is_undone(url: &Url) {
@@ -46,6 +87,7 @@ pub(super) struct Server {
     process: Option<Child>,
     programs: PathBuf,
     port: u16,
+    settings: Vec<String>,
     folder: TempDir,
 }
 
@@ -55,6 +97,31 @@ const NOBODY: u32 = 65534;
 impl Server {
     /// Starts one, or skips aloud.
     pub(super) fn start() -> Option<Self> {
+        Self::start_as(|_| Vec::new())
+    }
+
+    /// The same with a certificate for `localhost`, from the authority in `ours.pem`. Its database
+    /// `encrypted` is reached with TLS only, and `plain` without.
+    fn start_with_tls() -> Option<Self> {
+        Self::start_as(|folder| {
+            let files = Authority::new(folder, "ours").certify(&["localhost"], "postgres");
+            if is_root() {
+                for path in [&files.certificate, &files.key] {
+                    chown(path, Some(NOBODY), Some(NOBODY)).unwrap();
+                }
+            }
+            std::fs::set_permissions(&files.key, PermissionsExt::from_mode(0o600)).unwrap();
+            let rules = "hostssl encrypted all all trust\nhostnossl plain all all trust\nhost postgres all all trust\n";
+            std::fs::write(folder.join("hba"), rules).unwrap();
+            let paths = [files.certificate, files.key, folder.join("hba")];
+            let settings = ["ssl_cert_file", "ssl_key_file", "hba_file"].into_iter().zip(paths);
+            let settings = settings.map(|(name, path)| format!("{name}={}", path.display()));
+            settings.chain(["ssl=on".to_owned()]).collect()
+        })
+    }
+
+    /// Starts one with the settings that are made in its folder, or skips aloud.
+    fn start_as(settings: impl FnOnce(&Path) -> Vec<String>) -> Option<Self> {
         let Some(programs) = programs() else {
             skipped("there is no Postgres on this machine");
             return None;
@@ -73,7 +140,7 @@ impl Server {
             .status();
         assert!(made.unwrap().success());
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let mut server = Self { process: None, programs, port, folder };
+        let mut server = Self { process: None, programs, port, settings: settings(folder.path()), folder };
         server.resume();
         Some(server)
     }
@@ -84,6 +151,7 @@ impl Server {
             .args(["-F", "-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories="])
             .args(["-p", &self.port.to_string(), "-D"])
             .arg(self.folder.path().join("data"))
+            .args(self.settings.iter().flat_map(|setting| ["-c", setting]))
             .stderr(Stdio::null())
             .spawn();
         self.process = Some(process.unwrap());

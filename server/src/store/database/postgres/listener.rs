@@ -9,8 +9,10 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 use tokio::time::sleep;
-use tokio_postgres::{AsyncMessage, Config, NoTls};
+use tokio_postgres::{AsyncMessage, Config};
 use tokio_util::task::AbortOnDropHandle;
+
+use super::tls::Tls;
 
 /// How long nobody listens after a connection was lost or refused.
 const AGAIN_AFTER: Duration = Duration::from_secs(1);
@@ -24,12 +26,12 @@ pub(in crate::store) struct Listener {
 
 impl Listener {
     /// Listens from now on, in a task of its own, until it is dropped.
-    pub(super) fn start(config: Config) -> Self {
+    pub(super) fn start(config: Config, tls: Tls) -> Self {
         let heard = Arc::new(Notify::new());
         let hears = heard.clone();
         let listening = tokio::spawn(async move {
             loop {
-                if let Err(e) = listen(&config, &hears).await {
+                if let Err(e) = listen(&config, &tls, &hears).await {
                     // Who asks the store says that it is away.
                     tracing::debug!(error = %e, "the store does not tell what is written");
                 }
@@ -46,8 +48,8 @@ impl Listener {
 }
 
 /// Listens until the connection ends.
-async fn listen(config: &Config, heard: &Notify) -> Result<(), tokio_postgres::Error> {
-    let (client, mut connection) = config.connect(NoTls).await?;
+async fn listen(config: &Config, tls: &Tls, heard: &Notify) -> Result<(), tokio_postgres::Error> {
+    let (client, mut connection) = config.connect(tls.clone()).await?;
     let mut asked = pin!(client.batch_execute(super::LISTEN));
     let mut is_listening = false;
     poll_fn(|cx| {

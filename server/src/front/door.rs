@@ -1,0 +1,64 @@
+//! What a path takes of who asks for it.
+
+use http::Method;
+
+use super::routes::Route;
+use crate::access::{Need, Role};
+use crate::api;
+
+/// What a request takes. `triggers_open` says that triggers take nothing.
+///
+/// | what | takes |
+/// |---|---|
+/// | `/`, `/version` | nothing: probes ask for them |
+/// | `/invoke/{id}`, `/t/{app}/…` | the role invoke, in the function's app |
+/// | `/metrics` | the role invoke, of the whole node |
+/// | `/v2/…` | what [`api::need`] says |
+/// | what is not there | any token, so that nobody finds out for nothing what is |
+pub(super) fn need<'a>(route: &'a Route, method: &Method, path: &str, triggers_open: bool) -> Need<'a> {
+    match route {
+        Route::Api => api::need(method, path),
+        Route::Greeting | Route::Redirect(_) | Route::Version => Need::Nothing,
+        // Whose it is, is looked at when it is found.
+        Route::Invoke(_) => Need::SomeApp(Role::Invoke),
+        Route::Metrics => Need::Node(Role::Invoke),
+        Route::Trigger(_) | Route::UnknownTrigger { .. } if triggers_open => Need::Nothing,
+        Route::Trigger(_) => Need::SomeApp(Role::Invoke),
+        Route::UnknownTrigger { app, .. } => Need::App(Role::Invoke, app),
+        Route::Unknown | Route::WrongMethod { .. } => Need::Token,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::routes::{Routes, Trigger};
+    use super::*;
+
+    fn check(method: &Method, target: &str, expected: Need<'_>, opened: Need<'_>) {
+        let routes = Routes::default();
+        routes.put(&"f".into(), [Trigger { app: "shop".into(), source: "/".into() }]);
+        let uri: http::Uri = target.parse().unwrap();
+        let route = routes.find(method, &uri);
+        assert_eq!(need(&route, method, uri.path(), false), expected, "{method} {target}");
+        assert_eq!(need(&route, method, uri.path(), true), opened, "{method} {target}, triggers open");
+    }
+
+    /// Every kind of path there is; those below `/v2/` have a table of their own.
+    #[test]
+    fn every_path_takes_what_it_should() {
+        let same = |method: Method, target: &str, expected| check(&method, target, expected, expected);
+        same(Method::GET, "/", Need::Nothing);
+        same(Method::GET, "/version", Need::Nothing);
+        same(Method::GET, "/metrics", Need::Node(Role::Invoke));
+        same(Method::POST, "/invoke/f", Need::SomeApp(Role::Invoke));
+        same(Method::POST, "/invoke/nobody", Need::SomeApp(Role::Invoke));
+        same(Method::POST, "/invoke/f/", Need::Nothing);
+        same(Method::GET, "/invoke/f", Need::Token);
+        same(Method::GET, "/nowhere", Need::Token);
+        same(Method::GET, "/v2/tokens", Need::Node(Role::Admin));
+        same(Method::POST, "/run", Need::Token);
+        check(&Method::GET, "/t/shop", Need::SomeApp(Role::Invoke), Need::Nothing);
+        check(&Method::GET, "/t/shop/none", Need::App(Role::Invoke, "shop"), Need::Nothing);
+        same(Method::CONNECT, "/t/shop", Need::Token);
+    }
+}

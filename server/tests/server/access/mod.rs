@@ -1,0 +1,6 @@
+//! Who may call, over real connections.
+
+mod rates;
+mod secrets;
+mod tls;
+mod tokens;

@@ -21,6 +21,7 @@ use crate::hot::Hot;
 use crate::iofs::{Access, IofsError, Root};
 use crate::keeper::{Deployed, Keeper};
 use crate::launch::Report;
+use crate::log::Lines;
 use crate::pool::{Event, Need, Ticket, Todo};
 use crate::rate::Rate;
 use crate::slot::{Slot, Unfit};
@@ -44,6 +45,7 @@ pub struct Builder {
     /// How it is to be.
     pub config: Config,
     driver: Option<Arc<dyn Driver>>,
+    lines: Option<Lines>,
 }
 
 /// Why an agent could not start.
@@ -87,7 +89,7 @@ impl Agent {
     /// Starts from the defaults, with the process driver.
     #[must_use]
     pub fn builder() -> Builder {
-        Builder { config: Config::default(), driver: None }
+        Builder { config: Config::default(), driver: None, lines: None }
     }
 
     /// Makes a function callable, or changes it: calls that wait and later ones go to new
@@ -303,6 +305,13 @@ impl Builder {
         self
     }
 
+    /// Puts every line that containers write into this pipe as well.
+    #[must_use]
+    pub fn lines(mut self, lines: Lines) -> Self {
+        self.lines = Some(lines);
+        self
+    }
+
     /// Sweeps what earlier agents left behind under the same root, then starts. Blocks while what
     /// they left is being ended; containers that outlived theirs are removed while it already works. Needs a tokio runtime with time and I/O, whose tasks the agent's
     /// containers then are.
@@ -341,7 +350,9 @@ impl Builder {
             }
         };
         let runtime = tokio::runtime::Handle::current();
-        let keeper = Arc::new(Keeper::new(config, driver, tag, root, watch, room, runtime.clone()));
+        let mut keeper = Keeper::new(config, driver, tag, root, watch, room, runtime.clone());
+        keeper.written = self.lines;
+        let keeper = Arc::new(keeper);
         keeper.bury(dead);
         let ticking = Arc::new(Ticking(runtime.spawn(keeper.ticking()).abort_handle()));
         Ok(Agent { keeper, _ticking: ticking })

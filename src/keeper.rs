@@ -19,6 +19,7 @@ use crate::hot::Hot;
 use crate::iofs::Root;
 use crate::launch::{Launch, Report};
 use crate::launches::Launches;
+use crate::log::Lines;
 use crate::made::Made;
 use crate::phases::Phases;
 use crate::pool::{self, Action, Closing, Event, Pool, Refusal, Todo};
@@ -57,6 +58,8 @@ pub(crate) struct Keeper {
     pub(crate) config: Config,
     pub(crate) driver: Arc<dyn Driver>,
     pub(crate) launches: Launches,
+    /// Where what containers write goes, beside the log.
+    pub(crate) written: Option<Lines>,
     /// What this agent's containers are labelled with.
     pub(crate) node: String,
     /// Says that we live, to who would remove what carries our label; until nothing does any more.
@@ -91,6 +94,7 @@ impl Keeper {
         Self {
             config,
             launches: Launches::new(driver.name()),
+            written: None,
             driver,
             node: tag.as_ref().map_or_else(String::new, |tag| tag.name().to_owned()),
             tag: Mutex::new(tag),

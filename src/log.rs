@@ -1,18 +1,24 @@
 //! What a container prints: lines of log, told apart by call, bounded, and never in the way.
 //!
 //! Each line becomes an event of the target [`TARGET`] at debug level, with the function, the
-//! container and, while exactly one call is in flight, the call. The last few lines are kept, so
+//! container and, where exactly one call can be meant, the call. An embedder who keeps lines hands in
+//! the far end of a [`pipe`], from which he takes them. The last few lines are kept here, so
 //! that a fault can say what a container's last words were. Bytes from a container are hostile:
 //! control characters are escaped before anybody sees them.
+
+mod crowd;
 
 use std::collections::VecDeque;
 use std::fmt::Write as _;
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::SystemTime;
 
-use hotfn_protocols::CallId;
+use hotfn_protocols::{CallId, FunctionId};
+use tokio::sync::mpsc;
 
 use crate::Function;
 use crate::container::{Heard, LogLine, Stdio};
+use crowd::Crowd;
 
 /// The target of log lines' events.
 pub const TARGET: &str = "hotfn::function";
@@ -24,12 +30,42 @@ const LAST_WORDS_CHARS: usize = 200;
 /// How much of each is kept: enough to tell that there was more.
 const LAST_WORDS_BYTES: usize = 4 * (LAST_WORDS_CHARS + 1);
 
+/// Most lines that wait in a [`pipe`]; what comes while it is full is lost, and counted.
+const PIPE_LINES_MAX: usize = 1024;
+
+/// A line that a container wrote.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Line {
+    /// Whose container it was.
+    pub function: FunctionId,
+    /// The call it belongs to, where only one can be meant.
+    pub call: Option<CallId>,
+    /// Where it came from.
+    pub stdio: Stdio,
+    /// Without its end, and fit for a terminal.
+    pub text: String,
+    /// When it was read.
+    pub at: SystemTime,
+    /// So many lines of this container were lost before it, because the pipe was full.
+    pub lost: u32,
+}
+
+/// Where an agent puts the lines of its containers: see [`Builder::lines`](crate::Builder::lines).
+pub type Lines = mpsc::Sender<Line>;
+
+/// A pipe for lines. It is bounded, and nobody ever waits for who reads it.
+#[must_use]
+pub fn pipe() -> (Lines, mpsc::Receiver<Line>) {
+    mpsc::channel(PIPE_LINES_MAX)
+}
+
 /// One container's log.
 #[derive(Debug)]
 pub(crate) struct Log {
     function: Arc<Function>,
     container: String,
     bytes_max: u64,
+    lines: Option<Lines>,
     state: Mutex<State>,
 }
 
@@ -41,11 +77,13 @@ struct State {
     cut: bool,
     /// As they came: hardly any is ever quoted.
     last: VecDeque<Vec<u8>>,
+    /// Lines that found the pipe full, since the last one that did not.
+    lost: u32,
 }
 
 impl Log {
-    pub(crate) fn new(function: Arc<Function>, container: String, bytes_max: u64) -> Arc<Self> {
-        Arc::new(Self { function, container, bytes_max, state: Mutex::default() })
+    pub(crate) fn new(function: Arc<Function>, container: String, bytes_max: u64, lines: Option<Lines>) -> Arc<Self> {
+        Arc::new(Self { function, container, bytes_max, lines, state: Mutex::default() })
     }
 
     /// Where a driver sends the lines.
@@ -95,7 +133,8 @@ impl Log {
             }
             (call, state.cut)
         };
-        if !tracing::enabled!(target: TARGET, tracing::Level::DEBUG) {
+        let is_traced = tracing::enabled!(target: TARGET, tracing::Level::DEBUG);
+        if !is_traced && self.lines.is_none() {
             return Heard::Kept;
         }
         let text = if cut_now {
@@ -103,6 +142,16 @@ impl Log {
         } else {
             printable(line, usize::MAX)
         };
+        if is_traced {
+            self.trace(stdio, call, &text);
+        }
+        if let Some(lines) = &self.lines {
+            self.pass(lines, stdio, call, text);
+        }
+        Heard::Kept
+    }
+
+    fn trace(&self, stdio: Stdio, call: Option<CallId>, text: &str) {
         let stream = match stdio {
             Stdio::Err => "stderr",
             Stdio::Out => "stdout",
@@ -118,42 +167,19 @@ impl Log {
             stream,
             "{text}"
         );
-        Heard::Kept
+    }
+
+    fn pass(&self, lines: &Lines, stdio: Stdio, call: Option<CallId>, text: String) {
+        let lost = std::mem::take(&mut self.state().lost);
+        let function = self.function.id.clone();
+        let line = Line { function, call, stdio, text, at: SystemTime::now(), lost };
+        if lines.try_send(line).is_err() {
+            self.state().lost = lost.saturating_add(1);
+        }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().expect("no code panics while it holds this lock")
-    }
-}
-
-/// The calls in flight in one container, of which nobody asks more than which one it is when there is
-/// only one. So no list is kept: all their names added up without carry are the one name that is left
-/// when all others have been taken off again.
-#[derive(Debug, Default)]
-struct Crowd {
-    count: u32,
-    sum: [u8; CallId::BYTES],
-}
-
-impl Crowd {
-    fn enter(&mut self, call: CallId) {
-        self.count += 1;
-        self.add(call);
-    }
-
-    fn leave(&mut self, call: CallId) {
-        self.count -= 1;
-        self.add(call);
-    }
-
-    fn only(&self) -> Option<String> {
-        (self.count == 1).then(|| String::from_utf8_lossy(&self.sum).into_owned())
-    }
-
-    fn add(&mut self, call: CallId) {
-        for (sum, byte) in self.sum.iter_mut().zip(call.as_bytes()) {
-            *sum ^= byte;
-        }
     }
 }
 
@@ -180,7 +206,7 @@ mod tests {
     use super::*;
 
     fn log(bytes_max: u64) -> Arc<Log> {
-        Log::new(Arc::new(Function::new("f", "process:f")), "c".to_owned(), bytes_max)
+        Log::new(Arc::new(Function::new("f", "process:f")), "c".to_owned(), bytes_max, None)
     }
 
     #[test]
@@ -207,20 +233,25 @@ mod tests {
             assert_eq!(log.state().last.back().unwrap(), b"12345");
             log.end(call);
         }
-        assert_eq!(log.state().crowd.count, 0);
     }
 
     #[test]
-    fn a_call_is_named_while_it_is_alone() {
-        let calls: Vec<_> = (0..5).map(|_| CallId::new()).collect();
-        let mut crowd = Crowd::default();
-        assert_eq!(crowd.only(), None);
-        for alone in &calls {
-            calls.iter().for_each(|call| crowd.enter(*call));
-            assert_eq!(crowd.only(), None);
-            calls.iter().filter(|call| *call != alone).for_each(|call| crowd.leave(*call));
-            assert_eq!(crowd.only().as_deref(), Some(alone.as_str()));
-            crowd.leave(*alone);
+    fn lines_are_passed_on_with_their_call_and_what_was_lost_is_counted() {
+        let (lines, mut read) = mpsc::channel(1);
+        let log = Log::new(Arc::new(Function::new("f", "process:f")), "c".to_owned(), 1 << 20, Some(lines));
+        let sink = log.sink();
+        let call = CallId::new();
+        log.begin(call);
+        for line in ["on\x07e", "two", "three"] {
+            assert_eq!(sink(Stdio::Err, line.as_bytes()), Heard::Kept);
         }
+        log.end(call);
+        let mut told = |text: &str, lost| {
+            let line = read.try_recv().unwrap();
+            assert_eq!((line.function.as_str(), line.call, &*line.text, line.lost), ("f", Some(call), text, lost));
+        };
+        told("on\\u{7}e", 0);
+        sink(Stdio::Out, b"four");
+        told("four", 2);
     }
 }

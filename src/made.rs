@@ -71,7 +71,7 @@ impl Made {
         let created = keeper.driver.create(spec).await;
         lap.note(&mut phases.create);
         let created = created.map_err(|e| failed.by_driver(e))?;
-        let log = Log::new(function, name.clone(), keeper.config.log_bytes_max);
+        let log = Log::new(function, name.clone(), keeper.config.log_bytes_max, keeper.written.clone());
         Ok(Self { name, log, armed, created, door, iofs })
     }
 

@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::fmt;
+use std::str::FromStr;
 use std::sync::Arc;
 
 use ulid::Generator;
@@ -40,6 +41,23 @@ impl CallId {
     #[must_use]
     pub fn as_str(&self) -> &str {
         std::str::from_utf8(&self.0).expect("base 32 is ASCII")
+    }
+}
+
+/// A text that no call can have for a name.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("a call's id has {} characters, digits and upper case letters without I, L, O and U", CallId::BYTES)]
+pub struct NoCallId;
+
+/// For what was written down and is read back, and to ask for a call by its name.
+impl FromStr for CallId {
+    type Err = NoCallId;
+
+    fn from_str(text: &str) -> Result<Self, NoCallId> {
+        let mut name = [0; ulid::ULID_LEN];
+        ulid::Ulid::from_string(text).map_err(|_| NoCallId)?.array_to_str(&mut name);
+        // A name has one spelling, and the parser takes several.
+        if name == text.as_bytes() { Ok(Self(name)) } else { Err(NoCallId) }
     }
 }
 
@@ -102,5 +120,21 @@ impl fmt::Debug for FunctionId {
 impl fmt::Display for FunctionId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_calls_name_is_read_back_in_its_one_spelling() {
+        let id = CallId::new();
+        assert_eq!(id.as_str().parse(), Ok(id));
+        for text in
+            ["", "f", &id.as_str().to_lowercase(), &id.as_str()[1..], "0000000000000000000000000I", &"Z".repeat(26)]
+        {
+            assert_eq!(text.parse::<CallId>(), Err(NoCallId), "{text}");
+        }
     }
 }

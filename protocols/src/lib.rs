@@ -57,7 +57,7 @@ pub use due::Due;
 pub use fault::{Blame, Fault, Kind, RETRY_AFTER, Retry};
 pub use format::{Format, Io, MismatchedEnds, UnknownFormat};
 pub use headers::Headers;
-pub use id::{CallId, FunctionId};
+pub use id::{CallId, FunctionId, NoCallId};
 pub use io::{ContainerIo, Dial, Dialing, Ends, Exit, Exiting, Reuse, Stdin, Stdout, Stream, Verdict};
 pub use limits::Limits;
 pub use reply::{Head, Reply, Timing};

@@ -36,6 +36,8 @@ Tasks:
       --functions N      deployed ones in the part fleet (default 2000)
       --profile NAME     how programs are built (default dist, as what a release ships)
       --write-docs       puts tables and charts into docs/performance.md
+  bench api      ten thousand functions in the store: lists, calls, a second node, detached calls;
+                 --profile NAME (default dist)
   bench cold     first calls by each driver, beside the same containers started by hand; --profile NAME
   bench command  host commands over signed HTTP, a loop that starts shells, and webhook: a minute
   bench connect  lines through a connector, beside socat, and events that call a function, beside wrk;
@@ -55,6 +57,7 @@ fn main() -> ExitCode {
     let words: Vec<&str> = args.iter().map(String::as_str).collect();
     let done = match words.as_slice() {
         ["test", rest @ ..] => test::run_all(rest),
+        ["bench", "api", rest @ ..] => bench::api(rest),
         ["bench", "cold", rest @ ..] => bench::cold(rest),
         ["bench", "command", rest @ ..] => bench::command(rest),
         ["bench", "connect", rest @ ..] => bench::connect(rest),
@@ -62,7 +65,7 @@ fn main() -> ExitCode {
         ["bench", "exec", rest @ ..] => bench::exec(rest),
         ["bench", "hot", rest @ ..] => bench::hot(rest),
         ["bench", ..] => Err(anyhow::anyhow!(
-            "which benchmark? try `cargo xtask bench hot`, `cold`, `command`, `connect`, `exec` or `guard`"
+            "which benchmark? try `cargo xtask bench hot`, `api`, `cold`, `command`, `connect`, `exec` or `guard`"
         )),
         [] | ["help" | "-h" | "--help", ..] => {
             print!("{HELP}");

@@ -37,14 +37,29 @@ end
 
 /// Puts `wrk` on `contender`: one thread, 16 bytes posted over and over on kept-open connections.
 pub(crate) fn wrk(stage: &Stage, contender: &Contender, connections: u32, seconds: u32) -> Result<Seen> {
+    post(stage, contender.name, &contender.url(), &[], connections, seconds)
+}
+
+/// The same on any `url` of `name`'s, with more headers.
+pub(crate) fn post(
+    stage: &Stage,
+    name: &str,
+    url: &str,
+    headers: &[(&str, &str)],
+    connections: u32,
+    seconds: u32,
+) -> Result<Seen> {
     let script = stage.folder.join("post.lua");
     fs::write(&script, SCRIPT).with_context(|| format!("cannot write {}", script.display()))?;
     let mut wrk = stage.command("wrk");
+    for (name, value) in headers {
+        wrk.args(["--header", &format!("{name}: {value}")]);
+    }
     wrk.args(["--threads", "1", "--connections", &connections.to_string()])
         .args(["--duration", &format!("{seconds}s"), "--timeout", "10s", "--script"])
         .arg(&script)
-        .arg(contender.url());
-    run(wrk, contender)
+        .arg(url);
+    found(wrk, name)
 }
 
 /// Puts our own load on `contender`, as `args` of `load` say.
@@ -83,10 +98,13 @@ pub(crate) fn command(stage: &Stage, contender: &Contender, path: &str, args: &[
 
 /// Runs a load and reads its findings. A single failed call fails the run: a front that refuses quickly
 /// would otherwise look fast.
-pub(crate) fn run(mut load: Command, contender: &Contender) -> Result<Seen> {
+pub(crate) fn run(load: Command, contender: &Contender) -> Result<Seen> {
+    found(load, contender.name)
+}
+
+fn found(mut load: Command, name: &str) -> Result<Seen> {
     let out = load.stdin(Stdio::null()).output().with_context(|| format!("cannot start {load:?}"))?;
     let said = String::from_utf8_lossy(&out.stdout);
-    let name = contender.name;
     let Some(line) = said.lines().find(|line| line.starts_with('{')) else {
         bail!("the load on {name} said nothing of its findings: {said}{}", String::from_utf8_lossy(&out.stderr));
     };

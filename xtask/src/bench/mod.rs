@@ -9,11 +9,12 @@
 //! `parts` measures, a file each, with [`contender`] to start those who are measured and [`load`] to
 //! put load on them. What was seen goes to the [`ledger`], every round of it. Nothing is derived
 //! before all is measured: [`table`], [`target`] and [`chart`] are views of the ledger, [`docs`] puts
-//! them into the project's pages. Apart are [`cold`], first calls driver by driver;
-//! [`command`], host commands beside a loop that starts shells;
+//! them into the project's pages. Apart are [`api`], a node with ten thousand functions in its store;
+//! [`cold`], first calls driver by driver; [`command`], host commands beside a loop that starts shells;
 //! [`connect`](mod@connect), lines through a connector; [`exec`], programs run over a socket; and
 //! [`guard`]: it counts instructions, which repeat, and fails when a call needs more than it may.
 
+mod api;
 mod chart;
 mod cold;
 mod command;
@@ -34,6 +35,7 @@ mod table;
 mod target;
 mod thaw;
 
+pub(crate) use api::run as api;
 pub(crate) use cold::run as cold;
 pub(crate) use command::run as command;
 pub(crate) use connect::run as connect;

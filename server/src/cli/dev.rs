@@ -91,7 +91,7 @@ async fn swap(args: &Args, settings: &Settings, node: &Node, before: &FunctionId
     Ok(now)
 }
 
-fn announce(project: &Project, Deployment { function, triggers }: &Deployment, node: &Node) {
+fn announce(project: &Project, Deployment { function, triggers, .. }: &Deployment, node: &Node) {
     let base = format!("http://{}", node.local_addr());
     println!("{} is served ({}, {})", function.name, project.runtime, function.format);
     println!("  {base}/invoke/{}", function.id);

@@ -148,6 +148,22 @@ struct Knobs {
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     burst: Option<i64>,
+    /// Attempts at a detached call
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retry_attempts: Option<i64>,
+    /// The wait before the second, in ms
+    #[arg(long, value_name = "MS", allow_negative_numbers = true)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retry_delay_ms: Option<i64>,
+    /// How many times the one before each further wait is
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retry_growth: Option<i64>,
+    /// The longest wait, in ms
+    #[arg(long, value_name = "MS", allow_negative_numbers = true)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retry_delay_max_ms: Option<i64>,
 }
 
 const LIST: &str = "/v2/fns";
@@ -229,11 +245,13 @@ mod tests {
         assert_eq!(Value::from(body("")), json!({}));
         let flags = "--memory 64 --timeout 5 --idle-timeout 6 --format json --dir /srv --cpu-milli 7 --concurrency 8 \
             --min-warm 9 --stock 10 --max-containers 11 --max-calls-per-container 12 --max-age 13 --queue-max -1 \
-            --queue-wait-max-ms 15 -c A=b --config C= --annotation k=[1]";
+            --queue-wait-max-ms 15 --retry-attempts 16 --retry-delay-ms 17 --retry-growth 18 \
+            --retry-delay-max-ms 19 -c A=b --config C= --annotation k=[1]";
         let expected = json!({
             "memory": 64, "timeout": 5, "idle_timeout": 6, "format": "json", "dir": "/srv", "cpu_milli": 7,
             "concurrency": 8, "min_warm": 9, "stock": 10, "max_containers": 11, "max_calls_per_container": 12,
-            "max_age": 13, "queue_max": -1, "queue_wait_max_ms": 15, "config": {"A": "b", "C": ""},
+            "max_age": 13, "queue_max": -1, "queue_wait_max_ms": 15, "retry_attempts": 16,
+            "retry_delay_ms": 17, "retry_growth": 18, "retry_delay_max_ms": 19, "config": {"A": "b", "C": ""},
             "annotations": {"k": [1]},
         });
         assert_eq!(Value::from(body(flags)), expected);

@@ -20,6 +20,7 @@ mod fns;
 mod help;
 mod input;
 mod invoke;
+mod logs;
 mod man;
 mod node;
 mod notes;
@@ -86,6 +87,8 @@ enum Verb {
     Fns(fns::Args),
     /// Call a function that is served somewhere
     Invoke(invoke::Args),
+    /// What a function of a running node writes
+    Logs(logs::Args),
     /// Write the manual, a page a subcommand
     Man(man::Args),
     /// Start a function, make one call, end it
@@ -150,6 +153,7 @@ impl Cli {
             | Verb::Dev(_)
             | Verb::Fns(_)
             | Verb::Invoke(_)
+            | Verb::Logs(_)
             | Verb::Man(_)
             | Verb::Run(_)
             | Verb::Token(_)
@@ -174,6 +178,7 @@ impl Cli {
                 Verb::ExecServer(args) => exec_server::run(args).await,
                 Verb::Fns(args) => fns::run(args).await,
                 Verb::Invoke(args) => invoke::run(args).await,
+                Verb::Logs(args) => logs::run(args).await,
                 Verb::Man(args) => man::run(&args),
                 Verb::Run(args) => run::run(args).await,
                 Verb::Serve(args) => serve::run(args).await,

@@ -13,6 +13,7 @@
 //!   fetching of their images is.
 //! * [`store`]: the functions of a server, kept in a database.
 //! * [`api`]: how clients change them.
+//! * [`calls`]: those whose caller does not wait, and what is known of calls afterwards.
 //! * [`mirror`]: what the store holds, the node serves.
 //! * [`threads`]: what connections are served on.
 //! * [`node`]: all of them together, from the first connection to the last.
@@ -24,6 +25,7 @@
 pub mod access;
 pub mod api;
 pub mod build;
+pub mod calls;
 pub mod cli;
 pub mod command;
 pub mod config;

@@ -18,6 +18,7 @@ use hotfn::Agent;
 use hotfn_protocols::FunctionId;
 
 use crate::access::Access;
+use crate::calls::Rules;
 use crate::config::Deployment;
 use crate::connector::Directory;
 use crate::front::Routes;
@@ -32,6 +33,8 @@ pub struct Mirror {
     agent: Agent,
     routes: Arc<Routes>,
     access: Arc<Access>,
+    /// Which functions there are, for detached calls.
+    rules: Arc<Rules>,
     /// What is served, by id and by `APP/NAME`.
     names: RwLock<HashMap<String, FunctionId>>,
     state: Mutex<State>,
@@ -50,8 +53,9 @@ struct State {
 impl Mirror {
     /// Of `store`, with nothing served yet.
     #[must_use]
-    pub fn new(store: Arc<Store>, agent: Agent, access: Arc<Access>) -> Self {
-        Self { store, agent, routes: Arc::default(), access, names: RwLock::default(), state: Mutex::default() }
+    pub fn new(store: Arc<Store>, agent: Agent, access: Arc<Access>, rules: Arc<Rules>) -> Self {
+        let (routes, names, state) = (Arc::default(), RwLock::default(), Mutex::default());
+        Self { store, agent, routes, access, rules, names, state }
     }
 
     /// What it is kept like.
@@ -128,6 +132,7 @@ impl Mirror {
         for id in left {
             if state.served.remove(&id).is_some() {
                 self.routes.put(&id, []);
+                self.rules.remove(&id);
                 self.agent.remove(&id);
                 self.access.forget(&id);
                 self.names().retain(|_, named| *named != id);
@@ -148,6 +153,7 @@ impl Mirror {
         if before.is_none_or(|before| before.triggers != deployment.triggers) {
             self.routes.put(&id, deployment.triggers.iter().cloned());
         }
+        self.rules.put(id.clone(), deployment.retries);
         let named = &deployment.function;
         let names = [id.as_str().to_owned(), format!("{}/{}", named.app_name, named.name)];
         self.names().extend(names.map(|name| (name, id.clone())));

@@ -12,14 +12,17 @@ use std::time::{Duration, Instant};
 
 use prometheus_client::registry::Registry;
 use tokio::net::TcpListener;
+use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use hotfn::Agent;
+use hotfn::log::Line;
 use hotfn_protocols::FunctionId;
 use hotfn_socket::Inherited;
 
 use crate::access::Access;
 use crate::api::Api;
+use crate::calls::{Calls, Rules};
 use crate::command;
 use crate::config::{Deployment, Settings};
 use crate::connector::{self, Callable, Connectors, Definition, World};
@@ -27,7 +30,7 @@ use crate::drivers::{self, DriverRefused};
 use crate::front::Front;
 use crate::front::listen::Server;
 use crate::mirror::{LOOK_EVERY, Mirror};
-use crate::store::Store;
+use crate::store::{self, Store, Url};
 use crate::threads::Threads;
 use crate::tls::{self, Tls};
 
@@ -45,6 +48,7 @@ pub struct Node {
     connectors: Option<Arc<Connectors>>,
     /// Runs commands of this host.
     commands: Option<command::Server>,
+    calls: Arc<Calls>,
     /// Last, because they outlive what runs on them.
     _threads: Arc<Threads>,
 }
@@ -86,6 +90,9 @@ pub enum StartError {
     /// The certificate or its key cannot be used.
     #[error("cannot encrypt connections")]
     Tls(#[from] tls::LoadError),
+    /// There can be no store in memory.
+    #[error(transparent)]
+    Store(store::Failure),
     /// The system gives no more threads.
     #[error("cannot start the threads that serve; start fewer")]
     Threads(#[source] io::Error),
@@ -102,13 +109,16 @@ impl Node {
         for deployment in &functions {
             drivers::check(settings, deployment)?;
         }
-        let (listener, agent) = begin(settings).await?;
-        let front = Front::new(Arc::new(agent.clone()), settings.front());
-        for deployment in functions {
-            deploy(&agent, &front, deployment);
-        }
+        let (listener, agent, lines) = begin(settings).await?;
+        // Nobody asks for what is not served, so nothing of it need outlive the node.
+        let store = Arc::new(Store::open(&Url::Memory).await.map_err(StartError::Store)?);
+        let rules = Arc::new(Rules::new(settings.calls.retries));
+        let calls = Calls::start(store, Arc::new(agent.clone()), rules, lines, settings.calls());
+        let front = Front::with_calls(Arc::new(agent.clone()), calls.clone(), settings.front());
         let threads = threads(settings)?;
-        Self::answer(settings, listener, agent, front, threads, None)
+        let node = Self::answer(settings, listener, agent, front, calls, threads, None)?;
+        functions.into_iter().for_each(|deployment| node.deploy(deployment));
+        Ok(node)
     }
 
     /// The same with the functions that `store` has, and will have: clients may change them. What it
@@ -117,8 +127,10 @@ impl Node {
     /// # Errors
     /// When an address is taken or not ours, or the agent or a connector cannot start.
     pub async fn serve(settings: &Settings, store: Store, beside: Beside) -> Result<Self, StartError> {
-        let (listener, agent) = begin(settings).await?;
-        let mirror = Arc::new(Mirror::new(Arc::new(store), agent.clone(), Access::new(settings.tokens())));
+        let (listener, agent, lines) = begin(settings).await?;
+        let rules = Arc::new(Rules::new(settings.calls.retries));
+        let access = Access::new(settings.tokens());
+        let mirror = Arc::new(Mirror::new(Arc::new(store), agent.clone(), access, rules.clone()));
         mirror.catch_up().await;
         let threads = threads(settings)?;
         let commands = match beside.commands {
@@ -134,11 +146,12 @@ impl Node {
         };
         let connectors = Connectors::new(world, threads.clone(), Some(settings.state_dir()));
         let connectors = Arc::new(connectors.on(beside.handed_over));
+        let calls = Calls::start(mirror.store().clone(), Arc::new(agent.clone()), rules, lines, settings.calls());
         let driver = settings.containers.driver();
-        let api = Api::new(mirror.clone(), connectors.clone(), driver, settings.public_url.clone());
+        let api = Api::new(mirror.clone(), connectors.clone(), calls.clone(), driver, settings.public_url.clone());
         let front = Front::with_api(Arc::new(agent.clone()), api, settings.front());
         connectors.start_all(beside.connectors)?;
-        let node = Self::answer(settings, listener, agent, front, threads, commands)?;
+        let node = Self::answer(settings, listener, agent, front, calls, threads, commands)?;
         Ok(Self { following: Some(Following::start(mirror)), connectors: Some(connectors), ..node })
     }
 
@@ -147,11 +160,13 @@ impl Node {
         listener: TcpListener,
         agent: Agent,
         front: Arc<Front>,
+        calls: Arc<Calls>,
         threads: Arc<Threads>,
         commands: Option<command::Server>,
     ) -> Result<Self, StartError> {
         let mut metrics = Registry::default();
         agent.register(&mut metrics);
+        calls.register(&mut metrics);
         if let Some(commands) = &commands {
             commands.service().tally().register(&mut metrics);
         }
@@ -160,7 +175,18 @@ impl Node {
         let tls = settings.tls.clone().map(Tls::start).transpose()?;
         let server = Server::start(listener, front.clone(), threads.clone(), tls.clone()).map_err(refused)?;
         let patience = settings.drain_patience();
-        Ok(Self { agent, front, server, tls, patience, following: None, connectors: None, commands, _threads: threads })
+        Ok(Self {
+            agent,
+            front,
+            server,
+            tls,
+            patience,
+            following: None,
+            connectors: None,
+            commands,
+            calls,
+            _threads: threads,
+        })
     }
 
     /// Where it listens.
@@ -212,12 +238,17 @@ impl Node {
 
     /// Serves a function, or a changed one in place of the old. Calls in flight finish with the old.
     pub fn deploy(&self, deployment: Deployment) {
-        deploy(&self.agent, &self.front, deployment);
+        let Deployment { function, triggers, retries } = deployment;
+        let id = function.id.clone();
+        self.agent.deploy(function);
+        self.calls.rules().put(id.clone(), retries);
+        self.front.routes().put(&id, triggers);
     }
 
     /// Serves a function no longer.
     pub fn remove(&self, function: &FunctionId) {
         self.front.routes().put(function, []);
+        self.calls.rules().remove(function);
         self.agent.remove(function);
     }
 
@@ -231,6 +262,7 @@ impl Node {
         let began = Instant::now();
         drop(self.following);
         self.front.refuse();
+        self.calls.leave();
         let settled = async {
             // Connectors call commands, so these end after them.
             let beside = async {
@@ -241,7 +273,7 @@ impl Node {
                     commands.stop().await;
                 }
             };
-            tokio::join!(self.front.settled(), beside);
+            tokio::join!(self.front.settled(), self.calls.settled(), beside);
         };
         let hurried = tokio::select! {
             () = settled => false,
@@ -250,9 +282,13 @@ impl Node {
         };
         let left = if hurried { Duration::ZERO } else { self.patience.saturating_sub(began.elapsed()) };
         self.agent.drain(left).await;
+        self.calls.stop(CALLS_GRACE).await;
         self.server.close(CLOSE_GRACE).await;
     }
 }
+
+/// How long it may take to write down what became of the last detached calls.
+const CALLS_GRACE: Duration = Duration::from_secs(5);
 
 /// How long the last answers may take to leave, when their calls are done.
 const CLOSE_GRACE: Duration = Duration::from_secs(1);
@@ -287,15 +323,11 @@ fn threads(settings: &Settings) -> Result<Arc<Threads>, StartError> {
     Ok(Arc::new(Threads::start(settings.threads()).map_err(StartError::Threads)?))
 }
 
-async fn begin(settings: &Settings) -> Result<(TcpListener, Agent), StartError> {
+/// Also gives what containers write.
+async fn begin(settings: &Settings) -> Result<(TcpListener, Agent, mpsc::Receiver<Line>), StartError> {
     let addr = settings.listen();
     let listener = TcpListener::bind(addr).await.map_err(|source| StartError::Listen { addr, source })?;
     let driver = drivers::start(settings).await?;
-    Ok((listener, settings.agent().driver(driver).start()?))
-}
-
-fn deploy(agent: &Agent, front: &Front, Deployment { function, triggers }: Deployment) {
-    let id = function.id.clone();
-    agent.deploy(function);
-    front.routes().put(&id, triggers);
+    let (lines, written) = hotfn::log::pipe();
+    Ok((listener, settings.agent().driver(driver).lines(lines).start()?, written))
 }

@@ -30,7 +30,7 @@ mod skip;
 mod wait;
 
 pub use skip::skipped;
-pub use wait::{soon, until};
+pub use wait::{answered, soon, until};
 
 /// The snippets of the README compile.
 #[cfg(doctest)]

@@ -30,3 +30,18 @@ pub async fn until<T>(what: &str, bound: Duration, mut look: impl FnMut() -> Opt
         tokio::time::sleep(LOOK_EVERY).await;
     }
 }
+
+/// Waits until `look`, which asks somebody, is told something, and gives that.
+///
+/// # Panics
+/// After 30 s, naming `what`.
+pub async fn answered<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
+    let began = Instant::now();
+    loop {
+        if let Some(seen) = look().await {
+            return seen;
+        }
+        assert!(began.elapsed() < BOUND, "waited {BOUND:?} in vain for {what}");
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+}

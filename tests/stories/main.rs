@@ -6,6 +6,7 @@
 mod access;
 mod api_description;
 mod build;
+mod calls;
 mod cli;
 mod client;
 mod conformance;

@@ -7,6 +7,7 @@ use http::StatusCode;
 use hotfn_protocols::Format;
 
 use crate::access::Caller;
+use crate::calls::retry;
 use crate::config::function as limit;
 use crate::store::Function;
 use crate::store::record::Knobs;
@@ -104,6 +105,11 @@ impl Api {
         knob(&mut knobs.rate, given.rate, "rate", limit::RATE)?;
         knob(&mut knobs.burst, given.burst, "burst", limit::RATE)?;
         knob(&mut knobs.queue_wait_max_ms, given.queue_wait_max_ms, "queue_wait_max_ms", limit::ANY)?;
+        let retries = &mut knobs.retries;
+        knob(&mut retries.attempts, given.retry_attempts, "retry_attempts", retry::ATTEMPTS)?;
+        knob(&mut retries.delay_ms, given.retry_delay_ms, "retry_delay_ms", retry::DELAY_MS)?;
+        knob(&mut retries.growth, given.retry_growth, "retry_growth", retry::GROWTH)?;
+        knob(&mut retries.delay_max_ms, given.retry_delay_max_ms, "retry_delay_max_ms", retry::DELAY_MS)?;
         together(knobs)
     }
 }

@@ -57,6 +57,10 @@ pub(super) struct Function {
     pub(super) queue_wait_max_ms: Option<i64>,
     pub(super) rate: Option<i64>,
     pub(super) burst: Option<i64>,
+    pub(super) retry_attempts: Option<i64>,
+    pub(super) retry_delay_ms: Option<i64>,
+    pub(super) retry_growth: Option<i64>,
+    pub(super) retry_delay_max_ms: Option<i64>,
 }
 
 #[derive(Default, Deserialize)]

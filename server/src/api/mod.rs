@@ -3,7 +3,7 @@
 //! Read in this order:
 //!
 //! * `router`: a method and a path become an endpoint, or a refusal.
-//! * `apps`, `connectors`, `functions`, `triggers`: what each endpoint does.
+//! * `apps`, `calls`, `connectors`, `functions`, `logs`, `triggers`: what each endpoint does.
 //! * `input`: JSON as Fn reads it: what is absent, `null` or of no value are one.
 //! * `rights`: what of a token each endpoint takes.
 //! * `tokens`: those who may.
@@ -24,9 +24,11 @@
 
 mod annotations;
 mod apps;
+mod calls;
 mod connectors;
 mod functions;
 mod input;
+mod logs;
 mod page;
 mod problem;
 mod rights;
@@ -42,6 +44,7 @@ use http::{Method, StatusCode};
 use serde::Serialize;
 
 use crate::access::Caller;
+use crate::calls::Calls;
 use crate::config::Driver;
 use crate::connector::Connectors;
 use crate::mirror::Mirror;
@@ -63,6 +66,7 @@ pub struct Api {
     store: Arc<Store>,
     mirror: Arc<Mirror>,
     connectors: Arc<Connectors>,
+    calls: Arc<Calls>,
     /// Whose images functions may have.
     driver: Driver,
     /// What functions are called by from outside, if that is not where requests come to.
@@ -104,14 +108,26 @@ impl Api {
     /// Over `mirror`'s store, on a node with this driver. Functions are told to be called at
     /// `public_url`, or else at the host that the request was sent to.
     #[must_use]
-    pub fn new(mirror: Arc<Mirror>, connectors: Arc<Connectors>, driver: Driver, public_url: Option<String>) -> Self {
-        Self { store: mirror.store().clone(), mirror, connectors, driver, public_url }
+    pub fn new(
+        mirror: Arc<Mirror>,
+        connectors: Arc<Connectors>,
+        calls: Arc<Calls>,
+        driver: Driver,
+        public_url: Option<String>,
+    ) -> Self {
+        Self { store: mirror.store().clone(), mirror, connectors, calls, driver, public_url }
     }
 
     /// What follows the store.
     #[must_use]
     pub fn mirror(&self) -> &Arc<Mirror> {
         &self.mirror
+    }
+
+    /// What keeps detached calls.
+    #[must_use]
+    pub fn calls(&self) -> &Arc<Calls> {
+        &self.calls
     }
 
     /// Answers one request. Dropping this future leaves a write done or not done, never in part.
@@ -149,6 +165,15 @@ impl Api {
             Endpoint::AppGet => self.app(id, caller).await,
             Endpoint::AppList => self.apps(query, caller).await,
             Endpoint::AppUpdate => self.update_app(id, body).await,
+            Endpoint::CallGet | Endpoint::CallLog | Endpoint::CallRetry => {
+                let [function, call] = captured else { unreachable!("the path has two variables") };
+                match endpoint {
+                    Endpoint::CallGet => self.call(function, call).await,
+                    Endpoint::CallLog => self.call_log(function, call).await,
+                    _ => self.retry_call(function, call).await,
+                }
+            }
+            Endpoint::CallList => self.list_calls(id, query).await,
             Endpoint::ConnectorCreate => self.create_connector(body),
             Endpoint::ConnectorDelete => self.delete_connector(id).await,
             Endpoint::ConnectorGet => self.connector(id),
@@ -157,12 +182,12 @@ impl Api {
                 let [name, peer] = captured else { unreachable!("the path has two variables") };
                 self.send_by_connector(name, peer, body)
             }
-            Endpoint::Calls => Ok(Answer::empty(StatusCode::GONE)),
             Endpoint::Description => Ok(Answer::description()),
             Endpoint::FunctionCreate => self.create_function(body, base).await,
             Endpoint::FunctionDelete => self.delete_function(id).await,
             Endpoint::FunctionGet => self.function(id, base, caller).await,
             Endpoint::FunctionList => self.functions(query, base, caller).await,
+            Endpoint::FunctionLogs => self.function_logs(id, query).await,
             Endpoint::FunctionUpdate => self.update_function(id, body).await,
             Endpoint::TokenCreate => self.create_token(body).await,
             Endpoint::TokenDelete => self.delete_token(id).await,
@@ -186,6 +211,11 @@ impl Answer {
         let mut text = serde_json::to_string(document).expect("our documents have text for keys");
         text.push('\n');
         Self { status: StatusCode::OK, content_type: Some("application/json; charset=utf-8"), body: text.into() }
+    }
+
+    /// 200, with `text` as it is.
+    fn text(text: String) -> Self {
+        Self { status: StatusCode::OK, content_type: Some("text/plain; charset=utf-8"), body: text.into() }
     }
 
     fn empty(status: StatusCode) -> Self {

@@ -44,11 +44,16 @@ impl<'a> Query<'a> {
         value.map(decode).filter(|value| !value.is_empty())
     }
 
-    /// The part of a list that is wanted.
-    pub(super) fn page(self) -> Result<Page, Problem> {
+    /// How many objects a page is to have.
+    pub(super) fn count_max(self) -> usize {
         let per_page = self.first("per_page").and_then(|n| n.parse::<i64>().ok());
         let per_page = per_page.and_then(|n| usize::try_from(n).ok()).filter(|&n| n > 0).unwrap_or(PER_PAGE);
-        let count_max = per_page.min(PER_PAGE_MAX);
+        per_page.min(PER_PAGE_MAX)
+    }
+
+    /// The part of a list that is wanted.
+    pub(super) fn page(self) -> Result<Page, Problem> {
+        let count_max = self.count_max();
         let Some(cursor) = self.first("cursor") else { return Ok(Page { count_max, ..Page::default() }) };
         let decoded = URL_SAFE_NO_PAD.decode(cursor.as_bytes()).ok().and_then(|bytes| String::from_utf8(bytes).ok());
         let place = decoded.as_deref().and_then(|text| text.split_once('\0'));

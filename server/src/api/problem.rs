@@ -54,10 +54,12 @@ impl From<store::Error> for Problem {
         use store::Error;
         let status = match &error {
             Error::AppUnknown { .. }
+            | Error::CallUnknown { .. }
             | Error::FunctionUnknown { .. }
             | Error::TokenUnknown { .. }
             | Error::TriggerUnknown { .. } => StatusCode::NOT_FOUND,
             Error::AppExists { .. }
+            | Error::CallNotDead { .. }
             | Error::FunctionExists { .. }
             | Error::FunctionMoved { .. }
             | Error::SourceTaken { .. }

@@ -43,9 +43,13 @@ fn of(endpoint: Endpoint) -> Need<'static> {
         Endpoint::AppCreate
         | Endpoint::AppDelete
         | Endpoint::AppUpdate
-        | Endpoint::Calls
+        | Endpoint::CallGet
+        | Endpoint::CallList
+        | Endpoint::CallLog
+        | Endpoint::CallRetry
         | Endpoint::FunctionCreate
         | Endpoint::FunctionDelete
+        | Endpoint::FunctionLogs
         | Endpoint::FunctionUpdate
         | Endpoint::TriggerCreate
         | Endpoint::TriggerDelete
@@ -115,9 +119,14 @@ impl Api {
             Endpoint::FunctionList | Endpoint::TriggerList => {
                 Query(request.query).first("app_id").map(|id| id.into_owned())
             }
-            Endpoint::Calls | Endpoint::FunctionDelete | Endpoint::FunctionGet | Endpoint::FunctionUpdate => {
-                there(self.store.function(id).await)?.map(|function| function.app_id)
-            }
+            Endpoint::CallGet
+            | Endpoint::CallList
+            | Endpoint::CallLog
+            | Endpoint::CallRetry
+            | Endpoint::FunctionDelete
+            | Endpoint::FunctionGet
+            | Endpoint::FunctionLogs
+            | Endpoint::FunctionUpdate => there(self.store.function(id).await)?.map(|function| function.app_id),
         };
         match app_id {
             Some(id) => Ok(there(self.store.app(&id).await)?.map(|app| app.name)),
@@ -186,6 +195,8 @@ mod tests {
             GET    /v2/fns/{fn_id}/calls                deploy
             GET    /v2/fns/{fn_id}/calls/{call_id}      deploy
             GET    /v2/fns/{fn_id}/calls/{call_id}/log  deploy
+            POST   /v2/fns/{fn_id}/calls/{call_id}/retry deploy
+            GET    /v2/fns/{fn_id}/logs                 deploy
             GET    /v2/tokens                           admin
             POST   /v2/tokens                           admin
             DELETE /v2/tokens/{token_id}                admin

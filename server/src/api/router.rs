@@ -12,8 +12,11 @@ pub(super) enum Endpoint {
     AppGet,
     AppList,
     AppUpdate,
-    /// What Fn once kept of calls.
-    Calls,
+    CallGet,
+    CallList,
+    CallLog,
+    /// A dead one is to be run again.
+    CallRetry,
     ConnectorCreate,
     ConnectorDelete,
     ConnectorGet,
@@ -26,6 +29,8 @@ pub(super) enum Endpoint {
     FunctionDelete,
     FunctionGet,
     FunctionList,
+    /// Its last lines, and those that come.
+    FunctionLogs,
     FunctionUpdate,
     TokenCreate,
     TokenDelete,
@@ -69,9 +74,11 @@ pub(super) const ENDPOINTS: &[(Method, &str, Endpoint)] = &[
     (Method::GET, "/v2/fns/{fn_id}", Endpoint::FunctionGet),
     (Method::PUT, "/v2/fns/{fn_id}", Endpoint::FunctionUpdate),
     (Method::DELETE, "/v2/fns/{fn_id}", Endpoint::FunctionDelete),
-    (Method::GET, "/v2/fns/{fn_id}/calls", Endpoint::Calls),
-    (Method::GET, "/v2/fns/{fn_id}/calls/{call_id}", Endpoint::Calls),
-    (Method::GET, "/v2/fns/{fn_id}/calls/{call_id}/log", Endpoint::Calls),
+    (Method::GET, "/v2/fns/{fn_id}/calls", Endpoint::CallList),
+    (Method::GET, "/v2/fns/{fn_id}/calls/{call_id}", Endpoint::CallGet),
+    (Method::GET, "/v2/fns/{fn_id}/calls/{call_id}/log", Endpoint::CallLog),
+    (Method::POST, "/v2/fns/{fn_id}/calls/{call_id}/retry", Endpoint::CallRetry),
+    (Method::GET, "/v2/fns/{fn_id}/logs", Endpoint::FunctionLogs),
     (Method::GET, "/v2/tokens", Endpoint::TokenList),
     (Method::POST, "/v2/tokens", Endpoint::TokenCreate),
     (Method::DELETE, "/v2/tokens/{token_id}", Endpoint::TokenDelete),
@@ -135,7 +142,7 @@ mod tests {
         };
         check(&Method::GET, "/v2/apps", endpoint(Endpoint::AppList, &[]));
         check(&Method::PUT, "/v2/fns/a%20b", endpoint(Endpoint::FunctionUpdate, &["a b"]));
-        check(&Method::GET, "/v2/fns/f/calls/c/log", endpoint(Endpoint::Calls, &["f", "c"]));
+        check(&Method::GET, "/v2/fns/f/calls/c/log", endpoint(Endpoint::CallLog, &["f", "c"]));
         let by_source = "/v2/runner/apps/A/triggerBySource/http//deep/er";
         check(&Method::GET, by_source, endpoint(Endpoint::TriggerBySource, &["A", "http", "/deep/er"]));
         for nothing in ["/v2", "/v2/", "/v2/apps/", "/v2/apps/a/b", "/v2/calls", "/v2/fns/f/calls/c/log/", "/v3/apps"] {

@@ -1,4 +1,4 @@
-//! The config file: a `[node]` table, a `[containers]` table, `[exec]` tables, a `[db]` table, a
+//! The config file: a `[node]` table, a `[containers]` table, `[exec]` tables, a `[db]` table, a `[calls]` table, a
 //! `[[function]]` table for each function, and a `[connector.NAME]` table for each connector.
 //!
 //! ```toml
@@ -32,10 +32,11 @@ use toml::Spanned;
 use hotfn::Function;
 use hotfn_exec::rules::Rules;
 
+use super::calls::{CallsTable, retries};
 use super::exec::{self, ExecTable};
 use super::function as limit;
 use super::place::Place;
-use super::{Containers, Deployment, Driver, Refused, Settings, connector, secret};
+use super::{Calls, Containers, Deployment, Driver, Refused, Settings, connector, secret};
 use crate::connector::Definition;
 use crate::front::Trigger;
 
@@ -109,7 +110,11 @@ fn read(place: &Place<'_>) -> Result<(Config, Vec<Spanned<FunctionTable>>), Refu
         let at = e.span().map_or(0, |span| span.start);
         Refused { file: place.path.to_owned(), line: place.line(at), key: place.key(at), what: e.message().to_owned() }
     })?;
-    let settings = Settings { containers: containers(file.containers, place)?, ..settings(file.node, place)? };
+    let settings = Settings {
+        calls: file.calls.read(place)?,
+        containers: containers(file.containers, place)?,
+        ..settings(file.node, place)?
+    };
     let exec = exec::exec(file.exec, place)?;
     let connectors = connector::connectors(file.connector, place)?;
     let mut config = Config { settings, functions: Vec::new(), exec: exec.server, connectors };
@@ -128,6 +133,8 @@ struct File {
     node: NodeTable,
     #[serde(default)]
     containers: ContainersTable,
+    #[serde(default)]
+    calls: CallsTable,
     #[serde(default)]
     db: DbTable,
     #[serde(default)]
@@ -227,6 +234,10 @@ struct FunctionTable {
     queue_wait_max_ms: Option<Spanned<i64>>,
     rate: Option<Spanned<i64>>,
     burst: Option<Spanned<i64>>,
+    retry_attempts: Option<Spanned<i64>>,
+    retry_delay_ms: Option<Spanned<i64>>,
+    retry_growth: Option<Spanned<i64>>,
+    retry_delay_max_ms: Option<Spanned<i64>>,
     #[serde(default)]
     config: BTreeMap<String, Spanned<String>>,
     #[serde(default)]
@@ -266,6 +277,7 @@ fn settings(node: NodeTable, place: &Place<'_>) -> Result<Settings, Refused> {
         drain_patience: number(node.drain_patience, 0..=3600, "s")?,
         threads: place.size(node.threads, 1..=1024, "threads")?.and_then(NonZeroUsize::new),
         state: node.state.map(|state| place.beside(&state)),
+        calls: Calls::default(),
         containers: Containers::default(),
     })
 }
@@ -393,7 +405,8 @@ fn deployment(
         }
         triggers.push(trigger);
     }
-    Ok(Deployment { function: f, triggers })
+    let retries = retries(t.retry_attempts, t.retry_delay_ms, t.retry_growth, t.retry_delay_max_ms, place)?;
+    Ok(Deployment { function: f, triggers, retries })
 }
 
 /// Which line has what can be given only once.
@@ -415,6 +428,7 @@ mod tests {
 
     use super::*;
     use crate::access::Tokens;
+    use crate::calls::{Records, Retries};
     use crate::store::Url;
     use crate::tls;
 
@@ -449,6 +463,11 @@ mod tests {
             [db]
             url = "memory"
 
+            [calls]
+            record = "all"
+            open_max = 10
+            retry_delay_ms = 0
+
             [[function]]
             app = "shop"
             name = "hello"
@@ -465,6 +484,7 @@ mod tests {
             queue_wait_max_ms = 250
             rate = 20
             burst = 5
+            retry_attempts = 5
             triggers = ["/", "/deep/er"]
             [function.config]
             GREETING = "hi"
@@ -486,6 +506,12 @@ mod tests {
             memory_mb: Some(512),
             freeze_idle_ms: Some(-1),
             state: Some("/etc/state".into()),
+            calls: Calls {
+                records: Some(Records::All),
+                open_max: Some(10),
+                retries: Retries { delay_ms: Some(0), ..Retries::default() },
+                ..Calls::default()
+            },
             containers: Containers {
                 driver: Some(Driver::Process),
                 pids: Some(10),
@@ -515,7 +541,8 @@ mod tests {
             ..Function::new("shop.hello", "process:bin/hello --loud")
         };
         let triggers = ["/", "/deep/er"].map(|source| Trigger { app: "shop".into(), source: source.into() });
-        assert_eq!(config.functions[0], Deployment { function: hello, triggers: triggers.into() });
+        let retries = Retries { attempts: Some(5), ..Retries::default() };
+        assert_eq!(config.functions[0], Deployment { function: hello, triggers: triggers.into(), retries });
         let other = &config.functions[1].function;
         assert_eq!((other.id.as_str(), &*other.name, &*other.app_name), ("only-an-id", "only-an-id", "default"));
         assert_eq!(other.concurrency, 100);

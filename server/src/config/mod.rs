@@ -5,6 +5,7 @@
 //! the room that owns the knob. Everything is checked while it is read, so that a node either
 //! starts as it was asked to or says which word of which line it could not follow.
 
+mod calls;
 pub mod command;
 pub mod connector;
 mod containers;
@@ -20,8 +21,10 @@ use std::path::PathBuf;
 
 use hotfn::Function;
 
+use crate::calls::Retries;
 use crate::front::Trigger;
 
+pub use calls::Calls;
 pub use containers::{Containers, Driver};
 pub use file::{Config, LoadError, load, load_settings, parse};
 pub use settings::Settings;
@@ -33,6 +36,8 @@ pub struct Deployment {
     pub function: Function,
     /// Its triggers.
     pub triggers: Vec<Trigger>,
+    /// How its detached calls are tried again.
+    pub retries: Retries,
 }
 
 /// Something in a config file cannot be followed.

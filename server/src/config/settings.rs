@@ -8,11 +8,11 @@ use std::time::Duration;
 use hotfn::Agent;
 use hotfn_exec::rules::Rules;
 
-use super::Containers;
+use super::{Calls, Containers};
 use crate::access::Tokens;
 use crate::front::Cors;
 use crate::threads::Threads;
-use crate::{front, store, tls};
+use crate::{calls, front, store, tls};
 
 /// The knobs of a node as one layer sets them; `None` leaves a knob to the layers below.
 ///
@@ -62,7 +62,7 @@ pub struct Settings {
     pub cors_headers: Option<Vec<String>>,
     /// Most open connections.
     pub connections_max: Option<usize>,
-    /// Most detached calls at a time.
+    /// Most detached calls that run at a time.
     pub detached_max: Option<usize>,
     /// How long calls under way may take to finish when the node ends, in s. Default 30.
     pub drain_patience: Option<u64>,
@@ -72,6 +72,8 @@ pub struct Settings {
     pub state: Option<PathBuf>,
     /// Which programs of this host functions may run. Default: none.
     pub exec: Option<Rules>,
+    /// How detached calls are kept, and what is kept of calls.
+    pub calls: Calls,
     /// How containers are made.
     pub containers: Containers,
 }
@@ -107,6 +109,7 @@ impl Settings {
             threads: self.threads.or(below.threads),
             state: self.state.or(below.state),
             exec: self.exec.or(below.exec),
+            calls: self.calls.or(below.calls),
             containers: self.containers.or(below.containers),
         }
     }
@@ -187,6 +190,14 @@ impl Settings {
         builder
     }
 
+    /// How calls are kept and run.
+    #[must_use]
+    pub fn calls(&self) -> calls::Config {
+        let mut config = self.calls.config();
+        put(&mut config.running_max, self.detached_max);
+        config
+    }
+
     /// A front like this.
     #[must_use]
     pub fn front(&self) -> front::Config {
@@ -195,7 +206,6 @@ impl Settings {
         config.cors = Cors::new(origins.unwrap_or_default(), headers.unwrap_or_default())
             .expect("what was read is checked where it was read");
         put(&mut config.connections_max, self.connections_max);
-        put(&mut config.detached_max, self.detached_max);
         put(&mut config.request_bytes_max, self.request_bytes_max.map(bound));
         put(&mut config.request_head_bytes_max, self.request_head_bytes_max);
         put(&mut config.head_timeout, self.request_head_timeout.map(Duration::from_secs));

@@ -15,9 +15,9 @@
 //! Read on in the order a request walks: [`listen`] accepts connections, `connection` is asked by
 //! one, [`routes`] finds whom a request is for, `door` says what token that takes, `request` makes a
 //! [`Call`] of it, `answer` makes an answer of a [`Reply`](hotfn_protocols::Reply), and `fault` knows
-//! which HTTP status a [`Fault`] is. `management` is the way to the API, `cors` knows which pages of
-//! other sites may call, and `detached` is for callers who do not wait. HTTP itself is spoken by the
-//! `conversation` that each connection has.
+//! which HTTP status a [`Fault`] is. `management` is the way to the API, and `cors` knows which pages
+//! of other sites may call. Callers who do not wait have their calls kept by [`Calls`]. HTTP itself is
+//! spoken by the `conversation` that each connection has.
 //!
 //! The front knows nothing of containers: it holds an [`Invoke`] and hands it calls. A request is
 //! read, answered and written by the one task of its connection, on the thread that has the
@@ -33,7 +33,6 @@ mod answer;
 mod body;
 mod connection;
 mod cors;
-mod detached;
 mod door;
 mod fault;
 pub mod listen;
@@ -44,7 +43,7 @@ pub mod routes;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use http::header::{AUTHORIZATION, HOST};
 use http::{Method, StatusCode, Uri};
@@ -57,13 +56,13 @@ use hotfn_protocols::{Body, Call, CallId, Fault, FunctionId, Headers, Intent, Ki
 
 use crate::access::{Access, Caller, Denied, Need, Role, Shown, Tokens};
 use crate::api::Api;
+use crate::calls::Calls;
 use crate::conversation::Hangup;
 
 pub use cors::Cors;
 pub use routes::{Routes, Trigger};
 
 use answer::Answer;
-use detached::Detached;
 use routes::{Last, Route};
 
 /// How a front is to be.
@@ -71,10 +70,6 @@ use routes::{Last, Route};
 pub struct Config {
     /// Most open connections; more wait in the kernel's backlog. Default 16384.
     pub connections_max: usize,
-    /// Most detached calls at a time; the next is refused as busy. Default 1024.
-    pub detached_max: usize,
-    /// Most bytes of a detached call's body, which is held in memory. Default 16 MiB.
-    pub detached_body_bytes_max: u64,
     /// Most bytes of a request's body, refused here where its length is announced; `None` for no
     /// bound. The agent's [`Limits`](hotfn_protocols::Limits) hold the same bound for bodies of
     /// unknown length. Default: none, as in Fn.
@@ -92,8 +87,6 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             connections_max: 16_384,
-            detached_max: 1024,
-            detached_body_bytes_max: 16 << 20,
             request_bytes_max: None,
             request_head_bytes_max: 1 << 20,
             head_timeout: Duration::from_secs(60),
@@ -112,7 +105,8 @@ pub struct Front {
     api: Option<Api>,
     /// A token for each call under way, its answer's last byte included.
     calls: TaskTracker,
-    detached: Detached,
+    /// What keeps calls whose caller does not wait.
+    detached: Option<Arc<Calls>>,
     draining: AtomicBool,
     metrics: OnceLock<Registry>,
 }
@@ -139,17 +133,26 @@ impl Origin {
 }
 
 impl Front {
-    /// A front before `invoke`, with no triggers yet. It asks nobody for a token.
+    /// A front before `invoke`, with no triggers yet, that asks nobody for a token and takes no detached
+    /// calls.
     #[must_use]
     pub fn new(invoke: Arc<dyn Invoke>, config: Config) -> Arc<Self> {
-        Self::with(invoke, Arc::default(), Access::new(Tokens::Off), None, config)
+        Self::with(invoke, Arc::default(), Access::new(Tokens::Off), None, None, config)
     }
 
-    /// A front whose triggers and tokens are those of the API's store.
+    /// The same, and detached calls are kept by `detached`.
+    #[must_use]
+    pub fn with_calls(invoke: Arc<dyn Invoke>, detached: Arc<Calls>, config: Config) -> Arc<Self> {
+        Self::with(invoke, Arc::default(), Access::new(Tokens::Off), None, Some(detached), config)
+    }
+
+    /// A front whose triggers and tokens are those of the API's store, and whose detached calls are its
+    /// calls.
     #[must_use]
     pub fn with_api(invoke: Arc<dyn Invoke>, api: Api, config: Config) -> Arc<Self> {
         let (routes, access) = (api.mirror().routes().clone(), api.mirror().access().clone());
-        Self::with(invoke, routes, access, Some(api), config)
+        let calls = api.calls().clone();
+        Self::with(invoke, routes, access, Some(api), Some(calls), config)
     }
 
     fn with(
@@ -157,10 +160,10 @@ impl Front {
         routes: Arc<Routes>,
         access: Arc<Access>,
         api: Option<Api>,
+        detached: Option<Arc<Calls>>,
         config: Config,
     ) -> Arc<Self> {
         let calls = TaskTracker::new();
-        let detached = Detached::new(invoke.clone(), calls.clone(), &config);
         Arc::new(Self {
             config,
             invoke,
@@ -191,7 +194,7 @@ impl Front {
         self.calls.close();
     }
 
-    /// Resolves when no call is under way any more, detached ones included, after
+    /// Resolves when no call is under way any more that somebody waits for, after
     /// [`refuse`](Self::refuse). Cancel safe.
     pub async fn settled(&self) {
         self.calls.wait().await;
@@ -320,11 +323,39 @@ impl Front {
 
     async fn outcome(&self, call: Call) -> Result<Answer, Fault> {
         if is_detached(&call) {
-            return self.detached.start(call).await.map(|()| answer::accepted());
+            // In a box, as what is rare.
+            return Box::pin(self.detach(call)).await;
         }
+        if let Some(calls) = self.detached.as_ref().filter(|calls| calls.records_all()) {
+            return Box::pin(self.recorded(call, calls)).await;
+        }
+        self.waited_for(call).await
+    }
+
+    async fn waited_for(&self, call: Call) -> Result<Answer, Fault> {
         let bodiless = call.method == Method::HEAD;
         let reply = self.invoke.invoke(call).await?;
         answer::of_reply(reply, bodiless).await
+    }
+
+    async fn detach(&self, call: Call) -> Result<Answer, Fault> {
+        match &self.detached {
+            Some(calls) => calls.accept(call).await.map(|()| answer::accepted()),
+            None => Ok(answer::refusal(
+                StatusCode::NOT_IMPLEMENTED,
+                "Detached calls not supported: there is nothing here that keeps them",
+            )),
+        }
+    }
+
+    /// The same as [`waited_for`](Self::waited_for), and a record of it. A call is over for its record
+    /// when the answer's head is there, or its fault, or nobody waits for it any more.
+    async fn recorded(&self, call: Call, calls: &Calls) -> Result<Answer, Fault> {
+        let mut noted =
+            Noted { calls, id: call.id, function: call.function.clone(), came: SystemTime::now(), is: false };
+        let answer = self.waited_for(call).await;
+        noted.note(answer.as_ref().map(drop));
+        answer
     }
 
     /// May whoever sent `head` have what is at `route`? Known before anything of the body is read.
@@ -370,6 +401,30 @@ impl Front {
 impl std::fmt::Debug for Front {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Front").field("config", &self.config).field("routes", &self.routes).finish_non_exhaustive()
+    }
+}
+
+/// A call of which there will be a record, whatever becomes of it.
+struct Noted<'a> {
+    calls: &'a Calls,
+    id: CallId,
+    function: FunctionId,
+    came: SystemTime,
+    is: bool,
+}
+
+impl Noted<'_> {
+    fn note(&mut self, outcome: Result<(), &Fault>) {
+        self.is = true;
+        self.calls.note(self.id, &self.function, self.came, outcome);
+    }
+}
+
+impl Drop for Noted<'_> {
+    fn drop(&mut self) {
+        if !self.is {
+            self.note(Err(&Fault::new(Kind::CallerLeft)));
+        }
     }
 }
 

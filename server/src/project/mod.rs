@@ -16,6 +16,7 @@ use std::time::Duration;
 use hotfn::Function;
 use hotfn_protocols::Format;
 
+use crate::calls::Retries;
 use crate::config::Deployment;
 use crate::front::Trigger;
 use manifest::Manifest;
@@ -125,7 +126,7 @@ impl Project {
         function.config = command.env.clone();
         function.config.extend(m.config.clone());
         let triggers = m.triggers.iter().map(|trigger| Trigger { app: app.to_owned(), source: trigger.source.clone() });
-        Deployment { function, triggers: triggers.collect() }
+        Deployment { function, triggers: triggers.collect(), retries: Retries::default() }
     }
 }
 

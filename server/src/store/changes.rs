@@ -69,7 +69,8 @@ impl Store {
             let (mut function, mut app): (Function, App) = (read_document(function)?, read_document(app)?);
             (function.secrets, app.secrets) = (secrets::values(its)?, secrets::values(apps)?);
             let triggers = by_function.remove(id).unwrap_or_default();
-            Ok(Change::Served(Box::new(Deployment { function: function.served(&app), triggers })))
+            let retries = function.knobs.retries;
+            Ok(Change::Served(Box::new(Deployment { function: function.served(&app), triggers, retries })))
         });
         let changes = changes.collect::<Result<_, Error>>()?;
         let tokens = match is_all || transaction.tokens_changed(&since).await? {

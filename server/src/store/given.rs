@@ -7,6 +7,7 @@
 use super::record::HTTP;
 use super::secrets::{self, Table};
 use super::{App, Error, Function, Store, Transaction, Trigger, triggers};
+use crate::calls::Retries;
 use crate::config::Deployment;
 use crate::front;
 
@@ -53,8 +54,8 @@ pub enum Refused {
 
 impl Transaction {
     /// Answers whether anything changed.
-    async fn give(&mut self, Deployment { function, triggers }: &Deployment) -> Result<bool, Error> {
-        let mut changed = self.give_function(function).await?;
+    async fn give(&mut self, Deployment { function, triggers, retries }: &Deployment) -> Result<bool, Error> {
+        let mut changed = self.give_function(function, *retries).await?;
         for trigger in triggers {
             changed |= self.give_trigger(function.id.as_str(), trigger).await?;
         }
@@ -62,7 +63,7 @@ impl Transaction {
     }
 
     /// Answers whether anything changed.
-    async fn give_function(&mut self, served: &hotfn::Function) -> Result<bool, Error> {
+    async fn give_function(&mut self, served: &hotfn::Function, retries: Retries) -> Result<bool, Error> {
         let (app, app_is_new) = match self.app_id(&served.app_name).await? {
             Some(id) => (id, false),
             None => (self.insert_app(App { name: served.app_name.clone(), ..App::default() }).await?.id, true),
@@ -74,7 +75,7 @@ impl Transaction {
                     return Err(Error::FunctionMoved { id: id.to_owned(), name: before.name });
                 }
                 let mut function = before.clone();
-                function.follow(served);
+                function.follow(served, retries);
                 // What the file says again is no change.
                 let kept = self.secrets(Table::Functions, id).await?;
                 if secrets::kept(&kept, &function.secrets)? == kept {
@@ -88,7 +89,7 @@ impl Transaction {
             Err(Error::FunctionUnknown { .. }) => {
                 let name = served.name.clone();
                 let mut function = Function { id: id.to_owned(), app_id: app, name, ..Function::default() };
-                function.follow(served);
+                function.follow(served, retries);
                 self.insert_function(function).await?;
             }
             Err(e) => return Err(e),

@@ -5,6 +5,7 @@
 //! * [`Url`]: where a store is kept: in memory, in a file of SQLite's, in a Postgres database.
 //! * [`record`]: what is kept of each thing.
 //! * `apps`, `functions`, `triggers`, `tokens`: making, reading, listing, changing and deleting them.
+//! * [`calls`]: those to be run, and those that were, for a while.
 //! * `changes`: what a node that serves the store has to hear of.
 //! * `secrets`: values that have a column of their own.
 //! * `given`: the functions of a config file, put into the store.
@@ -18,6 +19,7 @@
 //! What a record may say is not known here: that is the API's.
 
 mod apps;
+pub mod calls;
 mod changes;
 mod database;
 mod functions;
@@ -28,8 +30,12 @@ mod tokens;
 mod triggers;
 mod url;
 
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::registry::Registry;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+
+use crate::calls::record::Status;
 
 pub use changes::{Change, Changes};
 pub use database::{Failure, Told};
@@ -44,6 +50,8 @@ use database::{Access, Database, Transaction};
 #[derive(Debug)]
 pub struct Store {
     database: Database,
+    /// How often it was asked for anything.
+    transactions: Counter,
 }
 
 /// Why the store did not do what it was asked for.
@@ -54,6 +62,10 @@ pub enum Error {
     AppExists { name: String },
     #[error("app not found: none has the id {id:?}")]
     AppUnknown { id: String },
+    #[error("call is not dead: {id:?} is {status}, and only what is dead can be sent again")]
+    CallNotDead { id: String, status: Status },
+    #[error("call not found: none has the id {id:?}")]
+    CallUnknown { id: String },
     #[error("function belongs to another app: {function:?} is not of the app {app:?}")]
     FunctionElsewhere { function: String, app: String },
     #[error("function already exists: another of the app has the name {name:?}")]
@@ -102,7 +114,18 @@ impl Store {
         let mut transaction = database.begin(Access::Write).await?;
         changes::forget(&mut transaction).await?;
         transaction.commit().await?;
-        Ok(Self { database })
+        Ok(Self { database, transactions: Counter::default() })
+    }
+
+    /// Shows how often the store was asked for anything: `hotfn_store_transactions_total`.
+    pub fn register(&self, registry: &mut Registry) {
+        let help = "Transactions of the store; calls that are waited for need none";
+        registry.register("hotfn_store_transactions", help, self.transactions.clone());
+    }
+
+    async fn begin(&self, access: Access) -> Result<Transaction, Failure> {
+        self.transactions.inc();
+        self.database.begin(access).await
     }
 
     /// Tells of writes from now on, where the database does. To be called within a runtime.
@@ -112,12 +135,12 @@ impl Store {
     }
 
     async fn read(&self) -> Result<Transaction, Failure> {
-        self.database.begin(Access::Read).await
+        self.begin(Access::Read).await
     }
 
-    /// Begins a write: from here to its end nobody else writes.
+    /// Begins a write of definitions: from here to its end nobody else writes any.
     async fn write(&self) -> Result<Transaction, Failure> {
-        let mut transaction = self.database.begin(Access::Write).await?;
+        let mut transaction = self.begin(Access::Write).await?;
         transaction.next().await?;
         Ok(transaction)
     }
@@ -186,6 +209,7 @@ mod tests {
         let connection = rusqlite::Connection::open_in_memory().unwrap();
         connection.execute_batch(include_str!("migrations/sqlite/0001_definitions.sql")).unwrap();
         connection.execute_batch(include_str!("migrations/sqlite/0002_access.sql")).unwrap();
+        connection.execute_batch(include_str!("migrations/sqlite/0003_calls.sql")).unwrap();
         let plan = |sql: &str| -> Vec<String> {
             let mut statement = connection.prepare(&format!("EXPLAIN QUERY PLAN {}", sql.replace('$', "?"))).unwrap();
             let params = vec![""; statement.parameter_count()];
@@ -211,6 +235,20 @@ mod tests {
         for sql in [changes::functions_changed(), changes::triggers_changed()] {
             let plan = plan(&sql);
             assert!(plan.iter().all(|step| !step.starts_with("SCAN")), "{sql}: {plan:?}");
+        }
+        let some = calls::Wanted { count_max: 30, ..calls::Wanted::default() };
+        let of_a_status = calls::Wanted { status: Some(Status::Dead), ..some.clone() };
+        for sql in [
+            calls::list_calls(&some),
+            calls::list_calls(&of_a_status),
+            calls::due_calls(),
+            calls::renew_calls(),
+            calls::oldest_kept(),
+            calls::forget_calls(),
+        ] {
+            let plan = plan(&sql);
+            assert!(plan.iter().all(|step| !step.starts_with("SCAN")), "{sql}: {plan:?}");
+            assert!(plan.iter().all(|step| !step.contains("TEMP B-TREE")), "{sql}: {plan:?}");
         }
     }
 }

@@ -15,6 +15,7 @@ use time::OffsetDateTime;
 
 use hotfn_protocols::Format;
 
+use crate::calls::Retries;
 use crate::config::function as limit;
 
 /// Variables of an environment.
@@ -124,6 +125,9 @@ pub struct Knobs {
     /// Calls at once, after a pause.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub burst: Option<u32>,
+    /// How its detached calls are tried again.
+    #[serde(flatten)]
+    pub retries: Retries,
 }
 
 /// A secret as a record has it: what is told of one that is there is that it is there.
@@ -219,8 +223,8 @@ impl Function {
         }
     }
 
-    /// Takes over what `served` says, all but whose it is.
-    pub fn follow(&mut self, served: &hotfn::Function) {
+    /// Takes over what `served` says, all but whose it is, and how its calls are tried again.
+    pub fn follow(&mut self, served: &hotfn::Function, retries: Retries) {
         let usual = hotfn::Function::new("", "");
         self.image.clone_from(&served.image);
         self.memory = served.memory_mb;
@@ -247,6 +251,7 @@ impl Function {
             queue_wait_max_ms: served.queue_wait_max.map(|wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)),
             rate: served.rate.map(|rate| rate.per_second.get()),
             burst: served.rate.filter(|rate| rate.burst != rate.per_second).map(|rate| rate.burst.get()),
+            retries,
         };
     }
 }
@@ -313,11 +318,14 @@ mod tests {
             ..hotfn::Function::new("F", "process:x")
         };
         let mut kept = Function { id: "F".to_owned(), name: "hello".to_owned(), ..Function::default() };
-        kept.follow(&served);
+        let retries = Retries { attempts: Some(5), ..Retries::default() };
+        kept.follow(&served, retries);
         let text = serde_json::to_string(&kept).unwrap();
         assert!(text.contains(r#""format":"json""#) && !text.contains("concurrency"), "{text}");
+        assert!(text.contains(r#""retry_attempts":5"#) && !text.contains("retry_growth"), "{text}");
         let kept: Function = serde_json::from_str(&text).unwrap();
         let app = App { id: "A".to_owned(), name: "shop".to_owned(), ..App::default() };
+        assert_eq!(kept.knobs.retries, retries);
         assert_eq!(kept.served(&app), served);
     }
 

@@ -14,8 +14,10 @@ use tokio::sync::mpsc;
 
 use hotfn::Invoke;
 use hotfn_protocols::{Body, BodyError, Call, Fault, Reply};
+use hotfn_server::calls::{self, Calls, Retries, Rules};
 use hotfn_server::front::listen::Server;
 use hotfn_server::front::{Config, Front, Trigger};
+use hotfn_server::store::Store;
 use hotfn_server::threads::Threads;
 
 struct Double<F>(F);
@@ -60,7 +62,24 @@ where
     F: Fn(Call) -> A + Send + Sync + 'static,
     A: Future<Output = Result<Reply, Fault>> + Send + 'static,
 {
-    let front = Front::new(Arc::new(Double(answer)), config);
+    listening(Front::new(Arc::new(Double(answer)), config)).await
+}
+
+/// The same with detached calls of `f`, kept in `store`.
+pub(crate) async fn serve_detached<F, A>(store: Arc<Store>, config: calls::Config, answer: F) -> (Running, Arc<Calls>)
+where
+    F: Fn(Call) -> A + Send + Sync + 'static,
+    A: Future<Output = Result<Reply, Fault>> + Send + 'static,
+{
+    let invoke = Arc::new(Double(answer));
+    let rules = Arc::new(Rules::new(config.retries));
+    rules.put("f".into(), Retries::default());
+    let (_, lines) = hotfn::log::pipe();
+    let calls = Calls::start(store, invoke.clone(), rules, lines, config);
+    (listening(Front::with_calls(invoke, calls.clone(), Config::default())).await, calls)
+}
+
+async fn listening(front: Arc<Front>) -> Running {
     let sources = ["/", "/a/b"].map(|source| Trigger { app: "shop".to_owned(), source: source.to_owned() });
     front.routes().put(&"f".into(), sources);
     let threads = Arc::new(Threads::start(NonZeroUsize::MIN).unwrap());

@@ -132,7 +132,7 @@ pub(super) const SERVER: &[(u16, Fault)] = &[
     (150, Lies(|p| p.status = if p.status == 400 { 200 } else { p.status })),
     (151, Lies(|p| p.status = if p.status == 409 { 200 } else { p.status })),
     (152, Lies(|p| p.status = if p.asked.starts_with("POST /v2/") && p.status == 200 { 201 } else { p.status })),
-    (153, Lies(|p| p.status = if p.status == 410 { 404 } else { p.status })),
+    (153, Lies(|p| p.status = if p.status == 404 { 410 } else { p.status })),
 ];
 
 /// For agents that run images.

@@ -24,6 +24,11 @@ const STEPS: &[Step] = &[
         postgres: include_str!("../migrations/postgres/0002_access.sql"),
         sqlite: include_str!("../migrations/sqlite/0002_access.sql"),
     },
+    Step {
+        #[cfg(feature = "postgres")]
+        postgres: include_str!("../migrations/postgres/0003_calls.sql"),
+        sqlite: include_str!("../migrations/sqlite/0003_calls.sql"),
+    },
 ];
 
 /// Does the steps that were not done yet.

@@ -5,7 +5,8 @@
 //! databases would have to agree on. Parameters are written `$1`, `$2` and so on.
 //!
 //! There is one connection and a queue before it. What a store is asked for comes from people and
-//! their tools, a few times a second; calls never come here. A write takes the next number of the
+//! their tools, a few times a second, and from the journal of detached calls, many calls at a time;
+//! a call that is waited for never comes here. A write of definitions takes the next number of the
 //! `revision` first, which holds that row until the commit: all writers of a database stand in one
 //! queue, whichever node they are on. So nothing changes between what a transaction reads and what
 //! it writes, and the numbers are in the order of the commits.
@@ -143,6 +144,16 @@ impl Transaction {
             #[cfg(feature = "postgres")]
             Self::Postgres(transaction) => transaction.batch(sql).await,
             Self::Sqlite(transaction) => transaction.batch(sql).await,
+        }
+    }
+
+    /// What a `SELECT` ends with whose rows are to be this transaction's alone: what another holds
+    /// is left to it. Where writers take turns anyway, nothing.
+    pub(super) fn skip_locked(&self) -> &'static str {
+        match self {
+            #[cfg(feature = "postgres")]
+            Self::Postgres(_) => "FOR UPDATE SKIP LOCKED",
+            Self::Sqlite(_) => "",
         }
     }
 

@@ -22,8 +22,8 @@ async fn paths_and_methods_that_are_not_there_say_so() {
     let wrong = check("PATCH", "/v2/apps/a", 405, "Method not allowed: PATCH /v2/apps/a").await;
     assert_eq!(wrong.header("allow"), Some("GET, PUT, DELETE"));
     check("BREW", "/v2/fns", 405, "Method not allowed: BREW /v2/fns").await;
-    for path in ["/v2/fns/f/calls", "/v2/fns/f/calls/c", "/v2/fns/f/calls/c/log"] {
-        api.get(path).await.is(410, &path);
+    for path in ["/v2/fns/f/calls", "/v2/fns/f/calls/c", "/v2/fns/f/calls/c/log", "/v2/fns/f/logs"] {
+        api.get(path).await.is(404, &path);
     }
 }
 

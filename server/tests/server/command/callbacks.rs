@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use hotfn_server::calls::Retries;
 use hotfn_server::command::{Algorithm, CallbackFields, Config, Functions, Means, Secret, Statement};
 use hotfn_server::config::Deployment;
 use hotfn_server::store::{Store, Url};
@@ -185,7 +186,8 @@ async fn a_callback_can_be_a_function_of_this_node() {
         }
     });
     let store = Store::open(&Url::Memory).await.unwrap();
-    let deployment = Deployment { function: hotfn::Function::new("f-id", "process:x"), triggers: Vec::new() };
+    let function = hotfn::Function::new("f-id", "process:x");
+    let deployment = Deployment { function, triggers: Vec::new(), retries: Retries::default() };
     let mut deployment = deployment;
     (deployment.function.app_id, deployment.function.app_name) = ("shop".to_owned(), "shop".to_owned());
     deployment.function.name = "hello".to_owned();

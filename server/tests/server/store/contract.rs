@@ -2,9 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use hotfn_server::calls::Retries;
 use hotfn_server::config::Deployment;
 use hotfn_server::front;
 use hotfn_server::store::{App, Change, Changes, Error, Function, Page, Store, Trigger, Url};
+
+use super::calls;
 
 /// All of them, one after another, in one store.
 pub(super) async fn check(url: &Url) {
@@ -16,6 +19,7 @@ pub(super) async fn check(url: &Url) {
     changes(&store).await;
     given(&store).await;
     updates_at_once(&store).await;
+    calls::check(&store).await;
 }
 
 /// Two stores at one place: what one writes the other reads, and neither makes what the other has.
@@ -31,6 +35,7 @@ pub(super) async fn check_sharing(url: &Url) {
         store.create_app(app("contested"))
     }));
     assert_eq!(made.await.iter().filter(|made| made.is_ok()).count(), 1);
+    calls::check_sharing(&one, &other).await;
 }
 
 async fn apps(store: &Store) {
@@ -207,7 +212,7 @@ async fn given(store: &Store) {
             ..hotfn::Function::new(id, "process:x")
         };
         let triggers = sources.iter().map(|&s| front::Trigger { app: "given".into(), source: s.into() });
-        Deployment { function, triggers: triggers.collect() }
+        Deployment { function, triggers: triggers.collect(), retries: Retries::default() }
     };
     let file = [deployment("given.f", "f", &["/", "/a/b", "/a-b"]), deployment("given.g", "g", &[])];
     let start = store.changes(0).await.unwrap().up_to;

@@ -1,5 +1,6 @@
 //! What every store promises, held by each kind of it.
 
+mod calls;
 mod contract;
 #[cfg(feature = "postgres")]
 mod nodes;

@@ -62,7 +62,8 @@ async fn what_is_written_elsewhere_is_told_and_not_waited_for() {
     let folder = tempfile::tempdir().unwrap();
     let settings = Settings { iofs: Some(folder.path().to_owned()), memory_mb: Some(64), ..Settings::default() };
     let agent = settings.agent().driver(drivers::start(&settings).await.unwrap()).start().unwrap();
-    let mirror = Arc::new(Mirror::new(Arc::new(Store::open(&url).await.unwrap()), agent, Access::new(Tokens::Off)));
+    let store = Arc::new(Store::open(&url).await.unwrap());
+    let mirror = Arc::new(Mirror::new(store, agent, Access::new(Tokens::Off), Arc::default()));
     let follows = mirror.clone();
     // It would look by itself, but not while anybody waits.
     let following = tokio::spawn(async move { follows.follow(Duration::from_secs(3600)).await });

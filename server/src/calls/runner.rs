@@ -1,0 +1,245 @@
+//! Detached calls are given to functions: what has just come, and what is due in the store.
+//!
+//! A call that comes while there is a free place and nothing waits is begun as soon as it is written
+//! down, from memory. Every other is taken from the store when a place is free: those due longest
+//! first, whatever their functions, and whichever node wrote them down. Each is its taker's as long
+//! as the taker says often enough that it lives.
+//!
+//! Taking reads and writes the store, so it takes many at a time; and it is asked for when something
+//! was put there, when places are free again while there was more than could be taken, and twice a
+//! second for what other nodes left and for tries whose time has come.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, SystemTime};
+
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use hotfn::Invoke;
+use hotfn_protocols::{Body, BodyError, Call, Fault, Kind};
+
+use crate::store::calls::{Change, Entry, Taken};
+use crate::store::{self, Store};
+
+use super::journal::Work;
+use super::logs::Logs;
+use super::record::{Record, Status, millis};
+use super::room::Room;
+use super::rules::Rules;
+use super::settle::{Next, settle, was_lost};
+use super::tally::Tally;
+use super::{LEASE, request};
+
+/// How often it is looked for what nobody told us of.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// Most calls that are taken at once.
+const TAKE_MAX: usize = 64;
+
+/// Gives calls to functions.
+pub(super) struct Runner {
+    /// This node's, and never another's.
+    pub(super) name: String,
+    pub(super) store: Arc<Store>,
+    pub(super) invoke: Arc<dyn Invoke>,
+    pub(super) rules: Arc<Rules>,
+    pub(super) logs: Arc<Logs>,
+    pub(super) room: Room,
+    pub(super) tally: Tally,
+    pub(super) journal: mpsc::Sender<Work>,
+    /// Places of calls that run.
+    pub(super) places: Arc<Semaphore>,
+    pub(super) places_max: usize,
+    /// Calls that run.
+    pub(super) running: TaskTracker,
+    /// No more calls are taken.
+    pub(super) leaves: CancellationToken,
+    /// There is something to take.
+    pub(super) due: Notify,
+    /// There was more than could be taken: who comes now is to wait behind it.
+    pub(super) is_behind: AtomicBool,
+}
+
+/// A call that has its place.
+pub(super) struct Ready {
+    pub(super) record: Record,
+    pub(super) call: Call,
+    /// Of its request, in the store.
+    pub(super) bytes: u64,
+    pub(super) place: OwnedSemaphorePermit,
+    /// For its body; none where memory was short and the call was there already.
+    pub(super) memory: Option<OwnedSemaphorePermit>,
+}
+
+impl Runner {
+    /// A place for a call that comes now, if it need not wait behind others.
+    pub(super) fn place(&self) -> Option<OwnedSemaphorePermit> {
+        let may_begin = !self.is_behind.load(Ordering::Relaxed) && !self.leaves.is_cancelled();
+        let place = may_begin.then(|| self.places.clone().try_acquire_owned().ok()).flatten();
+        if place.is_none() {
+            self.is_behind.store(true, Ordering::Relaxed);
+        }
+        place
+    }
+
+    /// How many calls run, or were not written yet to have ended.
+    pub(super) fn places_taken(&self) -> usize {
+        self.places_max - self.places.available_permits()
+    }
+
+    /// Begins a call.
+    pub(super) fn begin(self: &Arc<Self>, ready: Ready) {
+        let runner = self.clone();
+        self.running.spawn(async move { runner.run(ready).await });
+    }
+
+    /// Places may be free again.
+    pub(super) fn room_again(&self) {
+        if self.is_behind.load(Ordering::Relaxed) {
+            self.due.notify_one();
+        }
+    }
+
+    /// Takes calls that are due, until this node leaves.
+    pub(super) async fn take(self: Arc<Self>) {
+        let mut is_lost = false;
+        loop {
+            let was_told = tokio::select! {
+                biased;
+                () = self.leaves.cancelled() => return,
+                () = self.due.notified() => true,
+                () = tokio::time::sleep(LOOK_EVERY) => false,
+            };
+            match self.look(was_told).await {
+                Ok(()) => is_lost = false,
+                Err(e) if is_lost => tracing::debug!("detached calls cannot be taken: {e}"),
+                Err(e) => {
+                    is_lost = true;
+                    tracing::warn!("detached calls cannot be taken: {:#}", anyhow::Error::from(e));
+                }
+            }
+        }
+    }
+
+    /// Takes what is due. Who was not told of anything reads first: that is in nobody's way.
+    async fn look(self: &Arc<Self>, was_told: bool) -> Result<(), store::Error> {
+        if was_told || self.store.has_due_calls(millis(SystemTime::now())).await? {
+            self.take_due().await?;
+        }
+        Ok(())
+    }
+
+    async fn take_due(self: &Arc<Self>) -> Result<(), store::Error> {
+        while !self.leaves.is_cancelled() {
+            let count = self.places.available_permits().min(TAKE_MAX);
+            let places = u32::try_from(count).ok().filter(|&count| count > 0);
+            let Some(mut places) = places.and_then(|n| self.places.clone().try_acquire_many_owned(n).ok()) else {
+                break;
+            };
+            // Before it is looked: what is put there from now on sets it again.
+            self.is_behind.store(false, Ordering::Relaxed);
+            let now = SystemTime::now();
+            let take = |record| self.taken(record, now);
+            let Taken { entries, are_more } =
+                self.store.take_calls(millis(now), count, self.room.memory_left(), take).await?;
+            for entry in entries {
+                let bytes = entry.request.len() as u64;
+                if entry.record.status != Status::Running {
+                    self.tally.ended(entry.record.status);
+                    self.room.went(bytes);
+                    continue;
+                }
+                let place = places.split(1).expect("no more are taken than there are places");
+                self.begin_taken(entry, bytes, place).await;
+            }
+            if !are_more {
+                return Ok(());
+            }
+            self.is_behind.store(true, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+
+    /// What becomes of a call that is due.
+    fn taken(&self, mut record: Record, now: SystemTime) -> Change {
+        let rule = self.rules.of(&record.fn_id);
+        if record.status == Status::Running {
+            tracing::warn!(call_id = record.id, fn_id = record.fn_id, "a detached call's node died, or lost the store");
+            if was_lost(&mut record, &rule, now) {
+                return Change { record, due: 0, owner: String::new(), keeps_request: true };
+            }
+        }
+        record.begin(now);
+        Change { record, due: millis(now + LEASE), owner: self.name.clone(), keeps_request: true }
+    }
+
+    async fn begin_taken(self: &Arc<Self>, entry: Entry, bytes: u64, place: OwnedSemaphorePermit) {
+        let Entry { mut record, request, .. } = entry;
+        let id = record.id.parse().map_err(anyhow::Error::from);
+        let call = id.and_then(|id| Ok(request::read(id, record.fn_id.as_str().into(), &request)?));
+        match call {
+            Ok(call) => {
+                let memory = self.room.memory(bytes);
+                self.begin(Ready { record, call, bytes, place, memory });
+            }
+            // Nobody of us wrote it; nobody will ever be able to run it.
+            Err(e) => {
+                record.end(Status::Dead, Some(e.to_string()), SystemTime::now());
+                self.tell(record, Next::Keep, bytes, place).await;
+            }
+        }
+    }
+
+    async fn run(&self, ready: Ready) {
+        let Ready { mut record, call, bytes, place, memory } = ready;
+        let id = call.id;
+        self.logs.begin(id);
+        let outcome = self.outcome(call).await;
+        self.logs.end(id);
+        drop(memory);
+        let rule = self.rules.of(&record.fn_id);
+        let leaves = self.leaves.is_cancelled();
+        let next = settle(&mut record, outcome.as_ref().copied(), &rule, leaves, SystemTime::now());
+        let Record { status, attempts, .. } = record;
+        match &outcome {
+            Ok(()) => tracing::debug!(call_id = %id, fn_id = record.fn_id, attempts, "detached call ended"),
+            Err(fault) if status == Status::Dead => {
+                tracing::warn!(call_id = %id, fn_id = record.fn_id, attempts, "detached call is dead: {fault}");
+            }
+            Err(fault) => {
+                tracing::info!(call_id = %id, fn_id = record.fn_id, attempts, %status, "detached call failed: {fault}");
+            }
+        }
+        self.tell(record, next, bytes, place).await;
+    }
+
+    async fn outcome(&self, call: Call) -> Result<(), Fault> {
+        let reply = self.invoke.invoke(call).await?;
+        read_out(reply.body).await.map_err(|e| Fault::new(Kind::Receiving).because(e.to_string()).caused_by(e))
+    }
+
+    /// Has it written what became of a call.
+    async fn tell(&self, record: Record, next: Next, bytes: u64, place: OwnedSemaphorePermit) {
+        self.tally.ended(record.status);
+        let due = match next {
+            Next::Again(at) => millis(at),
+            Next::Forget | Next::Keep => {
+                self.room.went(bytes);
+                0
+            }
+        };
+        let change = Change { record, due, owner: String::new(), keeps_request: next != Next::Forget };
+        // The writer ends after all calls did; should it be gone, the call is somebody's again when
+        // nobody says any more that we live.
+        let _ = self.journal.send(Work::Change { change, place }).await;
+    }
+}
+
+/// Nobody wants the answer, but the function is to finish it.
+async fn read_out(mut body: Body) -> Result<(), BodyError> {
+    while let Some(piece) = body.next().await {
+        piece?;
+    }
+    Ok(())
+}

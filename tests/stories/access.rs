@@ -92,7 +92,7 @@ async fn a_client_elsewhere_comes_with_a_token_through_tls() {
     while hotfn(&ours, &["apps", "create", "shop"]).code != Some(0) {
         assert!(began.elapsed() < Duration::from_secs(20), "{:?}", hotfn(&ours, &["apps", "create", "shop"]));
     }
-    let image = "process:/bin/sh -c 'test \"$KEY\" = opensesame && echo it has it'";
+    let image = "process:/bin/sh -c 'test ${#KEY} = 10 && echo it has it'";
     let secret = format!("KEY={}", path("secret"));
     let create = ["fns", "create", "shop", "f", image, "--format", "default", "--memory", "32", "--secret", &secret];
     let told = hotfn(&ours, &create).well();

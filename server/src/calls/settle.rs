@@ -40,7 +40,7 @@ pub(super) fn settle(
     match fault.kind() {
         Kind::Draining => again(record, Status::Queued, error, now),
         _ if leaves => again(record, Status::Queued, error, now),
-        Kind::Busy => again(record, Status::Delayed, error, now + ROOM_WAIT),
+        Kind::Busy | Kind::RateLimited => again(record, Status::Delayed, error, now + ROOM_WAIT),
         // Another node may have heard of the function, or this one hears of it later.
         kind if kind.blame() == Blame::Caller && kind != Kind::UnknownFunction => dead(record, error, now),
         _ => match rule.wait_after(record.attempts) {
@@ -111,6 +111,7 @@ mod tests {
         check(1, Kind::CallUnsupported, false, Next::Keep, Status::Dead, 1);
         check(1, Kind::BeyondNode, false, Next::Keep, Status::Dead, 1);
         check(3, Kind::Busy, false, soon(1000), Status::Delayed, 2);
+        check(3, Kind::RateLimited, false, soon(1000), Status::Delayed, 2);
         check(3, Kind::Draining, false, soon(0), Status::Queued, 2);
         check(3, Kind::Receiving, true, soon(0), Status::Queued, 2);
     }

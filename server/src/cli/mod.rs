@@ -84,7 +84,7 @@ enum Verb {
     /// Run programs for callers at a socket
     ExecServer(exec_server::Args),
     /// The functions of a running node
-    Fns(fns::Args),
+    Fns(Box<fns::Args>),
     /// Call a function that is served somewhere
     Invoke(invoke::Args),
     /// What a function of a running node writes
@@ -176,7 +176,7 @@ impl Cli {
                 Verb::Dev(args) => dev::run(args).await,
                 Verb::Exec(_) => unreachable!("it was run before there was a runtime"),
                 Verb::ExecServer(args) => exec_server::run(args).await,
-                Verb::Fns(args) => fns::run(args).await,
+                Verb::Fns(args) => fns::run(*args).await,
                 Verb::Invoke(args) => invoke::run(args).await,
                 Verb::Logs(args) => logs::run(args).await,
                 Verb::Man(args) => man::run(&args),

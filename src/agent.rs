@@ -9,8 +9,10 @@ use std::time::{Duration, Instant, SystemTime};
 use hotfn_protocols::{
     Call, CallId, Deadline, Fault, FunctionId, Gathered, Kind, Reply, ReplySource, Timing, default, reply_pipe,
 };
+use prometheus_client::registry::Registry;
 use tokio::sync::oneshot;
 
+use crate::census::Census;
 use crate::config::Config;
 use crate::container::process::ProcessDriver;
 use crate::container::{Driver, View};
@@ -81,9 +83,23 @@ pub enum StartError {
 }
 
 impl Agent {
-    /// Shows what it measures in a registry of metrics: `hotfn_launch_seconds`, by driver and phase.
-    pub fn register(&self, registry: &mut prometheus_client::registry::Registry) {
+    /// Shows what it counts and measures in a registry of metrics; `docs/metrics.md` lists the names.
+    pub fn register(&self, registry: &mut Registry) {
         self.keeper.launches.register(registry);
+        registry.register_collector(Box::new(Census(self.keeper.clone())));
+    }
+
+    /// Are those containers up that are to be kept warm? A function whose containers do not start counts
+    /// as warm once that was tried.
+    #[must_use]
+    pub fn is_warm(&self) -> bool {
+        self.keeper.pool.lines().iter().all(|line| line.is_warm())
+    }
+
+    /// What its containers may have, all together.
+    #[must_use]
+    pub fn room(&self) -> Need {
+        self.keeper.pool.total()
     }
 
     /// Starts from the defaults, with the process driver.
@@ -373,6 +389,7 @@ impl Invoke for Agent {
     /// A call is large, so it is in one place only at any time: in this future, then in that of `dispatch`.
     fn invoke(&self, mut call: Call) -> Pin<Box<dyn Future<Output = Result<Reply, Fault>> + Send + '_>> {
         Box::pin(async move {
+            let counted = self.keeper.calls.begin();
             let mut timing = Timing::default();
             let named = meter::is_heard().then(|| (call.id, call.function.clone()));
             let outcome = match self.ready(&mut call, &mut timing).await {
@@ -383,6 +400,7 @@ impl Invoke for Agent {
                 }
                 Err(fault) => Err(fault),
             };
+            counted.ended(&outcome, &timing);
             if let Some((id, function)) = named {
                 meter::closing(id, &function, &outcome, &timing);
             }

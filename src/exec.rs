@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use hotfn_exec::packet::Request;
 use hotfn_exec::rules::{Rules, Variable, What, Who};
-use hotfn_exec::server::{Bounds, Config, Server, StartError};
+use hotfn_exec::server::{Bounds, Config, Counts, Server, StartError};
 use hotfn_protocols::{CallId, Deadline};
 
 use crate::Function;
@@ -36,8 +36,14 @@ pub(crate) struct Door {
 }
 
 impl Door {
-    /// One for the container in `iofs`; `None` if the function may run nothing.
-    pub(crate) fn open(all: &Rules, function: &Function, iofs: &Iofs) -> Result<Option<Self>, StartError> {
+    /// One for the container in `iofs`; `None` if the function may run nothing. What runs by it is
+    /// counted in `counts`.
+    pub(crate) fn open(
+        all: &Rules,
+        function: &Function,
+        iofs: &Iofs,
+        counts: &Arc<Counts>,
+    ) -> Result<Option<Self>, StartError> {
         let name = format!("{}/{}", function.app_name, function.name);
         let Some(rules) = rules(all, &name, &function.exec) else { return Ok(None) };
         let calls = Arc::new(Calls::default());
@@ -47,6 +53,7 @@ impl Door {
             compat_v1: false,
             function: Some(name),
             bounds: Some(calls.clone()),
+            counts: counts.clone(),
             ..Config::new(iofs.path().join(SOCKET))
         };
         Ok(Some(Self { server: Server::start(config, rules)?, calls }))

@@ -13,6 +13,7 @@ use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::calls::Calls;
 use crate::config::Config;
 use crate::container::Driver;
 use crate::hot::Hot;
@@ -57,9 +58,12 @@ impl Deployed {
 pub(crate) struct Keeper {
     pub(crate) config: Config,
     pub(crate) driver: Arc<dyn Driver>,
+    pub(crate) calls: Calls,
     pub(crate) launches: Launches,
     /// Where what containers write goes, beside the log.
     pub(crate) written: Option<Lines>,
+    /// Programs of this host that functions run.
+    pub(crate) programs: Arc<hotfn_exec::server::Counts>,
     /// What this agent's containers are labelled with.
     pub(crate) node: String,
     /// Says that we live, to who would remove what carries our label; until nothing does any more.
@@ -93,6 +97,8 @@ impl Keeper {
         let pool = Pool::new(room, config.refuse_when_full);
         Self {
             config,
+            calls: Calls::default(),
+            programs: Arc::default(),
             launches: Launches::new(driver.name()),
             written: None,
             driver,
@@ -226,7 +232,10 @@ impl Keeper {
                     // A caller who left drops the slot, which gives it back.
                     let _left = waiter.send(Ok(Slot::new(self.clone(), line, granted)));
                 }
-                Action::Launch(id) => self.launch(line, id, Vec::new(), Report::Pool),
+                Action::Launch(id, waited) => {
+                    self.launches.waited(waited);
+                    self.launch(line, id, Vec::new(), Report::Pool);
+                }
                 Action::Refuse(waiter, refusal) => {
                     let _left = waiter.send(Err(fault(refusal)));
                 }

@@ -31,6 +31,8 @@
 //! What it does not know: HTTP statuses, users, storage, other nodes.
 
 mod agent;
+mod calls;
+mod census;
 mod cgroup;
 mod config;
 pub mod container;
@@ -53,6 +55,7 @@ mod launches;
 pub mod log;
 mod made;
 pub mod meter;
+pub mod metrics;
 mod phases;
 pub mod pool;
 mod rate;

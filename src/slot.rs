@@ -44,8 +44,12 @@ enum State {
 
 impl Slot {
     pub(crate) fn new(keeper: Arc<Keeper>, line: Arc<Line>, granted: Granted<Arc<Hot>>) -> Self {
-        let Granted { container: id, handle: hot, thaw } = granted;
+        let Granted { container: id, handle: hot, thaw, idle } = granted;
         let cold = hot.is_none();
+        if let Some(idle) = idle {
+            let awake = keeper.config.freeze_idle.unwrap_or_default();
+            keeper.calls.rested(idle, thaw.then(|| idle.saturating_sub(awake)));
+        }
         Self { keeper, line, id, hot, cold, thaw, state: State::Unused }
     }
 

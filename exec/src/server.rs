@@ -13,6 +13,7 @@
 mod accept;
 mod audit;
 mod config;
+mod counts;
 mod job;
 mod session;
 mod wire;
@@ -31,6 +32,7 @@ use accept::Accept;
 use session::Room;
 
 pub use config::{Bounds, Config};
+pub use counts::Counts;
 
 /// A listening exec socket and its sessions. Dropping it takes the socket away and ends every job.
 #[derive(Debug)]

@@ -1,6 +1,6 @@
 //! What a function's queue is told, and what it says is to be done.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use hotfn_protocols::{Fault, Reuse};
 
@@ -53,8 +53,8 @@ pub enum Action<W, C> {
     Freeze(ContainerId, C),
     /// A waiting call has a slot.
     Give(W, Granted<C>),
-    /// Start a container.
-    Launch(ContainerId),
+    /// Start a container, which has waited so long for room.
+    Launch(ContainerId, Duration),
     /// A waiting call gets none.
     Refuse(W, Refusal),
     /// Give room back to the node.
@@ -78,6 +78,8 @@ pub struct Granted<C> {
     pub handle: Option<C>,
     /// It is frozen and must be thawed first.
     pub thaw: bool,
+    /// How long it has idled; `None` if it has not.
+    pub idle: Option<Duration>,
 }
 
 /// Why a queue closes.

@@ -12,6 +12,7 @@
 //! ever held at once.
 
 pub mod budget;
+mod count;
 pub mod event;
 pub mod evict;
 mod id;
@@ -27,6 +28,7 @@ use std::sync::{Arc, Mutex, MutexGuard, RwLock};
 use std::time::Instant;
 
 use budget::Budget;
+pub use count::Count;
 pub use event::{Action, Closing, ContainerId, Event, Granted, Refusal, Ticket};
 use hotfn_protocols::Reuse;
 use queue::Queue;
@@ -40,6 +42,7 @@ pub struct Pool<W, C> {
     budget: Mutex<Budget<LineId>>,
     /// Somebody waits for room: a container that becomes idle may have to go.
     pressed: AtomicBool,
+    evicted: AtomicU64,
 }
 
 /// One function's place in the pool.
@@ -70,6 +73,18 @@ impl<W, C: Clone> Line<W, C> {
         self.queue().busy()
     }
 
+    /// What it looks like now.
+    #[must_use]
+    pub fn count(&self) -> Count {
+        self.queue().count()
+    }
+
+    /// Are as many containers up as are to be kept warm, or is there no more that could be done for it?
+    #[must_use]
+    pub fn is_warm(&self) -> bool {
+        self.queue().is_warm()
+    }
+
     fn queue(&self) -> MutexGuard<'_, Queue<W, C>> {
         self.queue.lock().expect("the queue keeps its invariants or fails the test that broke them")
     }
@@ -84,6 +99,7 @@ impl<W, C: Clone> Pool<W, C> {
             lines_made: AtomicU64::new(0),
             budget: Mutex::new(Budget::new(total, refuse_when_full)),
             pressed: AtomicBool::new(false),
+            evicted: AtomicU64::new(0),
         }
     }
 
@@ -97,6 +113,12 @@ impl<W, C: Clone> Pool<W, C> {
     #[must_use]
     pub fn used(&self) -> Need {
         self.budget().used()
+    }
+
+    /// How many idle containers went to make room for others.
+    #[must_use]
+    pub fn evicted(&self) -> u64 {
+        self.evicted.load(Ordering::Relaxed)
     }
 
     /// Makes a line for a function.
@@ -222,6 +244,7 @@ impl<W, C: Clone> Pool<W, C> {
             // It may have been given a call since we looked.
             if actions.iter().any(|a| matches!(a, Action::Retire(id, _) if *id == container)) {
                 any = true;
+                self.evicted.fetch_add(1, Ordering::Relaxed);
                 self.spend(budget::Event::Evicted(chosen.need), now, todo);
             }
             self.carry(&line, actions, now, todo);

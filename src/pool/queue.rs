@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use hotfn_protocols::{Fault, Reuse};
 
+use super::count::Count;
 use super::event::{Action, Closing, ContainerId, Event, Granted, Refusal, Ticket};
 use super::evict::Candidate;
 use super::id::Spread;
@@ -29,8 +30,7 @@ pub struct Queue<W, C> {
     containers_made: u64,
     /// Containers with a free slot, the one used last at the end.
     free: Vec<ContainerId>,
-    /// Wishes for room, each with the call it is for; `None`: to keep one warm.
-    wishes: VecDeque<Option<Ticket>>,
+    wishes: VecDeque<Wish>,
     warm_failures: u32,
     warm_not_before: Option<Instant>,
     /// When the next tick is due, as far as anybody was told.
@@ -38,6 +38,14 @@ pub struct Queue<W, C> {
     /// Counted anew after a container changed its phase, so that a call that only takes a slot and
     /// gives it back costs the same with one container and with a thousand.
     tally: Option<Tally>,
+}
+
+/// A wish for room for one container.
+#[derive(Debug)]
+struct Wish {
+    /// The call it is for; `None`: to keep one warm.
+    ticket: Option<Ticket>,
+    since: Instant,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -133,6 +141,32 @@ impl<W, C: Clone> Queue<W, C> {
         self.containers.len()
     }
 
+    /// What it looks like now.
+    #[must_use]
+    pub fn count(&self) -> Count {
+        let number = |n: usize| n as u64;
+        let (waiting, wanted) = (number(self.waiters.len()), number(self.wishes.len()));
+        let mut count = Count { waiting, wanted, calls: number(self.busy()), ..Count::default() };
+        for container in self.containers.values() {
+            *match &container.phase {
+                Phase::Leaving => &mut count.leaving,
+                Phase::Starting { .. } => &mut count.starting,
+                Phase::Up { .. } if container.busy > 0 => &mut count.busy,
+                Phase::Up { frozen: true, .. } => &mut count.frozen,
+                Phase::Up { .. } => &mut count.idle,
+            } += 1;
+        }
+        count
+    }
+
+    /// Are as many containers up as are to be kept warm? Also if it was tried and one does not start:
+    /// waiting longer would not help.
+    #[must_use]
+    pub fn is_warm(&self) -> bool {
+        let up = self.containers.values().filter(|container| container.takes_calls()).count();
+        self.rules.cold || self.warm_failures > 0 || up >= self.rules.min_warm as usize
+    }
+
     /// What its containers hold of the node.
     #[must_use]
     pub fn held(&self) -> Need {
@@ -198,7 +232,7 @@ impl<W, C: Clone> Queue<W, C> {
             out.push(Action::Release(need));
             return;
         }
-        let Some(ticket) = self.wishes.pop_front() else {
+        let Some(Wish { ticket, since }) = self.wishes.pop_front() else {
             out.push(Action::Release(need));
             return;
         };
@@ -216,13 +250,13 @@ impl<W, C: Clone> Queue<W, C> {
         if cold {
             self.free.push(id);
         } else {
-            out.push(Action::Launch(id));
+            out.push(Action::Launch(id, now.saturating_duration_since(since)));
         }
     }
 
     fn denied(&mut self, now: Instant, out: &mut Vec<Action<W, C>>) {
         match self.wishes.pop_front() {
-            Some(Some(ticket)) => {
+            Some(Wish { ticket: Some(ticket), .. }) => {
                 const FULL: Refusal = Refusal::Busy("the node is full and nothing on it is idle");
                 if let Ok(at) = self.waiters.binary_search_by_key(&ticket, |w| w.ticket)
                     && let Some(denied) = self.waiters.remove(at)
@@ -230,7 +264,7 @@ impl<W, C: Clone> Queue<W, C> {
                     out.push(Action::Refuse(denied.waiter, FULL));
                 }
             }
-            Some(None) => self.put_off_warming(now, out),
+            Some(Wish { ticket: None, .. }) => self.put_off_warming(now, out),
             None => {}
         }
     }
@@ -409,13 +443,14 @@ impl<W, C: Clone> Queue<W, C> {
             if wants_more(self.waiters.len(), coming, self.rules.concurrency) && self.may_grow() {
                 // The first call that nothing on its way will serve hears of it should it fail.
                 let unserved = coming.saturating_mul(self.rules.concurrency as usize);
-                self.wishes.push_back(self.waiters.get(unserved).map(|w| w.ticket));
+                let ticket = self.waiters.get(unserved).map(|w| w.ticket);
+                self.wishes.push_back(Wish { ticket, since: now });
             } else if self.live() + self.wishes.len() < self.rules.min_warm as usize
                 && self.warm_not_before.is_none_or(|at| at <= now)
                 && !self.rules.cold
                 && self.may_grow()
             {
-                self.wishes.push_back(None);
+                self.wishes.push_back(Wish { ticket: None, since: now });
             } else {
                 break;
             }
@@ -470,6 +505,7 @@ impl<W, C: Clone> Queue<W, C> {
         let id = *self.free.last()?;
         let container = self.containers.get_mut(&id).expect("a free container is a known one");
         debug_assert!(container.takes_calls() && container.busy < self.rules.concurrency, "free means free");
+        let idle = (container.busy == 0).then(|| now.saturating_duration_since(container.idle_since));
         container.busy += 1;
         container.given += 1;
         container.idle_since = now;
@@ -481,7 +517,7 @@ impl<W, C: Clone> Queue<W, C> {
             self.free.pop();
         }
         let Phase::Up { handle, frozen } = &mut container.phase else { unreachable!("free means up") };
-        Some(Granted { container: id, handle: handle.clone(), thaw: std::mem::take(frozen) })
+        Some(Granted { container: id, handle: handle.clone(), thaw: std::mem::take(frozen), idle })
     }
 
     fn retire(&mut self, id: ContainerId, out: &mut Vec<Action<W, C>>) {

@@ -119,7 +119,7 @@ impl World {
                     self.granted(at, &granted);
                 }
                 Action::Refuse(caller, _) => self.answered(at, caller),
-                Action::Launch(id) => assert_eq!(self.containers.insert((at, id), Life::Starting), None),
+                Action::Launch(id, _) => assert_eq!(self.containers.insert((at, id), Life::Starting), None),
                 Action::Retire(id, _) => match self.containers.get_mut(&(at, id)) {
                     Some(life @ Life::Up { busy: 0 }) => *life = Life::Leaving { busy: 0 },
                     Some(Life::Leaving { .. }) if self.rules[at].cold => {}

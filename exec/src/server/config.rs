@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use hotfn_socket::Owner;
 
+use super::Counts;
 use crate::packet::{Limits, Request};
 use crate::{Resource, rules};
 
@@ -37,6 +38,8 @@ pub struct Config {
     pub rlimits: Vec<(Resource, u64)>,
     /// What else holds for a job. Default: nothing.
     pub bounds: Option<Arc<dyn Bounds>>,
+    /// Where sessions are counted. Default: counts of its own.
+    pub counts: Arc<Counts>,
 }
 
 /// What holds for a job beside the rules.
@@ -65,6 +68,7 @@ impl Config {
             function: None,
             rlimits: vec![(Resource::Core, 0)],
             bounds: None,
+            counts: Arc::default(),
         }
     }
 }

@@ -61,6 +61,7 @@ pub(super) async fn turn_away(room: &Room, packets: AsyncPackets) {
     let Ok((wire, _)) = tokio::time::timeout(room.config.handshake, opening).await else { return };
     let sessions = room.config.sessions_max;
     let message = format!("all {sessions} sessions are taken; try again later");
+    room.config.counts.refuse();
     tracing::warn!(sessions, "exec refused: all sessions are taken");
     wire.refused(Class::Busy, None, message).await;
 }
@@ -76,7 +77,10 @@ pub(super) async fn serve(room: Arc<Room>, packets: AsyncPackets, slot: OwnedSem
     };
     let ask = match opening {
         Err(Failed::Gone) => return,
-        Err(Failed::Invalid(invalid)) => return refuse_invalid(&wire, &audit, invalid).await,
+        Err(Failed::Invalid(invalid)) => {
+            room.config.counts.refuse();
+            return refuse_invalid(&wire, &audit, invalid).await;
+        }
         Ok(Opening::Ping) => return wire.pong(free).await,
         Ok(Opening::Stop) => return stop(&room, &wire, &audit).await,
         Ok(Opening::Run(ask)) => *ask,
@@ -85,11 +89,14 @@ pub(super) async fn serve(room: Arc<Room>, packets: AsyncPackets, slot: OwnedSem
     let started = match Started::of(&room, ask, &mut audit).await {
         Ok(started) => started,
         Err(Refused { class, errno, reason, told }) => {
+            room.config.counts.refuse();
             audit.refused(class, &reason);
             return wire.refused(class, errno, told).await;
         }
     };
+    let running = room.config.counts.begin();
     let lasting = started.last(&room, &wire, &audit).await;
+    drop(running);
     // The next caller has room as soon as this one knows the end.
     drop((wire, slot));
     lasting.tidy().await;

@@ -34,11 +34,14 @@ pub enum DriverRefused {
     },
 }
 
-/// The driver that `settings` choose.
+/// The driver that `settings` choose; what it fetches is counted in `pulls`.
 ///
 /// # Errors
 /// When it cannot start here.
-pub async fn start(settings: &Settings) -> Result<Arc<dyn container::Driver>, DriverRefused> {
+pub async fn start(
+    settings: &Settings,
+    pulls: &Arc<pulls::Counts>,
+) -> Result<Arc<dyn container::Driver>, DriverRefused> {
     let driver = settings.containers.driver();
     let refused = |source| DriverRefused::Start { driver, source };
     Ok(match driver {
@@ -48,7 +51,7 @@ pub async fn start(settings: &Settings) -> Result<Arc<dyn container::Driver>, Dr
         }
         Driver::Docker => {
             let layouts = images(settings).map_err(refused)?;
-            let engine = DockerDriver::connect(docker(settings, layouts)).await;
+            let engine = DockerDriver::connect(docker(settings, layouts, pulls)).await;
             Arc::new(engine.map_err(|e| refused(e.into()))?)
         }
         Driver::Oci => {
@@ -59,7 +62,7 @@ pub async fn start(settings: &Settings) -> Result<Arc<dyn container::Driver>, Dr
                 ));
             }
             let driver = OciDriver::start(runtime(settings).map_err(refused)?, store).await;
-            Arc::new(driver.map_err(|e| refused(e.into()))?.progress(pulls::watched()))
+            Arc::new(driver.map_err(|e| refused(e.into()))?.progress(pulls::watched(pulls)))
         }
         Driver::Remote => Arc::new(RemoteDriver),
     })
@@ -75,7 +78,7 @@ pub fn check(settings: &Settings, deployment: &Deployment) -> Result<(), DriverR
     taken.map_err(|what| DriverRefused::Image { function: function.id.to_string(), what })
 }
 
-fn docker(settings: &Settings, layouts: Store) -> Docker {
+fn docker(settings: &Settings, layouts: Store, pulls: &Arc<pulls::Counts>) -> Docker {
     let containers = &settings.containers;
     let there = containers.docker_iofs.clone();
     Docker {
@@ -86,7 +89,7 @@ fn docker(settings: &Settings, layouts: Store) -> Docker {
         auth: containers.docker_auth.clone(),
         load_file: containers.load.clone(),
         layouts: Some(layouts),
-        progress: Some(pulls::watched()),
+        progress: Some(pulls::watched(pulls)),
         keep: Keep {
             bytes_max: containers.images_bytes_max.unwrap_or_default(),
             exempt: containers.images_exempt.clone().unwrap_or_default(),

@@ -15,7 +15,9 @@
 //! * [`api`]: how clients change them.
 //! * [`calls`]: those whose caller does not wait, and what is known of calls afterwards.
 //! * [`mirror`]: what the store holds, the node serves.
+//! * [`metrics`] and [`readiness`]: what of all this can be watched from outside.
 //! * [`threads`]: what connections are served on.
+//! * [`takeover`]: how one process hands all of it to the next.
 //! * [`node`]: all of them together, from the first connection to the last.
 //! * [`remote`]: a node elsewhere, as its clients see it.
 //! * [`cli`]: the subcommands of the binary `hotfn`, a file each.
@@ -34,12 +36,16 @@ mod conversation;
 pub mod drivers;
 pub mod front;
 mod log;
+mod manager;
+pub mod metrics;
 pub mod mirror;
 pub mod node;
 mod percent;
 pub mod project;
 pub mod pulls;
+pub mod readiness;
 pub mod remote;
 pub mod store;
+pub mod takeover;
 pub mod threads;
 pub mod tls;

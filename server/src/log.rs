@@ -2,12 +2,15 @@
 
 use std::fmt;
 use std::io::Write as _;
+use std::str::FromStr as _;
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use clap::ValueEnum;
 use tracing::field::{Field, Visit};
 use tracing::{Event, Metadata, Subscriber};
 use tracing_subscriber::filter::{EnvFilter, FilterFn, LevelFilter, ParseError};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt as _};
+use tracing_subscriber::reload;
 
 use crate::config::env;
 
@@ -52,6 +55,9 @@ pub(crate) fn start(
             anyhow::anyhow!("{}: {name:?} is not a format of log lines; use text or json", env::LOG_FORMAT)
         })?,
     };
+    let (filter, handle) = reload::Layer::new(filter);
+    let usual = level.clone();
+    let _ = LEVEL.set(Level { now: Mutex::new(level), usual, set: Box::new(move |filter| handle.reload(filter)) });
     let subscriber = tracing_subscriber::registry();
     let fmt = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     match (format, lines) {
@@ -71,18 +77,84 @@ pub(crate) fn start(
     Ok(())
 }
 
+/// What is logged from now on.
+struct Level {
+    now: Mutex<String>,
+    /// As it was when the process began.
+    usual: String,
+    set: Box<dyn Fn(EnvFilter) -> Result<(), reload::Error> + Send + Sync>,
+}
+
+/// The process has one log.
+static LEVEL: OnceLock<Level> = OnceLock::new();
+
+/// What a second look at a running process shows.
+const CLOSER: &str = "debug";
+
+/// Why the level stays as it was.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Unchanged {
+    /// It is none.
+    #[error("{0:?} is no level; use error, warn, info, debug, trace or a filter such as hotfn=debug")]
+    Unknown(String),
+    /// Nothing is logged here.
+    #[error("this process has no log")]
+    NoLog,
+}
+
+/// The least important level that is logged, or the filter.
+pub(crate) fn level() -> Option<String> {
+    LEVEL.get().map(|level| level.now().clone())
+}
+
+/// Logs from now on what `text` says.
+///
+/// # Errors
+/// When it is no level.
+pub(crate) fn set_level(text: &str) -> Result<(), Unchanged> {
+    let filter = filter(text).map_err(|_| Unchanged::Unknown(text.to_owned()))?;
+    let level = LEVEL.get().ok_or(Unchanged::NoLog)?;
+    let mut now = level.now();
+    (level.set)(filter).map_err(|_| Unchanged::NoLog)?;
+    text.clone_into(&mut now);
+    drop(now);
+    // At a level that is nearly always shown: who reads the log should see why it changes.
+    tracing::warn!(level = text, "what is logged changes");
+    Ok(())
+}
+
+/// Logs more from now on, or again as when the process began.
+pub(crate) fn toggle_level() {
+    let Some(level) = LEVEL.get() else { return };
+    let next = if *level.now() == level.usual { CLOSER } else { &level.usual };
+    if let Err(e) = set_level(next) {
+        tracing::warn!("the log stays as it is: {e}");
+    }
+}
+
+impl Level {
+    fn now(&self) -> MutexGuard<'_, String> {
+        self.now.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 fn set(subscriber: impl Subscriber + Send + Sync) {
     // A second start can only come from a test in the same process; the first one stands.
     let _ = tracing::subscriber::set_global_default(subscriber);
 }
 
-/// Also takes the names of levels that only Fn has.
+/// Also takes the names of levels that only Fn has. A word alone has to be a level: to the filter it could
+/// also be the name of a part of a program, and a misspelt level would then silence everything.
 fn filter(text: &str) -> Result<EnvFilter, ParseError> {
-    EnvFilter::try_new(match text {
+    let text = match text {
         "fatal" | "panic" => "error",
         "warning" => "warn",
         other => other,
-    })
+    };
+    for word in text.split(',').map(str::trim).filter(|word| !word.contains(['=', '['])) {
+        LevelFilter::from_str(word).map_err(ParseError::from)?;
+    }
+    EnvFilter::try_new(text)
 }
 
 fn is_terminal() -> bool {
@@ -112,6 +184,24 @@ impl Visit for Message {
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
         if field.name() == "message" {
             self.0 = format!("{value:?}");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_level_is_a_level_and_a_filter_names_what_it_is_for() {
+        let check = |text: &str, is_one: bool| assert_eq!(filter(text).is_ok(), is_one, "{text}");
+        for level in
+            ["error", "warning", "warn", "INFO", "debug", "trace", "off", "panic", "info,hotfn::function=debug"]
+        {
+            check(level, true);
+        }
+        for wrong in ["verbose", "debgu", "info,hotfn", "hotfn=loud"] {
+            check(wrong, false);
         }
     }
 }

@@ -9,6 +9,7 @@
 use std::collections::{HashMap, HashSet};
 use std::convert::Infallible;
 use std::fmt;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, RwLock, RwLockWriteGuard};
 use std::time::Duration;
 
@@ -38,6 +39,10 @@ pub struct Mirror {
     /// What is served, by id and by `APP/NAME`.
     names: RwLock<HashMap<String, FunctionId>>,
     state: Mutex<State>,
+    /// The store could not be reached the last time it was tried, and somebody was told.
+    is_lost: AtomicBool,
+    /// How many functions are served.
+    served: AtomicUsize,
 }
 
 #[derive(Default)]
@@ -46,16 +51,23 @@ struct State {
     up_to: i64,
     /// What is served, to tell a change from a note on an object, which needs no new container.
     served: HashMap<FunctionId, Deployment>,
-    /// The last look failed, and somebody was told.
-    is_lost: bool,
 }
 
 impl Mirror {
     /// Of `store`, with nothing served yet.
     #[must_use]
     pub fn new(store: Arc<Store>, agent: Agent, access: Arc<Access>, rules: Arc<Rules>) -> Self {
-        let (routes, names, state) = (Arc::default(), RwLock::default(), Mutex::default());
-        Self { store, agent, routes, access, rules, names, state }
+        Self {
+            store,
+            agent,
+            routes: Arc::default(),
+            access,
+            rules,
+            names: RwLock::default(),
+            state: Mutex::default(),
+            is_lost: AtomicBool::new(false),
+            served: AtomicUsize::new(0),
+        }
     }
 
     /// What it is kept like.
@@ -77,22 +89,30 @@ impl Mirror {
     }
 
     /// How many functions are served.
-    pub async fn functions(&self) -> usize {
-        self.state.lock().await.served.len()
+    #[must_use]
+    pub fn functions(&self) -> usize {
+        self.served.load(Ordering::Relaxed)
+    }
+
+    /// Could the store be reached the last time it was tried?
+    #[must_use]
+    pub fn is_up(&self) -> bool {
+        !self.is_lost.load(Ordering::Relaxed)
     }
 
     /// Serves what was written so far. A failure is for the log: sooner or later it is made up for.
     pub async fn catch_up(&self) {
         let mut state = self.state.lock().await;
-        match self.follow_from(&mut state).await {
-            Ok(()) if state.is_lost => {
-                state.is_lost = false;
+        let followed = self.follow_from(&mut state).await;
+        self.served.store(state.served.len(), Ordering::Relaxed);
+        let was_lost = self.is_lost.swap(followed.is_err(), Ordering::Relaxed);
+        match followed {
+            Ok(()) if was_lost => {
                 tracing::info!("the store is back; what was written meanwhile is served now");
             }
             Ok(()) => {}
-            Err(e) if state.is_lost => tracing::debug!("the store is still away: {e}"),
+            Err(e) if was_lost => tracing::debug!("the store is still away: {e}"),
             Err(e) => {
-                state.is_lost = true;
                 let why = anyhow::Error::from(e);
                 tracing::warn!("the store is away; what was served before is served on: {why:#}");
             }

@@ -7,16 +7,17 @@ use std::convert::Infallible;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use prometheus_client::registry::Registry;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use hotfn::Agent;
 use hotfn::log::Line;
+use hotfn::pool::Need;
 use hotfn_protocols::FunctionId;
 use hotfn_socket::Inherited;
 
@@ -29,8 +30,12 @@ use crate::connector::{self, Callable, Connectors, Definition, World};
 use crate::drivers::{self, DriverRefused};
 use crate::front::Front;
 use crate::front::listen::Server;
+use crate::metrics::{Pulled, Reached, Stored};
 use crate::mirror::{LOOK_EVERY, Mirror};
+use crate::pulls;
+use crate::readiness;
 use crate::store::{self, Store, Url};
+use crate::takeover;
 use crate::threads::Threads;
 use crate::tls::{self, Tls};
 
@@ -50,7 +55,7 @@ pub struct Node {
     commands: Option<command::Server>,
     calls: Arc<Calls>,
     /// Last, because they outlive what runs on them.
-    _threads: Arc<Threads>,
+    threads: Arc<Threads>,
 }
 
 /// What a node of a store does beside answering calls over HTTP.
@@ -109,49 +114,50 @@ impl Node {
         for deployment in &functions {
             drivers::check(settings, deployment)?;
         }
-        let (listener, agent, lines) = begin(settings).await?;
+        let Begun { listener, agent, pulls, lines } = begin(settings, None).await?;
         // Nobody asks for what is not served, so nothing of it need outlive the node.
         let store = Arc::new(Store::open(&Url::Memory).await.map_err(StartError::Store)?);
         let rules = Arc::new(Rules::new(settings.calls.retries));
         let calls = Calls::start(store, Arc::new(agent.clone()), rules, lines, settings.calls());
         let front = Front::with_calls(Arc::new(agent.clone()), calls.clone(), settings.front());
         let threads = threads(settings)?;
-        let node = Self::answer(settings, listener, agent, front, calls, threads, None)?;
+        let node = Self::answer(settings, listener, agent, pulls, front, calls, threads)?;
         functions.into_iter().for_each(|deployment| node.deploy(deployment));
         Ok(node)
     }
 
-    /// The same with the functions that `store` has, and will have: clients may change them. What it
-    /// does beside calls these; clients may make more connectors.
+    /// The same with the functions that `store` has, and will have: clients may change them. With a
+    /// `socket` that listens already, it answers there.
     ///
     /// # Errors
-    /// When an address is taken or not ours, or the agent or a connector cannot start.
-    pub async fn serve(settings: &Settings, store: Store, beside: Beside) -> Result<Self, StartError> {
-        let (listener, agent, lines) = begin(settings).await?;
+    /// When the address is taken or not ours, or the agent cannot start.
+    pub async fn serve(settings: &Settings, store: Store, socket: Option<OwnedFd>) -> Result<Self, StartError> {
+        let Begun { listener, agent, pulls, lines } = begin(settings, socket).await?;
         let rules = Arc::new(Rules::new(settings.calls.retries));
-        let access = Access::new(settings.tokens());
-        let mirror = Arc::new(Mirror::new(Arc::new(store), agent.clone(), access, rules.clone()));
+        let mirror =
+            Arc::new(Mirror::new(Arc::new(store), agent.clone(), Access::new(settings.tokens()), rules.clone()));
         mirror.catch_up().await;
         let threads = threads(settings)?;
-        let commands = match beside.commands {
-            Some(wanted) => Some(command::Server::start(wanted, Vec::new(), means(&agent, &mirror))?),
-            None => None,
-        };
         let world = World {
             functions: Callable { invoke: Arc::new(agent.clone()), directory: mirror.clone() },
-            commands: commands.as_ref().map(|server| {
-                let commands = Arc::new(server.commands());
-                Callable { invoke: commands.clone(), directory: commands }
-            }),
+            commands: None,
         };
-        let connectors = Connectors::new(world, threads.clone(), Some(settings.state_dir()));
-        let connectors = Arc::new(connectors.on(beside.handed_over));
+        let connectors = Arc::new(Connectors::new(world, threads.clone(), Some(settings.state_dir())));
         let calls = Calls::start(mirror.store().clone(), Arc::new(agent.clone()), rules, lines, settings.calls());
         let driver = settings.containers.driver();
         let api = Api::new(mirror.clone(), connectors.clone(), calls.clone(), driver, settings.public_url.clone());
         let front = Front::with_api(Arc::new(agent.clone()), api, settings.front());
-        connectors.start_all(beside.connectors)?;
-        let node = Self::answer(settings, listener, agent, front, calls, threads, commands)?;
+        front.metrics().add(|registry| {
+            registry.register_collector(Box::new(Stored(mirror.clone())));
+            registry.register_collector(Box::new(Reached(connectors.clone())));
+        });
+        front.readiness().look_at(readiness::Means {
+            agent: agent.clone(),
+            mirror: Some(mirror.clone()),
+            connectors: Some(connectors.clone()),
+            since: Instant::now(),
+        });
+        let node = Self::answer(settings, listener, agent, pulls, front, calls, threads)?;
         Ok(Self { following: Some(Following::start(mirror)), connectors: Some(connectors), ..node })
     }
 
@@ -159,18 +165,18 @@ impl Node {
         settings: &Settings,
         listener: TcpListener,
         agent: Agent,
+        pulls: Arc<pulls::Counts>,
         front: Arc<Front>,
         calls: Arc<Calls>,
         threads: Arc<Threads>,
-        commands: Option<command::Server>,
     ) -> Result<Self, StartError> {
-        let mut metrics = Registry::default();
-        agent.register(&mut metrics);
-        calls.register(&mut metrics);
-        if let Some(commands) = &commands {
-            commands.service().tally().register(&mut metrics);
-        }
-        front.show(metrics);
+        front.metrics().add(|registry| {
+            agent.register(registry);
+            calls.register(registry);
+            registry.register_collector(Box::new(Pulled(pulls)));
+        });
+        let means = readiness::Means { agent: agent.clone(), mirror: None, connectors: None, since: Instant::now() };
+        front.readiness().look_at(means);
         let refused = |source| StartError::Listen { addr: settings.listen(), source };
         let tls = settings.tls.clone().map(Tls::start).transpose()?;
         let server = Server::start(listener, front.clone(), threads.clone(), tls.clone()).map_err(refused)?;
@@ -183,10 +189,50 @@ impl Node {
             patience,
             following: None,
             connectors: None,
-            commands,
+            commands: None,
             calls,
-            _threads: threads,
+            threads,
         })
+    }
+
+    /// Begins what a node of a store does beside answering calls over HTTP. Of two processes that answer at
+    /// the same socket one at a time can do it.
+    ///
+    /// # Errors
+    /// When an address of commands is taken or not ours, or a connector cannot start.
+    pub fn begin_beside(&mut self, beside: Beside) -> Result<(), StartError> {
+        let (Some(connectors), Some(following)) = (&self.connectors, &self.following) else { return Ok(()) };
+        if let Some(wanted) = beside.commands {
+            let means = means(&self.agent, &following.mirror);
+            let server = command::Server::start(wanted, Vec::new(), means)?;
+            let commands = Arc::new(server.commands());
+            connectors.reach(Callable { invoke: commands.clone(), directory: commands });
+            self.front.metrics().add(|registry| server.service().tally().register(registry));
+            self.commands = Some(server);
+        }
+        connectors.hand_over(beside.handed_over);
+        Ok(connectors.start_all(beside.connectors)?)
+    }
+
+    /// The threads it serves on.
+    #[must_use]
+    pub fn threads(&self) -> &Arc<Threads> {
+        &self.threads
+    }
+
+    /// The very socket that it listens at, for a successor.
+    ///
+    /// # Errors
+    /// When descriptors have run out.
+    pub fn socket(&self) -> io::Result<OwnedFd> {
+        self.server.socket()
+    }
+
+    /// What its containers have, all together.
+    #[must_use]
+    pub fn room(&self) -> takeover::Room {
+        let Need { memory_mb, cpu_milli } = self.agent.room();
+        takeover::Room { memory_mb, cpu_milli }
     }
 
     /// Where it listens.
@@ -219,10 +265,16 @@ impl Node {
         access.is_some_and(|access| access.is_required() && access.is_empty())
     }
 
+    /// Resolves when calls are welcome. Cancel safe.
+    pub async fn ready(&self) {
+        self.front.readiness().reached().await;
+    }
+
     /// How many functions of its store it serves.
-    pub async fn functions(&self) -> usize {
+    #[must_use]
+    pub fn functions(&self) -> usize {
         match &self.following {
-            Some(following) => following.mirror.functions().await,
+            Some(following) => following.mirror.functions(),
             None => 0,
         }
     }
@@ -252,6 +304,38 @@ impl Node {
         self.agent.remove(function);
     }
 
+    /// Leaves new connections to whoever else has the socket, and closes those there are after their next
+    /// answer.
+    pub fn accept_no_more(&self) {
+        self.front.leave();
+        self.server.stop_accepting();
+    }
+
+    /// Lets go of what a successor cannot share: the sockets of connectors and of commands. What they have
+    /// under way is answered first.
+    pub async fn let_go(&mut self) {
+        end_beside(self.connectors.as_deref(), self.commands.take()).await;
+    }
+
+    /// Ends after somebody else has begun to answer at the same socket: accepts no more, answers each
+    /// connection once more and closes it, and when none is left, or patience is, ends as
+    /// [`stop`](Self::stop) does.
+    ///
+    /// A client that keeps a connection is told with its next answer to make a new one, and loses nothing;
+    /// if it were closed while idle, its next request might cross with that.
+    pub async fn leave(self, hurry: impl Future<Output = ()>) {
+        let mut hurry = std::pin::pin!(hurry);
+        let began = Instant::now();
+        self.accept_no_more();
+        tokio::select! {
+            () = self.server.emptied() => {}
+            () = tokio::time::sleep(self.patience) => {}
+            () = &mut hurry => return self.stop(std::future::ready(())).await,
+        }
+        let left = self.patience.saturating_sub(began.elapsed()).max(CLOSE_GRACE);
+        Self { patience: left, ..self }.stop(hurry).await;
+    }
+
     /// Ends in order: new calls are refused while those under way finish, for as long as the
     /// settings have patience or until `hurry` resolves; then the containers end; then the
     /// connections close.
@@ -264,15 +348,7 @@ impl Node {
         self.front.refuse();
         self.calls.leave();
         let settled = async {
-            // Connectors call commands, so these end after them.
-            let beside = async {
-                if let Some(connectors) = &self.connectors {
-                    connectors.stop_all().await;
-                }
-                if let Some(commands) = self.commands {
-                    commands.stop().await;
-                }
-            };
+            let beside = end_beside(self.connectors.as_deref(), self.commands);
             tokio::join!(self.front.settled(), self.calls.settled(), beside);
         };
         let hurried = tokio::select! {
@@ -289,6 +365,16 @@ impl Node {
 
 /// How long it may take to write down what became of the last detached calls.
 const CALLS_GRACE: Duration = Duration::from_secs(5);
+
+/// Connectors call commands, so these end after them.
+async fn end_beside(connectors: Option<&Connectors>, commands: Option<command::Server>) {
+    if let Some(connectors) = connectors {
+        connectors.stop_all().await;
+    }
+    if let Some(commands) = commands {
+        commands.stop().await;
+    }
+}
 
 /// How long the last answers may take to leave, when their calls are done.
 const CLOSE_GRACE: Duration = Duration::from_secs(1);
@@ -323,11 +409,32 @@ fn threads(settings: &Settings) -> Result<Arc<Threads>, StartError> {
     Ok(Arc::new(Threads::start(settings.threads()).map_err(StartError::Threads)?))
 }
 
-/// Also gives what containers write.
-async fn begin(settings: &Settings) -> Result<(TcpListener, Agent, mpsc::Receiver<Line>), StartError> {
+/// What a node has before it knows what to serve.
+struct Begun {
+    listener: TcpListener,
+    agent: Agent,
+    pulls: Arc<pulls::Counts>,
+    /// What containers write.
+    lines: mpsc::Receiver<Line>,
+}
+
+async fn begin(settings: &Settings, socket: Option<OwnedFd>) -> Result<Begun, StartError> {
     let addr = settings.listen();
-    let listener = TcpListener::bind(addr).await.map_err(|source| StartError::Listen { addr, source })?;
-    let driver = drivers::start(settings).await?;
+    let listener = match socket {
+        None => TcpListener::bind(addr).await,
+        Some(socket) => listening(socket),
+    };
+    let listener = listener.map_err(|source| StartError::Listen { addr, source })?;
+    let pulls = Arc::default();
+    let driver = drivers::start(settings, &pulls).await?;
     let (lines, written) = hotfn::log::pipe();
-    Ok((listener, settings.agent().driver(driver).lines(lines).start()?, written))
+    let agent = settings.agent().driver(driver).lines(lines).start()?;
+    Ok(Begun { listener, agent, pulls, lines: written })
+}
+
+/// A socket that somebody opened for us.
+fn listening(socket: OwnedFd) -> io::Result<TcpListener> {
+    let listener = std::net::TcpListener::from(socket);
+    listener.set_nonblocking(true)?;
+    TcpListener::from_std(listener)
 }

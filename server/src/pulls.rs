@@ -1,8 +1,9 @@
 //! How far the fetching of images is, for whoever watches: a bar on a terminal, a line now and then
-//! elsewhere, an event where the log shows such.
+//! elsewhere, an event where the log shows such. All are counted on the way.
 
 use std::collections::HashMap;
 use std::io::IsTerminal as _;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -12,9 +13,52 @@ use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 /// How often a line tells of the same image.
 const LINE_EVERY: Duration = Duration::from_secs(2);
 
-/// The one that suits those who watch this process.
+/// Images that were fetched, and their bytes.
+#[derive(Debug, Default)]
+pub struct Counts {
+    images: AtomicU64,
+    bytes: AtomicU64,
+}
+
+impl Counts {
+    /// Images that are here because they were fetched.
+    #[must_use]
+    pub fn images(&self) -> u64 {
+        self.images.load(Ordering::Relaxed)
+    }
+
+    /// Bytes of their layers that were fetched.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed)
+    }
+}
+
+/// Tells those who watch this process, and counts in `counts`.
 #[must_use]
-pub fn watched() -> Arc<dyn Progress> {
+pub fn watched(counts: &Arc<Counts>) -> Arc<dyn Progress> {
+    Arc::new(Counting { counts: counts.clone(), teller: teller() })
+}
+
+/// Counts what is done, and passes everything on.
+#[derive(Debug)]
+struct Counting {
+    counts: Arc<Counts>,
+    teller: Arc<dyn Progress>,
+}
+
+impl Progress for Counting {
+    fn at(&self, image: &Reference, snapshot: Snapshot) {
+        if snapshot.phase == Phase::Done {
+            self.counts.images.fetch_add(1, Ordering::Relaxed);
+            self.counts.bytes.fetch_add(snapshot.bytes, Ordering::Relaxed);
+        }
+        self.teller.at(image, snapshot);
+    }
+}
+
+/// The one that suits those who watch.
+fn teller() -> Arc<dyn Progress> {
     if tracing::enabled!(tracing::Level::INFO) {
         Arc::new(Lines::new(|line| tracing::info!("{line}")))
     } else if std::io::stderr().is_terminal() {

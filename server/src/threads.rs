@@ -64,6 +64,14 @@ impl Threads {
         NonZeroUsize::new(cpus / 2).unwrap_or(NonZeroUsize::MIN)
     }
 
+    /// Resolves when each thread has done a piece of work that was just given to it: none hangs.
+    pub async fn answered(&self) {
+        for home in &self.homes {
+            // Fails only where the thread is gone, as when the node ends.
+            let _ = home.runtime.spawn(async {}).await;
+        }
+    }
+
     /// A place on the thread with fewest guests.
     #[must_use]
     pub fn place(&self) -> Place {

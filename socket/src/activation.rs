@@ -5,7 +5,7 @@
 //! which names (`LISTEN_FDNAMES`). It keeps them itself, so their paths are not ours to remove.
 
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::net::AddressFamily;
 
@@ -48,6 +48,12 @@ pub fn inherited(variable: impl Fn(&str) -> Option<String>) -> io::Result<Vec<In
 const FIRST: i32 = 3;
 
 impl Inherited {
+    /// One that came another way, such as from a predecessor.
+    #[must_use]
+    pub fn new(name: impl Into<String>, socket: OwnedFd) -> Self {
+        Self { name: name.into(), socket }
+    }
+
     /// The same socket once more, for somebody who may close it while this stays open.
     ///
     /// # Errors
@@ -87,6 +93,12 @@ impl Inherited {
         }
         rustix::io::ioctl_fionbio(socket, true)?;
         Ok(self.socket)
+    }
+}
+
+impl AsFd for Inherited {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
     }
 }
 

@@ -135,6 +135,15 @@ impl Home {
         Node::start(command.env("TMPDIR", self.scratch()).env("FN_DB_URL", "memory")).await
     }
 
+    /// Starts a node that takes over from `node`, and waits until it listens as well.
+    pub async fn start_in_place_of(&self, node: &Node) -> Node {
+        node.says("ready").await;
+        let mut command = Command::new(binaries::program("hotfn"));
+        let address = node.address().to_string();
+        command.args(["serve", "--take-over", "--listen", &address, "--config"]).arg(self.config());
+        Node::start(command.env("TMPDIR", self.scratch()).env("FN_DB_URL", "memory")).await
+    }
+
     /// The variable in the environment of its functions, and its value.
     ///
     /// Functions of the config file have it already.
@@ -185,8 +194,16 @@ impl Node {
     /// # Panics
     /// When it ends instead.
     pub async fn start(command: &mut Command) -> Self {
+        Self::start_on(command, Stdio::null()).await
+    }
+
+    /// The same with something on its standard input.
+    ///
+    /// # Panics
+    /// When it ends instead.
+    pub async fn start_on(command: &mut Command, stdin: Stdio) -> Self {
         let mut child = command
-            .stdin(Stdio::null())
+            .stdin(stdin)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()

@@ -146,3 +146,29 @@ async fn invoke_calls_a_node() {
     assert_eq!(ended.code, Some(1), "{}", ended.stderr);
     assert!(ended.stderr.contains("unknown_function") || ended.stderr.contains("not found"), "{}", ended.stderr);
 }
+
+#[test]
+fn a_config_is_checked_whole_and_shown_without_secrets() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("hotfn.toml");
+    let serve = |args: &[&str], config: &str| {
+        fs::write(&file, config).unwrap();
+        let mut command = Command::new(binaries::program("hotfn"));
+        command.arg("serve").args(args).arg("--config").arg(&file);
+        program::run(command.env("FN_DOCKER_AUTH", "hunter2").env("FN_PIDS", ""), b"")
+    };
+    let wrong =
+        serve(&["--check"], "[node]\nmemroy = 1\nthreads = 0\n[db]\nurl = \"mysql://x\"\n[command]\nmode = \"x\"\n");
+    assert_eq!((wrong.code, wrong.text().as_str()), (Some(2), ""));
+    for said in
+        ["toml:2: memroy: ", "toml:3: threads: ", "toml:5: url: ", "toml:7: mode: ", "4 things cannot be followed"]
+    {
+        assert!(wrong.stderr.contains(said), "{said:?} is not in\n{}", wrong.stderr);
+    }
+    let right = "[db]\nurl = \"postgres://me:hunter2@host/db\"\n";
+    assert!(serve(&["--check"], right).well().text().ends_with("nothing to complain about\n"));
+    let shown = serve(&["--print-config", "--listen", "127.0.0.1:1"], right).well();
+    let text = shown.text();
+    assert!(text.contains("listen = \"127.0.0.1:1\"\n") && text.contains("url = \"postgres://host/db\""), "{text}");
+    assert!(!text.contains("hunter2") && !shown.stderr.contains("hunter2"), "{text}{}", shown.stderr);
+}

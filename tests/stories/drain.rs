@@ -5,6 +5,7 @@ use std::time::Duration;
 use hotfn_tests::binaries;
 use hotfn_tests::client::{self, Connection, held, whole};
 use hotfn_tests::node::{Function, Home};
+use http::Method;
 use rustix::process::Signal;
 
 #[tokio::test]
@@ -52,5 +53,26 @@ async fn an_idle_node_ends_at_once() {
     let node = home.start().await;
     assert_eq!(node.invoke("echo", "warm").await.ok().text(), "warm");
     tokio::time::timeout(Duration::from_secs(10), node.drain()).await.expect("nothing keeps it");
+    home.is_bare();
+}
+
+#[tokio::test]
+async fn a_second_signal_ends_it_at_once() {
+    let home = Home::with(&[("drain_patience", 3600)], &[Function::new("echo", &binaries::image("echo"))]);
+    let node = home.start().await;
+    assert_eq!(node.invoke("echo", "warm").await.ok().text(), "warm");
+    let (body, _hold) = held("first", " and never last");
+    let mut connection = node.connect().await;
+    let in_flight = tokio::spawn(async move { connection.call(client::invoke("echo", body)).await });
+    let under_way =
+        async { while !node.api(Method::GET, "/metrics", None).await.ok().text().contains("\nfn_running 1\n") {} };
+    tokio::time::timeout(Duration::from_secs(30), under_way).await.expect("a call is under way soon");
+    node.signal(Signal::INT);
+    node.says("draining").await;
+    node.signal(Signal::INT);
+    let (status, said) = tokio::time::timeout(Duration::from_secs(15), node.end()).await.expect("nothing keeps it");
+    assert!(status.success(), "{status}\n{said}");
+    let cut = in_flight.await.unwrap();
+    assert!(cut.is_err() || cut.is_ok_and(|answer| answer.status != 200), "the call did not end well");
     home.is_bare();
 }

@@ -24,6 +24,8 @@ const NODE_PACKAGES: &str = include_str!("../peers/package.json");
 const OLD_FDKS: [&str; 3] = ["0.0.8", "0.0.32", "0.0.36"];
 /// The test runner's release.
 const NEXTEST: &str = "0.9.143";
+/// The release of what makes packages of Debian.
+const CARGO_DEB: &str = "3.8.0";
 
 /// A command, and the package of Debian that brings it.
 pub(crate) struct Debian {
@@ -147,6 +149,15 @@ pub(crate) fn nextest() -> Result<Command> {
     let program = tool("cargo-nextest", NEXTEST)?;
     let mut command = Command::new(program);
     command.arg("nextest");
+    Ok(command)
+}
+
+/// What makes packages of Debian, as a command, installed if it is not there.
+pub(crate) fn cargo_deb() -> Result<Command> {
+    let program = tool("cargo-deb", CARGO_DEB)?;
+    let mut command = Command::new(program);
+    // As cargo calls it.
+    command.arg("deb");
     Ok(command)
 }
 

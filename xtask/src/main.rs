@@ -1,4 +1,4 @@
-//! What the project does to itself: tests with everything they need, and benchmarks.
+//! What the project does to itself: tests with everything they need, benchmarks, and packages.
 //!
 //! `cargo xtask` is an alias of `cargo run -p xtask`. A fresh machine with Rust needs nothing else:
 //! what a task needs it installs first, into the project's `target` wherever that is possible, and
@@ -10,6 +10,7 @@ use std::process::ExitCode;
 mod bench;
 mod engine;
 mod install;
+mod package;
 mod step;
 mod test;
 mod tree;
@@ -43,7 +44,9 @@ Tasks:
   bench connect  lines through a connector, beside socat, and events that call a function, beside wrk;
                  --profile NAME (default dist)
   bench exec     programs run over a socket, beside s6-sudo and a local fork; --profile NAME (default dist)
+  bench start    a node's start to its first answer; --profile NAME (default dist)
   bench guard    counts the instructions of a call; fails if there are more than budgeted
+  package        a static program and a package of Debian, as a release ships them; --profile NAME (default dist)
   help           this text
 
 Examples:
@@ -64,9 +67,11 @@ fn main() -> ExitCode {
         ["bench", "guard", rest @ ..] => bench::guard(rest),
         ["bench", "exec", rest @ ..] => bench::exec(rest),
         ["bench", "hot", rest @ ..] => bench::hot(rest),
+        ["bench", "start", rest @ ..] => bench::start(rest),
         ["bench", ..] => Err(anyhow::anyhow!(
-            "which benchmark? try `cargo xtask bench hot`, `api`, `cold`, `command`, `connect`, `exec` or `guard`"
+            "which benchmark? try `cargo xtask bench hot`, `api`, `cold`, `command`, `connect`, `exec`, `guard` or `start`"
         )),
+        ["package", rest @ ..] => package::run_all(rest),
         [] | ["help" | "-h" | "--help", ..] => {
             print!("{HELP}");
             Ok(())

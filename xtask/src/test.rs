@@ -31,6 +31,7 @@ pub(crate) fn run_all(args: &[&str]) -> Result<()> {
     step("install the function kit of npm", install::node_peers)?;
     step("start the container engine", engine::start)?;
     let mut nextest = step("find the test runner", install::nextest)?;
+    step("find what makes packages", install::cargo_deb)?;
     // All targets in one build: the stories' programs then share what the tests are linked from,
     // instead of being built a second time without the features that only tests ask for.
     step("build", || {

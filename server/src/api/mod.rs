@@ -28,6 +28,7 @@ mod calls;
 mod connectors;
 mod functions;
 mod input;
+mod log_level;
 mod logs;
 mod page;
 mod problem;
@@ -52,6 +53,7 @@ use crate::store::Store;
 
 pub use problem::Problem;
 pub use rights::need;
+pub(crate) use router::template;
 
 use page::Query;
 use router::{Endpoint, Found};
@@ -189,6 +191,8 @@ impl Api {
             Endpoint::FunctionList => self.functions(query, base, caller).await,
             Endpoint::FunctionLogs => self.function_logs(id, query).await,
             Endpoint::FunctionUpdate => self.update_function(id, body).await,
+            Endpoint::LogLevelGet => log_level::get(),
+            Endpoint::LogLevelSet => log_level::set(body),
             Endpoint::TokenCreate => self.create_token(body).await,
             Endpoint::TokenDelete => self.delete_token(id).await,
             Endpoint::TokenList => self.list_tokens().await,

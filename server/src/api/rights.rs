@@ -20,7 +20,7 @@ use super::{Api, Problem, Request, input};
 /// | `openapi.yaml` | nothing |
 /// | reading apps, functions, triggers | the role invoke; `config` is told to the role deploy only |
 /// | changing them, and what is kept of calls | the role deploy |
-/// | connectors, tokens | the role admin |
+/// | connectors, the log's level, tokens | the role admin |
 /// | what is not there | any token |
 #[must_use]
 pub fn need(method: &Method, path: &str) -> Need<'static> {
@@ -59,6 +59,8 @@ fn of(endpoint: Endpoint) -> Need<'static> {
         | Endpoint::ConnectorGet
         | Endpoint::ConnectorList
         | Endpoint::ConnectorSend
+        | Endpoint::LogLevelGet
+        | Endpoint::LogLevelSet
         | Endpoint::TokenCreate
         | Endpoint::TokenDelete
         | Endpoint::TokenList => Need::Node(Role::Admin),
@@ -103,6 +105,8 @@ impl Api {
             | Endpoint::ConnectorGet
             | Endpoint::ConnectorList
             | Endpoint::ConnectorSend
+            | Endpoint::LogLevelGet
+            | Endpoint::LogLevelSet
             | Endpoint::Description
             | Endpoint::TokenCreate
             | Endpoint::TokenDelete

@@ -32,6 +32,8 @@ pub(super) enum Endpoint {
     /// Its last lines, and those that come.
     FunctionLogs,
     FunctionUpdate,
+    LogLevelGet,
+    LogLevelSet,
     TokenCreate,
     TokenDelete,
     TokenList,
@@ -79,6 +81,8 @@ pub(super) const ENDPOINTS: &[(Method, &str, Endpoint)] = &[
     (Method::GET, "/v2/fns/{fn_id}/calls/{call_id}/log", Endpoint::CallLog),
     (Method::POST, "/v2/fns/{fn_id}/calls/{call_id}/retry", Endpoint::CallRetry),
     (Method::GET, "/v2/fns/{fn_id}/logs", Endpoint::FunctionLogs),
+    (Method::GET, "/v2/log-level", Endpoint::LogLevelGet),
+    (Method::PUT, "/v2/log-level", Endpoint::LogLevelSet),
     (Method::GET, "/v2/tokens", Endpoint::TokenList),
     (Method::POST, "/v2/tokens", Endpoint::TokenCreate),
     (Method::DELETE, "/v2/tokens/{token_id}", Endpoint::TokenDelete),
@@ -102,6 +106,12 @@ pub(super) fn find(method: &Method, path: &str) -> Found {
         }
     }
     if allow.is_empty() { Found::Nothing } else { Found::WrongMethod { allow: allow.join(", ") } }
+}
+
+/// The path of the endpoint that `path` leads to, by whatever method, with its variables as they are
+/// called.
+pub(crate) fn template(path: &str) -> Option<&'static str> {
+    ENDPOINTS.iter().map(|(_, template, _)| *template).find(|template| capture(template, path).is_some())
 }
 
 /// What of `path` stands in the place of the variables of `template`, if it is such a path.

@@ -193,7 +193,6 @@ impl Calls {
     /// Shows how many calls came and what became of them, and how often the store was asked.
     pub fn register(&self, registry: &mut Registry) {
         self.runner.tally.register(registry);
-        self.runner.store.register(registry);
     }
 
     /// Takes a call over. When this answers, the call is in the store.

@@ -12,9 +12,10 @@ use super::signals::Signals;
 use crate::command::bind::Bind;
 use crate::command::install;
 use crate::command::listen::Handed;
-use crate::command::{Means, Server, Settings, notify};
+use crate::command::{Means, Server, Settings};
 use crate::config::command::{self, Lines};
 use crate::config::env;
+use crate::manager;
 
 #[derive(clap::Args, Debug)]
 #[command(
@@ -66,7 +67,7 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let mut hangups = signal(SignalKind::hangup())?;
     let server = Server::start(settings(&args)?, handed_over, Means::default())?;
     tracing::info!("answering commands at {:?}", server.listening().local_addrs());
-    notify::tell("READY=1");
+    manager::tell("READY=1");
     loop {
         tokio::select! {
             () = signals.next() => break,
@@ -79,7 +80,7 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
             },
         }
     }
-    notify::tell("STOPPING=1");
+    manager::tell("STOPPING=1");
     tracing::info!("ending; commands go on, a second signal ends it at once");
     tokio::select! {
         () = server.stop() => {}

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use hotfn::{Agent, Function, Invoke as _};
@@ -57,7 +58,7 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let mut call = Call::new(function.id.clone(), args.input.body().await?);
     call.headers = args.input.headers().into();
 
-    let agent = settings.agent().driver(drivers::start(&settings).await?).start()?;
+    let agent = settings.agent().driver(drivers::start(&settings, &Arc::default()).await?).start()?;
     agent.deploy(function);
     let outcome = tokio::select! {
         outcome = one_call(&agent, call, args.input.include) => outcome,

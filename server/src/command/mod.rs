@@ -48,7 +48,6 @@ mod job;
 pub mod listen;
 mod lockout;
 mod nonce;
-pub(crate) mod notify;
 mod peer;
 mod policy;
 mod refusal;

@@ -137,6 +137,14 @@ fn shown(name: &str, value: &str) -> String {
     if name == DB_URL { "what is set".to_owned() } else { format!("{value:?}") }
 }
 
+impl Malformed {
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+}
+
 /// What the environment sets, seen through `lookup`.
 ///
 /// # Errors

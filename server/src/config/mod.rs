@@ -6,6 +6,7 @@
 //! starts as it was asked to or says which word of which line it could not follow.
 
 mod calls;
+pub mod check;
 pub mod command;
 pub mod connector;
 mod containers;
@@ -16,6 +17,7 @@ pub mod function;
 mod place;
 mod secret;
 mod settings;
+pub mod show;
 
 use std::path::PathBuf;
 

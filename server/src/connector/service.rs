@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 
 use serde_json::{Value as Tree, json};
 use tokio_util::sync::CancellationToken;
@@ -24,7 +24,7 @@ use super::mailbox::Mailbox;
 use super::options::Invalid;
 use super::peers::Unreachable;
 use super::server;
-use super::world::World;
+use super::world::{Callable, World};
 use crate::threads::Threads;
 
 /// The connectors of a node.
@@ -36,8 +36,10 @@ pub struct Connectors {
     threads: Arc<Threads>,
     /// Where journals are kept.
     state: Option<PathBuf>,
+    /// Commands that there are since later than the rest of the world.
+    commands: OnceLock<Callable>,
     /// What a service manager opened for connectors.
-    handed: Handed,
+    handed: OnceLock<Handed>,
     running: Mutex<BTreeMap<String, Running>>,
     /// Where clients are sent to, whether they run now or not.
     links: Mutex<HashMap<String, Arc<Mailbox>>>,
@@ -109,7 +111,8 @@ impl Connectors {
             world,
             threads,
             state,
-            handed: Handed::default(),
+            commands: OnceLock::new(),
+            handed: OnceLock::new(),
             running: Mutex::default(),
             links: Mutex::default(),
             exhausted: CancellationToken::new(),
@@ -119,9 +122,19 @@ impl Connectors {
     /// The same, with sockets that a service manager opened: servers whose path is `systemd:NAME` listen
     /// on those.
     #[must_use]
-    pub fn on(mut self, handed_over: Vec<Inherited>) -> Self {
-        self.handed = Handed::new(handed_over);
+    pub fn on(self, handed_over: Vec<Inherited>) -> Self {
+        self.hand_over(handed_over);
         self
+    }
+
+    /// The same for connectors that are started from now on; the first that are given count.
+    pub fn hand_over(&self, handed_over: Vec<Inherited>) {
+        let _ = self.handed.set(Handed::new(handed_over));
+    }
+
+    /// Lets connectors that are started from now on call these commands; the first that are given count.
+    pub fn reach(&self, commands: Callable) {
+        let _ = self.commands.set(commands);
     }
 
     /// Starts these, clients first, so that whoever sends to one finds it.
@@ -150,14 +163,16 @@ impl Connectors {
         let listener = match definition.side {
             Side::Client => None,
             Side::Server => {
-                let claimed = Listener::claim(&definition, &self.handed);
+                let claimed = Listener::claim(&definition, self.handed.get_or_init(Handed::default));
                 Some(claimed.map_err(|source| StartError::Socket { name: name.clone(), source })?)
             }
         };
         let feed = definition.from.as_ref().map(|path| self.feed(path, &definition)).transpose()?;
         let journal = if definition.has_journal { Some(self.journal(&definition)?) } else { None };
         let links = |name: &str| self.links_lock().get(name).cloned();
-        let desk = Desk::new(definition, &self.world, journal, &links)
+        let mut world = self.world.clone();
+        world.commands = self.commands.get().cloned().or(world.commands);
+        let desk = Desk::new(definition, &world, journal, &links)
             .map_err(|invalid| StartError::Invalid { name: name.clone(), invalid })?;
         running.insert(name, self.spawn(Arc::new(desk), listener, feed));
         Ok(())

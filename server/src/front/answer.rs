@@ -2,12 +2,13 @@
 
 use bytes::Bytes;
 use http::{HeaderValue, Method, StatusCode, header};
-use prometheus_client::registry::Registry;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use hotfn_protocols::http1::{Answering, Lines};
 use hotfn_protocols::{Body, BodyError, CallId, Fault, Headers, Kind, Reply, Timing, names, sniff};
+
+use crate::metrics::{Metrics, OPEN_METRICS};
 
 use super::body::Resumed;
 use crate::access::Denied;
@@ -187,15 +188,11 @@ pub(super) fn wrong_method(method: &Method, path: &str, allow: &'static str) -> 
 }
 
 /// What is measured, as text for whoever scrapes it.
-pub(super) fn metrics(registry: &Registry) -> Answer {
-    let mut text = String::new();
-    prometheus_client::encoding::text::encode(&mut text, registry).expect("writing to a string does not fail");
-    let mut answer = Answer::new(StatusCode::OK, text);
+pub(super) fn metrics(metrics: &Metrics) -> Answer {
+    let mut answer = Answer::new(StatusCode::OK, metrics.text());
     answer.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(OPEN_METRICS));
     answer
 }
-
-const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// A JSON document of ours.
 pub(super) fn json(status: StatusCode, text: String) -> Answer {

@@ -10,7 +10,7 @@ use crate::api;
 ///
 /// | what | takes |
 /// |---|---|
-/// | `/`, `/version` | nothing: probes ask for them |
+/// | `/`, `/version`, `/healthz`, `/readyz` | nothing: probes ask for them |
 /// | `/invoke/{id}`, `/t/{app}/…` | the role invoke, in the function's app |
 /// | `/metrics` | the role invoke, of the whole node |
 /// | `/v2/…` | what [`api::need`] says |
@@ -18,7 +18,7 @@ use crate::api;
 pub(super) fn need<'a>(route: &'a Route, method: &Method, path: &str, triggers_open: bool) -> Need<'a> {
     match route {
         Route::Api => api::need(method, path),
-        Route::Greeting | Route::Redirect(_) | Route::Version => Need::Nothing,
+        Route::Greeting | Route::Health | Route::Ready | Route::Redirect(_) | Route::Version => Need::Nothing,
         // Whose it is, is looked at when it is found.
         Route::Invoke(_) => Need::SomeApp(Role::Invoke),
         Route::Metrics => Need::Node(Role::Invoke),
@@ -49,6 +49,8 @@ mod tests {
         let same = |method: Method, target: &str, expected| check(&method, target, expected, expected);
         same(Method::GET, "/", Need::Nothing);
         same(Method::GET, "/version", Need::Nothing);
+        same(Method::GET, "/healthz", Need::Nothing);
+        same(Method::GET, "/readyz", Need::Nothing);
         same(Method::GET, "/metrics", Need::Node(Role::Invoke));
         same(Method::POST, "/invoke/f", Need::SomeApp(Role::Invoke));
         same(Method::POST, "/invoke/nobody", Need::SomeApp(Role::Invoke));

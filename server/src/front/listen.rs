@@ -2,7 +2,8 @@
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 use std::{fmt, io};
 
@@ -21,6 +22,8 @@ use crate::tls::Tls;
 /// Dropping it leaves them running; [`close`](Self::close) ends them.
 pub struct Server {
     local: SocketAddr,
+    /// There as long as connections are accepted.
+    listener: Weak<TcpListener>,
     accepting: CancellationToken,
     connections: TaskTracker,
     closing: Arc<Closing>,
@@ -38,8 +41,10 @@ impl Server {
         threads: Arc<Threads>,
         tls: Option<Arc<Tls>>,
     ) -> io::Result<Self> {
+        let listener = Arc::new(listener);
         let server = Self {
             local: listener.local_addr()?,
+            listener: Arc::downgrade(&listener),
             accepting: CancellationToken::new(),
             connections: TaskTracker::new(),
             closing: Arc::default(),
@@ -64,11 +69,30 @@ impl Server {
         self.local
     }
 
+    /// The very socket that it listens at, for a process that is to answer there as well.
+    ///
+    /// # Errors
+    /// When it listens no more, or descriptors have run out.
+    pub fn socket(&self) -> io::Result<OwnedFd> {
+        let listener = self.listener.upgrade().ok_or(io::ErrorKind::NotConnected)?;
+        listener.as_fd().try_clone_to_owned()
+    }
+
+    /// Accepts no more: what waits in the backlog is for whoever else has the socket.
+    pub fn stop_accepting(&self) {
+        self.accepting.cancel();
+        self.connections.close();
+    }
+
+    /// Resolves when no connection is left, after [`stop_accepting`](Self::stop_accepting). Cancel safe.
+    pub async fn emptied(&self) {
+        self.connections.wait().await;
+    }
+
     /// Stops accepting, closes idle connections, lets busy ones finish their answer, and after
     /// `grace` cuts what is left.
     pub async fn close(self, grace: Duration) {
-        self.accepting.cancel();
-        self.connections.close();
+        self.stop_accepting();
         self.closing.advance(Stage::Closing);
         if tokio::time::timeout(grace, self.connections.wait()).await.is_err() {
             tracing::warn!(
@@ -88,7 +112,7 @@ impl fmt::Debug for Server {
 }
 
 struct Accept {
-    listener: TcpListener,
+    listener: Arc<TcpListener>,
     room: Arc<Semaphore>,
     front: Arc<Front>,
     threads: Arc<Threads>,

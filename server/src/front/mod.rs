@@ -6,7 +6,9 @@
 //! |---|---|---|
 //! | GET | `/` | a greeting, which liveness probes read |
 //! | GET | `/version` | ours |
+//! | GET | `/healthz` | 200 as long as somebody answers |
 //! | GET | `/metrics` | what is measured, as OpenMetrics text |
+//! | GET | `/readyz` | 200 when calls are welcome, else 503 and why not |
 //! | POST | `/invoke/{id}` | a plain call of the function `id` |
 //! | any common one | `/t/{app}` and `/t/{app}/{source…}` | a gateway call, if a trigger has this source, or one with `/*` that it is below |
 //! | any | `/v2/…` | the API's, on a node that has one |
@@ -37,17 +39,17 @@ mod door;
 mod fault;
 pub mod listen;
 mod management;
+mod meter;
 mod request;
 pub mod routes;
 
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
-use std::time::{Duration, SystemTime};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::{Duration, Instant, SystemTime};
 
 use http::header::{AUTHORIZATION, HOST};
 use http::{Method, StatusCode, Uri};
-use prometheus_client::registry::Registry;
 use tokio_util::task::TaskTracker;
 
 use hotfn::Invoke;
@@ -58,11 +60,14 @@ use crate::access::{Access, Caller, Denied, Need, Role, Shown, Tokens};
 use crate::api::Api;
 use crate::calls::Calls;
 use crate::conversation::Hangup;
+use crate::metrics::Metrics;
+use crate::readiness::Readiness;
 
 pub use cors::Cors;
 pub use routes::{Routes, Trigger};
 
 use answer::Answer;
+use meter::Meter;
 use routes::{Last, Route};
 
 /// How a front is to be.
@@ -107,8 +112,22 @@ pub struct Front {
     calls: TaskTracker,
     /// What keeps calls whose caller does not wait.
     detached: Option<Arc<Calls>>,
-    draining: AtomicBool,
-    metrics: OnceLock<Registry>,
+    stage: AtomicU8,
+    meter: Arc<Meter>,
+    metrics: Metrics,
+    readiness: Readiness,
+}
+
+/// How welcome calls are.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, PartialOrd)]
+#[repr(u8)]
+enum Stage {
+    Open,
+    /// Somebody else answers at the same address by now: what comes here is answered once more, and its
+    /// connection closed.
+    Leaving,
+    /// No more calls.
+    Refusing,
 }
 
 /// Where requests come from: what one connection knows of itself.
@@ -164,6 +183,8 @@ impl Front {
         config: Config,
     ) -> Arc<Self> {
         let calls = TaskTracker::new();
+        let (meter, metrics) = (Arc::new(Meter::default()), Metrics::default());
+        metrics.add(|registry| registry.register_collector(Box::new(meter::Told(meter.clone()))));
         Arc::new(Self {
             config,
             invoke,
@@ -172,8 +193,10 @@ impl Front {
             api,
             calls,
             detached,
-            draining: AtomicBool::new(false),
-            metrics: OnceLock::new(),
+            stage: AtomicU8::new(Stage::Open as u8),
+            meter,
+            metrics,
+            readiness: Readiness::default(),
         })
     }
 
@@ -183,14 +206,26 @@ impl Front {
         &self.routes
     }
 
-    /// Shows these at `/metrics` from now on; the first that were given count.
-    pub fn show(&self, metrics: Registry) {
-        let _ = self.metrics.set(metrics);
+    /// What `/metrics` shows.
+    #[must_use]
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    /// What `/readyz` goes by.
+    #[must_use]
+    pub fn readiness(&self) -> &Readiness {
+        &self.readiness
+    }
+
+    /// Answers each connection once more and then closes it: somebody else is listening by now.
+    pub fn leave(&self) {
+        self.advance(Stage::Leaving);
     }
 
     /// Refuses every call from now on, and tells every connection to close after its answer.
     pub fn refuse(&self) {
-        self.draining.store(true, Ordering::Relaxed);
+        self.advance(Stage::Refusing);
         self.calls.close();
     }
 
@@ -219,13 +254,21 @@ impl Front {
                 let url = request::url(None, head.target(), head.lines.first(&HOST), from.at);
                 let function = function.clone();
                 match self.admit_call(&function, &head, from) {
-                    Ok(caller) => self.call(caller, function, Intent::Invoke, url, head, body).await?,
-                    Err(denied) => answer::denied(&denied),
+                    Ok(caller) => {
+                        let answer = self.call(caller, function, Intent::Invoke, url, head, body).await;
+                        self.meter.invoked(&answer);
+                        answer?
+                    }
+                    Err(denied) => {
+                        let answer = Ok(answer::denied(&denied));
+                        self.meter.invoked(&answer);
+                        answer?
+                    }
                 }
             }
             _ => self.route(head, body, from).await?,
         };
-        answer.closes = self.draining.load(Ordering::Relaxed);
+        answer.closes |= self.stage() >= Stage::Leaving as u8;
         if let Some(cors) = cors {
             cors.mark(&mut answer.headers, guest.as_ref());
         }
@@ -233,16 +276,34 @@ impl Front {
     }
 
     async fn route(&self, head: RequestHead, body: Body, from: &mut Origin) -> Result<Answer, Hangup> {
+        let began = Instant::now();
+        let method = head.method.clone();
         let Ok(uri) = Uri::from_maybe_shared(head.shared_target().into_bytes()) else {
             let message = format!("Request cannot be read: {:?} is not the target of a request", head.target());
-            return Ok(answer::refusal(StatusCode::BAD_REQUEST, &message));
+            let answer = Ok(answer::refusal(StatusCode::BAD_REQUEST, &message));
+            self.meter.note(meter::NOWHERE, &method, &answer, began.elapsed());
+            return answer;
         };
+        let route = self.routes.find(&method, &uri);
+        let place = route.place(uri.path());
+        let answer = self.follow(route, &uri, head, body, from).await;
+        self.meter.note(place, &method, &answer, began.elapsed());
+        answer
+    }
+
+    async fn follow(
+        &self,
+        route: Route,
+        uri: &Uri,
+        head: RequestHead,
+        body: Body,
+        from: &mut Origin,
+    ) -> Result<Answer, Hangup> {
         let path = uri.path_and_query().map_or("/", |p| p.as_str());
         let at = from.at;
         let url =
             |head: &RequestHead| request::url(uri.authority().map(|a| a.as_str()), path, head.lines.first(&HOST), at);
-        let route = self.routes.find(&head.method, &uri);
-        let caller = match self.admit(&route, &head, &uri, from) {
+        let caller = match self.admit(&route, &head, uri, from) {
             Ok(caller) => caller,
             Err(denied) => return Ok(answer::denied(&denied)),
         };
@@ -252,15 +313,14 @@ impl Front {
                 Some(api) => {
                     let base = request::url(uri.authority().map(|a| a.as_str()), "", head.lines.first(&HOST), at);
                     let cors = self.config.cors.as_ref();
-                    Box::pin(management::answer(api, cors, &head, &uri, &base, caller, body)).await?
+                    Box::pin(management::answer(api, cors, &head, uri, &base, caller, body)).await?
                 }
                 None => answer::unknown_path(&head.method, uri.path()),
             },
             Route::Greeting => answer::json(StatusCode::OK, GREETING.to_owned()),
-            Route::Metrics => match self.metrics.get() {
-                Some(registry) => answer::metrics(registry),
-                None => answer::unknown_path(&head.method, uri.path()),
-            },
+            Route::Health => answer::json(StatusCode::OK, HEALTHY.to_owned()),
+            Route::Metrics => answer::metrics(&self.metrics),
+            Route::Ready => self.ready(),
             Route::Version => answer::json(StatusCode::OK, VERSION.to_owned()),
             Route::Invoke(_) | Route::Trigger(_) if request::wants_websocket(&head.lines) => answer::refusal(
                 StatusCode::NOT_IMPLEMENTED,
@@ -389,9 +449,27 @@ impl Front {
         Ok(caller)
     }
 
+    fn ready(&self) -> Answer {
+        let mut missing = self.readiness.missing();
+        if self.stage() > Stage::Open as u8 {
+            missing.push("the node is ending");
+        }
+        let status = if missing.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+        let told = serde_json::json!({ "ready": missing.is_empty(), "missing": missing });
+        answer::json(status, format!("{told}\n"))
+    }
+
+    fn advance(&self, stage: Stage) {
+        self.stage.fetch_max(stage as u8, Ordering::Relaxed);
+    }
+
+    fn stage(&self) -> u8 {
+        self.stage.load(Ordering::Relaxed)
+    }
+
     /// What can be refused by the head alone.
     fn within_bounds(&self, length: Length) -> Result<(), Fault> {
-        if self.draining.load(Ordering::Relaxed) {
+        if self.stage() >= Stage::Refusing as u8 {
             return Err(Fault::new(Kind::Draining));
         }
         request::within(length, self.config.request_bytes_max)
@@ -435,5 +513,7 @@ fn is_detached(call: &Call) -> bool {
 
 /// Fn's own greeting, which probes of Fn look for.
 const GREETING: &str = "{\"goto\":\"https://github.com/fnproject/fn\",\"hello\":\"world!\"}\n";
+
+const HEALTHY: &str = "{\"status\":\"ok\"}\n";
 
 const VERSION: &str = concat!("{\"version\":\"", env!("CARGO_PKG_VERSION"), "\"}\n");

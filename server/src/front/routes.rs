@@ -7,7 +7,9 @@ use http::{Method, Uri};
 
 use hotfn_protocols::FunctionId;
 
-use crate::percent;
+use crate::{api, percent};
+
+use super::meter::{INVOKE, NOWHERE, TRIGGER};
 
 /// A place under `/t/` that calls a function.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
@@ -56,8 +58,10 @@ pub(super) enum Route {
     /// Somewhere below `/v2/`.
     Api,
     Greeting,
+    Health,
     Invoke(FunctionId),
     Metrics,
+    Ready,
     /// To the same place without its trailing slash.
     Redirect(String),
     Trigger(FunctionId),
@@ -71,6 +75,23 @@ pub(super) enum Route {
         /// Those that would have been right.
         allow: &'static str,
     },
+}
+
+impl Route {
+    /// The place at `path` as it is counted: the same for all that differ only in whom they are for.
+    pub(super) fn place(&self, path: &str) -> &'static str {
+        match self {
+            Self::Api => api::template(path).unwrap_or(NOWHERE),
+            Self::Greeting => "/",
+            Self::Health => "/healthz",
+            Self::Invoke(_) | Self::Redirect(_) => INVOKE,
+            Self::Metrics => "/metrics",
+            Self::Ready => "/readyz",
+            Self::Trigger(_) | Self::UnknownTrigger { .. } => TRIGGER,
+            Self::Unknown | Self::WrongMethod { .. } => NOWHERE,
+            Self::Version => "/version",
+        }
+    }
 }
 
 impl Routes {
@@ -102,7 +123,9 @@ impl Routes {
         }
         let fixed = match path {
             "/" => Route::Greeting,
+            "/healthz" => Route::Health,
             "/metrics" => Route::Metrics,
+            "/readyz" => Route::Ready,
             "/version" => Route::Version,
             _ => return Route::Unknown,
         };
@@ -263,6 +286,8 @@ mod tests {
         check(Method::GET, "/", Route::Greeting);
         check(Method::GET, "/version", Route::Version);
         check(Method::GET, "/metrics", Route::Metrics);
+        check(Method::GET, "/healthz", Route::Health);
+        check(Method::GET, "/readyz", Route::Ready);
         check(Method::POST, "/invoke/f", Route::Invoke("f".into()));
         check(Method::POST, "/invoke/f?x=1", Route::Invoke("f".into()));
         check(Method::POST, "/invoke/app.f%20g", Route::Invoke("app.f g".into()));

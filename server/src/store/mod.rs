@@ -9,6 +9,7 @@
 //! * `changes`: what a node that serves the store has to hear of.
 //! * `secrets`: values that have a column of their own.
 //! * `given`: the functions of a config file, put into the store.
+//! * [`Counts`]: how often it was used.
 //! * `database`: one connection, two databases, the same statements.
 //!
 //! A record is a JSON document with a few columns beside it: those it is found, ordered or
@@ -21,6 +22,7 @@
 mod apps;
 pub mod calls;
 mod changes;
+mod counts;
 mod database;
 mod functions;
 mod given;
@@ -30,14 +32,13 @@ mod tokens;
 mod triggers;
 mod url;
 
-use prometheus_client::metrics::counter::Counter;
-use prometheus_client::registry::Registry;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::calls::record::Status;
 
 pub use changes::{Change, Changes};
+pub use counts::Counts;
 pub use database::{Failure, Told};
 pub use given::Refused;
 pub(crate) use given::free_name;
@@ -50,8 +51,7 @@ use database::{Access, Database, Transaction};
 #[derive(Debug)]
 pub struct Store {
     database: Database,
-    /// How often it was asked for anything.
-    transactions: Counter,
+    counts: Counts,
 }
 
 /// Why the store did not do what it was asked for.
@@ -114,17 +114,20 @@ impl Store {
         let mut transaction = database.begin(Access::Write).await?;
         changes::forget(&mut transaction).await?;
         transaction.commit().await?;
-        Ok(Self { database, transactions: Counter::default() })
+        Ok(Self { database, counts: Counts::default() })
     }
 
-    /// Shows how often the store was asked for anything: `hotfn_store_transactions_total`.
-    pub fn register(&self, registry: &mut Registry) {
-        let help = "Transactions of the store; calls that are waited for need none";
-        registry.register("hotfn_store_transactions", help, self.transactions.clone());
+    /// How often it was used.
+    #[must_use]
+    pub fn counts(&self) -> &Counts {
+        &self.counts
     }
 
     async fn begin(&self, access: Access) -> Result<Transaction, Failure> {
-        self.transactions.inc();
+        match access {
+            Access::Read => self.counts.read(),
+            Access::Write => self.counts.wrote(),
+        }
         self.database.begin(access).await
     }
 

@@ -30,6 +30,9 @@ async fn the_fixed_paths_answer_as_fn_does() {
     let greeting = ask(node.addr, "GET / HTTP/1.1\n\n").await;
     assert_eq!(greeting.status, 200);
     assert_eq!(greeting.json(), serde_json::json!({"goto": "https://github.com/fnproject/fn", "hello": "world!"}));
+    assert_eq!(ask(node.addr, "GET /healthz HTTP/1.1\n\n").await.json(), serde_json::json!({"status": "ok"}));
+    let ready = ask(node.addr, "GET /readyz HTTP/1.1\n\n").await;
+    assert_eq!((ready.status, ready.json()["ready"].clone()), (200, true.into()));
     let version = ask(node.addr, "GET /version HTTP/1.1\n\n").await;
     assert_eq!(version.json()["version"], env!("CARGO_PKG_VERSION"));
 }

@@ -11,7 +11,8 @@
 //! before all is measured: [`table`], [`target`] and [`chart`] are views of the ledger, [`docs`] puts
 //! them into the project's pages. Apart are [`api`], a node with ten thousand functions in its store;
 //! [`cold`], first calls driver by driver; [`command`], host commands beside a loop that starts shells;
-//! [`connect`](mod@connect), lines through a connector; [`exec`], programs run over a socket; and
+//! [`connect`](mod@connect), lines through a connector; [`exec`], programs run over a socket; [`start`], a node's
+//! first answer; and
 //! [`guard`]: it counts instructions, which repeat, and fails when a call needs more than it may.
 
 mod api;
@@ -31,6 +32,7 @@ mod part;
 mod parts;
 mod process;
 mod stage;
+mod start;
 mod table;
 mod target;
 mod thaw;
@@ -42,3 +44,4 @@ pub(crate) use connect::run as connect;
 pub(crate) use exec::run_all as exec;
 pub(crate) use guard::run as guard;
 pub(crate) use hot::run as hot;
+pub(crate) use start::run_all as start;

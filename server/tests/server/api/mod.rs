@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use hotfn_server::config::Settings;
-use hotfn_server::node::{Beside, Node};
+use hotfn_server::node::Node;
 use hotfn_server::store::{Store, Url};
 
 use crate::client::{Answer, ask};
@@ -39,7 +39,7 @@ impl Api {
             ..settings
         };
         let store = Store::open(&settings.db.clone().unwrap_or(Url::Memory)).await.unwrap();
-        let node = Node::serve(&settings, store, Beside::default()).await.unwrap();
+        let node = Node::serve(&settings, store, None).await.unwrap();
         Self { addr: node.local_addr(), node, _folder: folder }
     }
 

@@ -61,7 +61,7 @@ async fn what_is_written_elsewhere_is_told_and_not_waited_for() {
     let url = server.database("told");
     let folder = tempfile::tempdir().unwrap();
     let settings = Settings { iofs: Some(folder.path().to_owned()), memory_mb: Some(64), ..Settings::default() };
-    let agent = settings.agent().driver(drivers::start(&settings).await.unwrap()).start().unwrap();
+    let agent = settings.agent().driver(drivers::start(&settings, &Arc::default()).await.unwrap()).start().unwrap();
     let store = Arc::new(Store::open(&url).await.unwrap());
     let mirror = Arc::new(Mirror::new(store, agent, Access::new(Tokens::Off), Arc::default()));
     let follows = mirror.clone();
@@ -74,7 +74,7 @@ async fn what_is_written_elsewhere_is_told_and_not_waited_for() {
         let function = Function { name, image, app_id: app.clone(), memory: 1, timeout: 1, ..Function::default() };
         elsewhere.create_function(function).await.unwrap();
         soon(async {
-            while mirror.functions().await != served {
+            while mirror.functions() != served {
                 tokio::time::sleep(Duration::from_millis(1)).await;
             }
         })

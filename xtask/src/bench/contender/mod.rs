@@ -134,7 +134,7 @@ fn fresh(stage: &Stage, name: &str) -> Result<PathBuf> {
 }
 
 /// An address of this machine that was free a moment ago.
-fn free_address() -> Result<SocketAddr> {
+pub(crate) fn free_address() -> Result<SocketAddr> {
     Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?)
 }
 

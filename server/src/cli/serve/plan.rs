@@ -1,0 +1,79 @@
+//! What flags, environment and config file say, together.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use super::super::Usage;
+use super::Args;
+use crate::command;
+use crate::config::command::Lines;
+use crate::config::{self, Config, Deployment, Settings, check, env};
+use crate::connector::Definition;
+use crate::tls;
+
+/// What a node is to do.
+pub(super) struct Plan {
+    pub(super) settings: Settings,
+    pub(super) functions: Vec<Deployment>,
+    pub(super) connectors: Vec<Definition>,
+    pub(super) commands: Option<command::Settings>,
+}
+
+impl Plan {
+    /// Reads it, to the first thing that cannot be followed.
+    pub(super) fn read(args: &Args) -> anyhow::Result<Self> {
+        let (file, commands) = match file(args) {
+            None => (Config::default(), None),
+            Some(path) => {
+                let file = config::load(&path, args.driver.chosen()).map_err(Usage::of)?;
+                let lines = Lines::load(&env::process, None).map_err(Usage::of)?;
+                (file, config::command::load(&path, &lines).map_err(Usage::of)?)
+            }
+        };
+        let tls = args.tls_certificate.clone().zip(args.tls_key.clone());
+        let tls = tls.map(|(certificate, key)| tls::Files { certificate, key });
+        let (listen, db, threads, tokens) = (args.listen, args.db.clone(), args.threads, args.tokens);
+        let flags = Settings { listen, db, threads, tokens, tls, ..Settings::default() };
+        let below = env::settings(&env::process).map_err(Usage::of)?.or(file.settings);
+        let settings = flags.or(args.driver.over(below));
+        Ok(Self { settings, functions: file.functions, connectors: file.connectors, commands })
+    }
+}
+
+/// Says everything that cannot be followed. Exit code 2 if there is anything.
+pub(super) fn check(args: &Args) -> ExitCode {
+    let file = file(args);
+    let mut wrong = check::environment(&env::process);
+    if let Some(path) = &file {
+        wrong.extend(check::file(path, args.driver.chosen()));
+        let commands = Lines::load(&env::process, None)
+            .map_err(anyhow::Error::from)
+            .and_then(|lines| Ok(config::command::load(path, &lines)?));
+        // The lines of other tables were seen already.
+        if let Err(e) = commands
+            && !wrong.iter().any(|said| *said == format!("{e:#}"))
+        {
+            wrong.push(format!("{e:#}"));
+        }
+    }
+    let what = file.map_or_else(|| "the environment".to_owned(), |path| path.display().to_string());
+    if wrong.is_empty() {
+        println!("{what}: nothing to complain about");
+        return ExitCode::SUCCESS;
+    }
+    wrong.iter().for_each(|what| eprintln!("{what}"));
+    eprintln!("hotfn: {what}: {} cannot be followed", things(wrong.len()));
+    ExitCode::from(2)
+}
+
+fn things(number: usize) -> String {
+    if number == 1 { "one thing".to_owned() } else { format!("{number} things") }
+}
+
+/// The config file that was asked for, or the usual one if it is there.
+fn file(args: &Args) -> Option<PathBuf> {
+    args.config.clone().or_else(|| Some(PathBuf::from(CONFIG)).filter(|path| Path::exists(path)))
+}
+
+/// The config file, where nobody says another.
+pub(in crate::cli) const CONFIG: &str = "hotfn.toml";

@@ -75,9 +75,9 @@ impl Collector for Stored {
     fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let mut page = Page::new(encoder);
         let counts = self.0.store().counts();
-        let accesses = [("read", counts.reads()), ("write", counts.writes())];
-        let accesses = accesses.map(|(access, count)| ([("access", access)], count));
-        page.counters("hotfn_store_transactions", "Times the store was asked or changed", accesses)?;
+        let help = "Transactions of the store; calls that are waited for need none";
+        page.counter("hotfn_store_transactions", help, counts.reads() + counts.writes())?;
+        page.counter("hotfn_store_writes", "Those of them that were to change it", counts.writes())?;
         page.gauge(
             "hotfn_store_up",
             "1 if the store could be reached the last time it was tried",

@@ -1,7 +1,7 @@
 //! What `/metrics` shows: what every room of the node tells of itself.
 //!
 //! Rooms count, and this asks them when somebody wants to know. Those that are rooms of this crate
-//! have a file here that puts their counts into words: [`process`] is what the system knows of us,
+//! have a file here that puts their counts into words: `process` is what the system knows of us,
 //! `rooms` the node's own.
 
 mod process;

@@ -9,7 +9,7 @@
 //! * [`context`]: which node is meant: flags, environment, and the files in which the Fn CLI notes its nodes.
 //! * [`base`]: where a node answers.
 //! * [`objects`]: apps, functions and triggers by their names, as people know them.
-//! * [`exchange`]: one request and its answer, to whoever answers HTTP.
+//! * [`exchange`](mod@exchange): one request and its answer, to whoever answers HTTP.
 //!
 //! What a node refuses is told in its own words, for they name what was wrong; what to try next is added here,
 //! where only the client can know it.

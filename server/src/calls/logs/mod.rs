@@ -1,7 +1,7 @@
 //! What functions write: the last lines of each in memory, and those of some calls for the store.
 //!
 //! The agent puts every line into a pipe and waits for nobody. At the pipe's end a task of its own
-//! puts them into the [`Book`](book), which is bounded in every direction, and tells those who
+//! puts them into the `Book`, which is bounded in every direction, and tells those who
 //! follow. No call is touched by any of this: what it writes takes another way than its answer.
 //!
 //! Last lines are this node's and of its containers. What was written during a call that is recorded

@@ -201,6 +201,8 @@ mod tests {
             GET    /v2/fns/{fn_id}/calls/{call_id}/log  deploy
             POST   /v2/fns/{fn_id}/calls/{call_id}/retry deploy
             GET    /v2/fns/{fn_id}/logs                 deploy
+            GET    /v2/log-level                        admin
+            PUT    /v2/log-level                        admin
             GET    /v2/tokens                           admin
             POST   /v2/tokens                           admin
             DELETE /v2/tokens/{token_id}                admin

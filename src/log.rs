@@ -11,7 +11,7 @@ mod crowd;
 use std::collections::VecDeque;
 use std::fmt::Write as _;
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::SystemTime;
+use std::time::{Instant, SystemTime};
 
 use hotfn_protocols::{CallId, FunctionId};
 use tokio::sync::mpsc;
@@ -100,9 +100,9 @@ impl Log {
         state.cut = false;
     }
 
-    /// From now on they do not.
-    pub(crate) fn end(&self, call: CallId) {
-        self.state().crowd.leave(call);
+    /// From `now` on they do not, but for what was on its way.
+    pub(crate) fn end(&self, call: CallId, now: Instant) {
+        self.state().crowd.leave(call, now);
     }
 
     /// The last lines, on one line, where there are any.
@@ -123,7 +123,7 @@ impl Log {
                 return Heard::Dropped;
             }
             state.cut = state.bytes > self.bytes_max;
-            let call = state.crowd.only();
+            let call = state.crowd.only(Instant::now());
             if !state.cut && !line.is_empty() {
                 let is_full = state.last.len() == LAST_WORDS_LINES;
                 let mut words = if is_full { state.last.pop_front().unwrap_or_default() } else { Vec::new() };
@@ -231,7 +231,7 @@ mod tests {
             let heard = ["12345", "too long", "never seen"].map(|line| sink(Stdio::Err, line.as_bytes()));
             assert_eq!(heard, [Heard::Kept, Heard::Kept, Heard::Dropped], "the second is the notice");
             assert_eq!(log.state().last.back().unwrap(), b"12345");
-            log.end(call);
+            log.end(call, Instant::now());
         }
     }
 
@@ -245,7 +245,7 @@ mod tests {
         for line in ["on\x07e", "two", "three"] {
             assert_eq!(sink(Stdio::Err, line.as_bytes()), Heard::Kept);
         }
-        log.end(call);
+        log.end(call, Instant::now());
         let mut told = |text: &str, lost| {
             let line = read.try_recv().unwrap();
             assert_eq!((line.function.as_str(), line.call, &*line.text, line.lost), ("f", Some(call), text, lost));

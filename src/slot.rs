@@ -124,7 +124,7 @@ impl Slot {
 
     /// The call is over, at `now`. With `end` the container may be used again as it is.
     pub(crate) fn finish(mut self, end: Option<End>, reuse: Reuse, now: Instant) {
-        self.end_log();
+        self.end_log(now);
         if let Some(hot) = &self.hot
             && let Some(end) = end
             && reuse == Reuse::Keep
@@ -134,9 +134,9 @@ impl Slot {
         self.state = State::Done(reuse, now);
     }
 
-    fn end_log(&self) {
+    fn end_log(&self, now: Instant) {
         if let (State::InUse(call), Some(hot)) = (&self.state, &self.hot) {
-            hot.log.end(*call);
+            hot.log.end(*call, now);
             if let Some(calls) = &hot.calls {
                 calls.end(*call);
             }
@@ -146,12 +146,12 @@ impl Slot {
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        self.end_log();
         let (reuse, now) = match self.state {
             State::Unused => (Reuse::Keep, Instant::now()),
             State::InUse(_) => (self.hot.as_ref().map_or(Reuse::Retire, |hot| hot.without_an_end()), Instant::now()),
             State::Done(reuse, now) => (reuse, now),
         };
+        self.end_log(now);
         let mut todo = Todo::new();
         self.keeper.pool.finish(&self.line, self.id, reuse, now, &mut todo);
         self.keeper.act(todo);

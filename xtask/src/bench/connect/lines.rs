@@ -112,7 +112,7 @@ fn run(stage: &Stage, way: &Way, lines: &[u8]) -> Result<Seen> {
         }
         None => {
             let mut command = stage.command("socat");
-            command.arg(format!("UNIX-LISTEN:{}", path.display())).arg("PIPE");
+            command.arg(format!("UNIX-LISTEN:{}", path.display())).arg("EXEC:cat");
             command
         }
     };

@@ -59,10 +59,7 @@ pub fn load(path: &Path, lines: &Lines) -> Result<Option<Settings>, LoadError> {
 /// At the first thing that cannot be followed.
 pub fn parse(text: &str, path: &Path, lines: &Lines) -> Result<Option<Settings>, Refused> {
     let place = Place { text, path };
-    let file: File = toml::from_str(text).map_err(|e| {
-        let at = e.span().map_or(0, |span| span.start);
-        Refused { file: path.to_owned(), line: place.line(at), key: place.key(at), what: e.message().to_owned() }
-    })?;
+    let file: File = place.read()?;
     file.command.map(|table| settings(table, file.exec, &place, lines)).transpose()
 }
 

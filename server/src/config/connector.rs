@@ -39,10 +39,7 @@ struct Only {
 pub fn load(path: &Path) -> Result<Vec<Definition>, LoadError> {
     let text = std::fs::read_to_string(path).map_err(|source| LoadError::Read { path: path.to_owned(), source })?;
     let place = Place { text: &text, path };
-    let file: Only = toml::from_str(&text).map_err(|e| {
-        let at = e.span().map_or(0, |span| span.start);
-        place.refuse(at, e.message())
-    })?;
+    let file: Only = place.read()?;
     Ok(connectors(file.connector, &place)?)
 }
 

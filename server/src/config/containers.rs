@@ -1,66 +1,16 @@
 //! How a node's containers are made: the `[containers]` table, and Fn's variables for it.
 
-use std::fmt;
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::ValueEnum;
 use hotfn::container::sandbox::Sandbox;
-use hotfn::container::{process, remote};
 use serde::Deserialize;
+use toml::Spanned;
 
-/// What makes a node's containers. A function's image decides nothing but the image.
-#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, ValueEnum)]
-#[serde(rename_all = "lowercase")]
-pub enum Driver {
-    /// Plain processes, for functions that are trusted as the node itself is.
-    #[default]
-    Process,
-    /// An engine with Docker's API.
-    Docker,
-    /// An OCI runtime such as runc, without an engine.
-    Oci,
-    /// Containers of somebody else's, in which `hotfn exec-server` runs.
-    Remote,
-}
-
-impl Driver {
-    /// Can it start this image?
-    ///
-    /// # Errors
-    /// When it cannot: a sentence about the image that says what would do.
-    pub fn takes(self, image: &str) -> Result<(), String> {
-        let program = image.strip_prefix(process::SCHEME).map(str::trim);
-        match (self, program) {
-            (Self::Process, Some(program)) if !program.is_empty() => Ok(()),
-            (Self::Process, _) => Err(format!(
-                "{image:?} is not an image this node can start; write \"process:PATH ARG…\", or choose another driver"
-            )),
-            (Self::Remote, _) if image.starts_with(remote::SCHEME) => Ok(()),
-            (Self::Remote, _) => Err(format!(
-                "{image:?} is not in a container of somebody else's; write \"remote:SOCKET PROGRAM ARG…\", or choose \
-                 another driver"
-            )),
-            (Self::Docker | Self::Oci, Some(_)) => Err(format!(
-                "{image:?} is a plain process, and this node starts containers with {self}; name an image, \
-                 or choose the driver process"
-            )),
-            (Self::Docker | Self::Oci, None) if image.trim().is_empty() => Err("it is empty; name an image".to_owned()),
-            (Self::Docker | Self::Oci, None) => Ok(()),
-        }
-    }
-}
-
-impl fmt::Display for Driver {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Process => "process",
-            Self::Docker => "docker",
-            Self::Oci => "oci",
-            Self::Remote => "remote",
-        })
-    }
-}
+use super::function as limit;
+use super::place::Place;
+use super::{Driver, Refused};
 
 /// How containers are made, as one layer of settings says; `None` leaves a knob to the layers below.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -176,26 +126,69 @@ impl Containers {
     }
 }
 
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ContainersTable {
+    driver: Option<Driver>,
+    pull_timeout_ms: Option<Spanned<i64>>,
+    images_bytes_max: Option<Spanned<i64>>,
+    images_exempt: Option<Vec<String>>,
+    load: Option<PathBuf>,
+    unprivileged: Option<bool>,
+    read_only: Option<bool>,
+    tmp: Option<Spanned<i64>>,
+    tmp_inodes: Option<Spanned<i64>>,
+    pids: Option<Spanned<i64>>,
+    open_files: Option<Spanned<i64>>,
+    locked_bytes: Option<Spanned<i64>>,
+    pending_signals: Option<Spanned<i64>>,
+    message_queue_bytes: Option<Spanned<i64>>,
+    volumes: Option<bool>,
+    networks: Option<Vec<String>>,
+    docker_host: Option<String>,
+    docker_iofs: Option<PathBuf>,
+    docker_label: Option<String>,
+    unlimited: Option<bool>,
+    runtime: Option<String>,
+}
+
+impl ContainersTable {
+    pub(super) fn read(self, place: &Place<'_>) -> Result<Containers, Refused> {
+        let number = |value, range: RangeInclusive<u64>, unit| place.number(value, range, unit);
+        Ok(Containers {
+            driver: self.driver,
+            pull_timeout_ms: number(self.pull_timeout_ms, MS, "ms")?,
+            images_bytes_max: number(self.images_bytes_max, BYTES, "bytes")?,
+            images_exempt: self.images_exempt,
+            load: self.load.map(|archive| place.beside(&archive)),
+            unprivileged: self.unprivileged,
+            read_only: self.read_only,
+            tmp_mb: number(self.tmp, limit::ANY, "MB")?,
+            tmp_inodes: number(self.tmp_inodes, limit::ANY, "")?,
+            pids: number(self.pids, limit::SOME, "")?,
+            open_files: number(self.open_files, limit::SOME, "")?,
+            locked_bytes: number(self.locked_bytes, BYTES, "bytes")?,
+            pending_signals: number(self.pending_signals, limit::ANY, "")?,
+            message_queue_bytes: number(self.message_queue_bytes, BYTES, "bytes")?,
+            volumes: self.volumes,
+            networks: self.networks,
+            docker_host: self.docker_host,
+            docker_iofs: self.docker_iofs,
+            docker_label: self.docker_label,
+            // A secret, which has no place in a file that others may read: the environment has it.
+            docker_auth: None,
+            unlimited: self.unlimited,
+            runtime: self.runtime,
+        })
+    }
+}
+
+const BYTES: RangeInclusive<u64> = 0..=1 << 50;
+const MS: RangeInclusive<u64> = 1..=3_600_000;
+
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_driver_takes_its_own_kind_of_image() {
-        for (driver, image, takes) in [
-            (Driver::Process, "process:./f", true),
-            (Driver::Process, "process: ", false),
-            (Driver::Process, "shop/hello:1", false),
-            (Driver::Docker, "shop/hello:1", true),
-            (Driver::Docker, "process:./f", false),
-            (Driver::Oci, "oci:images/hello", true),
-            (Driver::Oci, " ", false),
-            (Driver::Remote, "remote:/run/exec.sock f", true),
-            (Driver::Remote, "process:./f", false),
-        ] {
-            assert_eq!(driver.takes(image).is_ok(), takes, "{driver} {image:?}");
-        }
-    }
 
     #[test]
     fn what_nobody_says_is_the_sandboxs_own_default() {

@@ -10,10 +10,13 @@ pub mod check;
 pub mod command;
 pub mod connector;
 mod containers;
+mod deployment;
+mod driver;
 pub mod env;
 mod exec;
 pub mod file;
 pub mod function;
+mod node;
 mod place;
 mod secret;
 mod settings;
@@ -21,26 +24,12 @@ pub mod show;
 
 use std::path::PathBuf;
 
-use hotfn::Function;
-
-use crate::calls::Retries;
-use crate::front::Trigger;
-
 pub use calls::Calls;
-pub use containers::{Containers, Driver};
+pub use containers::Containers;
+pub use deployment::Deployment;
+pub use driver::Driver;
 pub use file::{Config, LoadError, load, load_settings, parse};
 pub use settings::Settings;
-
-/// A function and the places under `/t/` that call it.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Deployment {
-    /// The function.
-    pub function: Function,
-    /// Its triggers.
-    pub triggers: Vec<Trigger>,
-    /// How its detached calls are tried again.
-    pub retries: Retries,
-}
 
 /// Something in a config file cannot be followed.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]

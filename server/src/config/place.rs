@@ -4,6 +4,7 @@ use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use serde::de::DeserializeOwned;
 use toml::Spanned;
 
 use super::{Refused, function as limit};
@@ -16,6 +17,11 @@ pub(super) struct Place<'a> {
 }
 
 impl Place<'_> {
+    /// The whole text, as `T` has it.
+    pub(super) fn read<T: DeserializeOwned>(&self) -> Result<T, Refused> {
+        toml::from_str(self.text).map_err(|e| self.refuse(e.span().map_or(0, |span| span.start), e.message()))
+    }
+
     pub(super) fn refuse(&self, at: usize, what: impl Into<String>) -> Refused {
         Refused { file: self.path.to_owned(), line: self.line(at), key: self.key(at), what: what.into() }
     }

@@ -30,6 +30,7 @@ use toml::Spanned;
 
 use super::exec::{self, ExecTable};
 use super::place::Place;
+use super::secret::Unshown;
 use super::{LoadError, Refused};
 use crate::command::bind::{self, Bind};
 use crate::command::{
@@ -40,8 +41,8 @@ pub use self::lines::{BIND, Lines, SECRET_KEY, SECRET_KEY_PREVIOUS};
 use self::table::{AlgorithmName, FieldsName, File, ModeName, StraysName, Table, Words};
 
 /// Names of the two keys that have no other.
-const CURRENT: &str = "default";
-const PREVIOUS: &str = "previous";
+pub(super) const CURRENT: &str = "default";
+pub(super) const PREVIOUS: &str = "previous";
 
 /// Reads the tables `[command]` and `[exec.command.*]` of the file at `path`; `None` if there is no
 /// `[command]`. `lines` count before them.
@@ -115,7 +116,7 @@ fn settings(table: Table, exec: ExecTable, place: &Place<'_>, lines: &Lines) -> 
             Some(FieldsName::All) => CallbackFields::All,
             Some(FieldsName::Pair) | None => CallbackFields::Pair,
         },
-        env: table.env.into_iter().collect(),
+        env: table.env.into_iter().map(|(name, Unshown(value))| (name, value)).collect(),
         strays: match table.strays {
             Some(StraysName::Kill) => Strays::Kill,
             Some(StraysName::Leave) | None => Strays::Leave,
@@ -153,7 +154,7 @@ fn keys(table: &Table, mode: Mode, place: &Place<'_>, lines: &Lines) -> Result<V
         })?),
         None => None,
     };
-    let table_text = |text: &'_ Option<Spanned<String>>| text.as_ref().map(|text| text.get_ref().clone());
+    let table_text = |text: &Option<Unshown>| text.as_ref().map(|Unshown(text)| text.clone());
     let line = |name| lines.find(name).map(str::to_owned);
     let current = line(SECRET_KEY).or(of_file).or_else(|| table_text(&table.secret_key));
     let previous = line(SECRET_KEY_PREVIOUS).or_else(|| table_text(&table.secret_key_previous));
@@ -174,7 +175,7 @@ fn keys(table: &Table, mode: Mode, place: &Place<'_>, lines: &Lines) -> Result<V
             user: named.user.as_ref().map(|name| place.check(name, |name| user(name))).transpose()?,
             run_max: place.seconds(named.max_run_s.clone(), 1..=1 << 30)?,
         });
-        let key = key(&named.name, named.secret_key.get_ref(), &caller);
+        let key = key(&named.name, &named.secret_key.get_ref().0, &caller);
         keys.push(key.ok_or_else(|| place.refuse(at, "it is empty"))?);
     }
     Ok(keys)

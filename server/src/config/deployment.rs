@@ -12,7 +12,8 @@ use hotfn::Function;
 use super::calls::retries;
 use super::function as limit;
 use super::place::Place;
-use super::{Driver, Refused, secret};
+use super::secret::{self, Unshown};
+use super::{Driver, Refused};
 use crate::calls::Retries;
 use crate::front::Trigger;
 
@@ -57,7 +58,7 @@ pub(super) struct FunctionTable {
     retry_growth: Option<Spanned<i64>>,
     retry_delay_max_ms: Option<Spanned<i64>>,
     #[serde(default)]
-    config: BTreeMap<String, Spanned<String>>,
+    config: BTreeMap<String, Spanned<Unshown>>,
     #[serde(default)]
     secrets: secret::Table,
     #[serde(default)]
@@ -136,8 +137,8 @@ fn deployment(
         limit::min_warm(f.min_warm, f.max_containers).map_err(|what| place.refuse(at.start, what))?;
     }
     for (name, value) in t.config {
-        place.check(&value, |value| limit::variable(&name, value))?;
-        f.config.insert(name, value.into_inner());
+        place.check(&value, |Unshown(value)| limit::variable(&name, value))?;
+        f.config.insert(name, value.into_inner().0);
     }
     f.secrets = secret::secrets(t.secrets, place)?;
 

@@ -10,7 +10,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use super::{Containers, Settings, function as limit};
+use super::{Containers, Settings, function as limit, redact};
 
 pub use names::*;
 
@@ -23,9 +23,9 @@ pub struct Malformed {
     expected: &'static str,
 }
 
-/// A value, unless a password may be in it.
+/// A value, without what may be a password in it.
 fn shown(name: &str, value: &str) -> String {
-    if name == DB_URL { "what is set".to_owned() } else { format!("{value:?}") }
+    if name == DB_URL { "what is set".to_owned() } else { format!("{:?}", redact::urls(value)) }
 }
 
 impl Malformed {
@@ -251,6 +251,11 @@ mod tests {
             PUBLIC_URL,
             "fn.example",
             "FN_PUBLIC_LB_URL: \"fn.example\" is not a URL that begins with http:// or https://",
+        );
+        check(
+            PUBLIC_URL,
+            "ftp://u:password@h",
+            "FN_PUBLIC_LB_URL: \"ftp://…@h\" is not a URL that begins with http:// or https://",
         );
         let origins = "FN_API_CORS_ORIGINS: \"a.example\" is not a list of origins, such as https://shop.example";
         check(CORS_ORIGINS, "https://b.example a.example", origins);

@@ -29,6 +29,7 @@ use toml::Spanned;
 
 use super::Refused;
 use super::place::Place;
+use super::secret::Unshown;
 
 /// Who may run what, by either kind of socket.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -91,7 +92,7 @@ struct CommandTable {
     sha256: Option<Spanned<String>>,
     cwd: Option<PathBuf>,
     #[serde(default)]
-    env: BTreeMap<String, String>,
+    env: BTreeMap<String, Unshown>,
     run_as: Option<String>,
     timeout_s: Option<Spanned<i64>>,
 }
@@ -206,7 +207,7 @@ fn command(table: Spanned<CommandTable>, place: &Place<'_>) -> Result<Command, R
         max_args: t.max_args,
         sha256,
         cwd: t.cwd,
-        env: t.env.into_iter().map(|(name, value)| (name.into(), value.into())).collect(),
+        env: t.env.into_iter().map(|(name, Unshown(value))| (name.into(), value.into())).collect(),
         run_as: t.run_as,
         timeout: place.seconds(t.timeout_s, 1..=YEAR_S)?,
         ..Command::new(t.path.into_inner())

@@ -18,6 +18,7 @@ pub mod file;
 pub mod function;
 mod node;
 mod place;
+mod redact;
 mod secret;
 mod settings;
 pub mod show;

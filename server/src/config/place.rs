@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::de::DeserializeOwned;
 use toml::Spanned;
 
-use super::{Refused, function as limit};
+use super::{Refused, function as limit, redact};
 use crate::tls;
 
 /// Finds lines and keys in the text, to tell a person where to look.
@@ -22,8 +22,10 @@ impl Place<'_> {
         toml::from_str(self.text).map_err(|e| self.refuse(e.span().map_or(0, |span| span.start), e.message()))
     }
 
-    pub(super) fn refuse(&self, at: usize, what: impl Into<String>) -> Refused {
-        Refused { file: self.path.to_owned(), line: self.line(at), key: self.key(at), what: what.into() }
+    /// Says what is the matter with what stands at `at`. A value that it quotes may be a URL with a password.
+    pub(super) fn refuse(&self, at: usize, what: impl AsRef<str>) -> Refused {
+        let what = redact::urls(what.as_ref()).into_owned();
+        Refused { file: self.path.to_owned(), line: self.line(at), key: self.key(at), what }
     }
 
     pub(super) fn check<V, T>(

@@ -6,7 +6,8 @@
 //! API_KEY = { file = "api-key" }   # beside the config file; white space around it is left out
 //! ```
 //!
-//! Whatever is wrong with one, no message shows it.
+//! Whatever is wrong with one, no message shows it; nor what stands where other tables have values that
+//! are for nobody else: keys, and the values of variables.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -41,6 +42,30 @@ pub(super) struct File {
     file: PathBuf,
 }
 
+/// A text in another table that is for nobody else. What is none is refused without being said, which whoever
+/// reads TOML would do.
+#[derive(Clone, Deserialize)]
+#[serde(try_from = "TextOrNot")]
+pub(super) struct Unshown(pub(super) String);
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum TextOrNot {
+    Text(String),
+    Not(IgnoredAny),
+}
+
+impl TryFrom<TextOrNot> for Unshown {
+    type Error = &'static str;
+
+    fn try_from(given: TextOrNot) -> Result<Self, Self::Error> {
+        match given {
+            TextOrNot::Text(text) => Ok(Self(text)),
+            TextOrNot::Not(_) => Err("it is to be a text; put it between quotes"),
+        }
+    }
+}
+
 pub(super) fn secrets(table: Table, place: &Place<'_>) -> Result<BTreeMap<String, Secret>, Refused> {
     let read = |(name, given): (String, Spanned<Given>)| {
         let secret = place.check(&given, |given| {
@@ -66,6 +91,7 @@ pub(super) fn secrets(table: Table, place: &Place<'_>) -> Result<BTreeMap<String
 mod tests {
     use std::path::Path;
 
+    use super::super::command::{self, Lines};
     use super::super::parse;
     use super::*;
 
@@ -97,6 +123,19 @@ mod tests {
         ] {
             let refused = read(given, folder.path()).unwrap_err();
             assert!(refused.line == 5 && !refused.to_string().contains("31337"), "{given}: {refused}");
+        }
+        for elsewhere in [
+            "[[function]]\nname = \"f\"\nimage = \"process:f\"\nconfig = { A = 31337 }",
+            "[exec.command.f]\npath = \"/f\"\n[exec.command.f.env]\nA = 31337",
+            "[command]\nsecret_key = 31337",
+            "[[command.key]]\nname = \"k\"\nsecret_key = 31337",
+            "[command.env]\nA = 31337",
+        ] {
+            let place = Path::new("hotfn.toml");
+            let commands = command::parse(elsewhere, place, &Lines::default()).map(drop);
+            let refused = parse(elsewhere, place, None).map(drop).and(commands);
+            let refused = refused.unwrap_err().to_string();
+            assert!(refused.contains("it is to be a text") && !refused.contains("31337"), "{elsewhere}: {refused}");
         }
         let missing = read("A = { file = \"none\" }", folder.path()).unwrap_err().to_string();
         assert!(missing.contains("none cannot be read"), "{missing}");

@@ -8,6 +8,7 @@ use toml::Spanned;
 
 use crate::command::Mode;
 use crate::config::exec::ExecTable;
+use crate::config::secret::Unshown;
 
 /// Other tables have other readers.
 #[derive(Deserialize)]
@@ -23,8 +24,8 @@ pub(super) struct Table {
     pub(super) bind: Option<Spanned<Words>>,
     pub(super) tls_certificate: Option<Spanned<PathBuf>>,
     pub(super) tls_key: Option<Spanned<PathBuf>>,
-    pub(super) secret_key: Option<Spanned<String>>,
-    pub(super) secret_key_previous: Option<Spanned<String>>,
+    pub(super) secret_key: Option<Unshown>,
+    pub(super) secret_key_previous: Option<Unshown>,
     pub(super) secret_key_file: Option<Spanned<PathBuf>>,
     #[serde(default)]
     pub(super) key: Vec<KeyTable>,
@@ -36,7 +37,7 @@ pub(super) struct Table {
     pub(super) callback_allow: Option<Vec<String>>,
     pub(super) callback_fields: Option<FieldsName>,
     #[serde(default)]
-    pub(super) env: BTreeMap<String, String>,
+    pub(super) env: BTreeMap<String, Unshown>,
     /// Command lines as they are, and the commands that they mean.
     #[serde(default)]
     pub(super) exact: BTreeMap<String, String>,
@@ -71,7 +72,7 @@ pub(super) struct Table {
 #[serde(deny_unknown_fields)]
 pub(super) struct KeyTable {
     pub(super) name: String,
-    pub(super) secret_key: Spanned<String>,
+    pub(super) secret_key: Spanned<Unshown>,
     pub(super) mode: Option<ModeName>,
     pub(super) commands: Option<Vec<String>>,
     pub(super) user: Option<Spanned<String>>,

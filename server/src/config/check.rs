@@ -1,21 +1,24 @@
 //! Everything that is wrong with a config, and not only what comes first.
 //!
 //! A file is read until something cannot be followed; that line is then taken out, and the rest read
-//! again. What follows only from a line that was taken out is not said: a table lacks a key, or the
-//! text is no TOML any more.
+//! again; a table that cannot be followed as such is taken out as a whole. What follows only from a line that
+//! was taken out is not said: a table lacks a key, or the text is no TOML any more.
 
+use std::ops::Range;
 use std::path::Path;
 
+use super::command::{self, Lines};
 use super::{Driver, Refused, env, file};
 
 /// Most complaints about one file.
 const COMPLAINTS_MAX: usize = 50;
 
-/// What of the file at `path` cannot be followed, a line each, in the order of the file.
+/// What of the file at `path` cannot be followed, a line each, in the order of the file. `lines` count before
+/// its `[command]`.
 #[must_use]
-pub fn file(path: &Path, driver: Option<Driver>) -> Vec<String> {
+pub fn file(path: &Path, driver: Option<Driver>, lines: &Lines) -> Vec<String> {
     match std::fs::read_to_string(path) {
-        Ok(text) => refused(text, path, driver).iter().map(ToString::to_string).collect(),
+        Ok(text) => refused(text, path, driver, lines).iter().map(ToString::to_string).collect(),
         Err(e) => vec![format!("cannot read the config file {}: {e}", path.display())],
     }
 }
@@ -37,30 +40,56 @@ pub fn environment(lookup: &dyn Fn(&str) -> Option<String>) -> Vec<String> {
     }
 }
 
-fn refused(mut text: String, path: &Path, driver: Option<Driver>) -> Vec<Refused> {
-    let mut all: Vec<Refused> = Vec::new();
-    while all.len() < COMPLAINTS_MAX {
-        let Err(refused) = file::parse(&text, path, driver) else { break };
-        let is_new = all.iter().all(|before| before.line != refused.line);
-        let follows = !all.is_empty() && (refused.what.starts_with("missing field") || !is_toml(&text));
-        if !is_new || follows {
-            break;
-        }
-        take_out(&mut text, refused.line);
-        all.push(refused);
-    }
+fn refused(mut text: String, path: &Path, driver: Option<Driver>, lines: &Lines) -> Vec<Refused> {
+    let mut all = Vec::new();
+    gather(&mut all, &mut text, |text| file::parse(text, path, driver).map(drop));
+    gather(&mut all, &mut text, |text| command::parse(text, path, lines).map(drop));
     all.sort_by_key(|refused| refused.line);
     all
+}
+
+/// Adds what `read` cannot follow to all that was found, and takes it out of the text.
+fn gather(all: &mut Vec<Refused>, text: &mut String, read: impl Fn(&str) -> Result<(), Refused>) {
+    while all.len() < COMPLAINTS_MAX {
+        let Err(refused) = read(text) else { return };
+        let table = table(text, refused.line);
+        if !table.is_empty() {
+            take_out(text, &table);
+            if !all.iter().any(|before| table.contains(&before.line)) {
+                all.push(refused);
+            }
+            continue;
+        }
+        let is_new = all.iter().all(|before| before.line != refused.line);
+        let follows = !all.is_empty() && (refused.what.starts_with("missing field") || !is_toml(text));
+        if !is_new || follows {
+            return;
+        }
+        take_out(text, &(refused.line..refused.line + 1));
+        all.push(refused);
+    }
 }
 
 fn is_toml(text: &str) -> bool {
     toml::from_str::<toml::Table>(text).is_ok()
 }
 
-/// Makes line `number`, from 1, an empty one. All others keep their numbers.
-fn take_out(text: &mut String, number: usize) {
-    let lines = text.split_inclusive('\n').enumerate();
-    *text = lines.map(|(n, line)| if n + 1 == number { "\n" } else { line }).collect();
+/// The lines, from 1, of the table whose header is line `number`, and of the tables within it; none if that is no
+/// header.
+fn table(text: &str, number: usize) -> Range<usize> {
+    let mut lines = text.lines().map(str::trim_start).skip(number - 1);
+    let header = lines.next().filter(|line| line.starts_with('['));
+    let Some(name) = header.map(|header| header.trim_end().trim_matches(['[', ']'])) else { return 0..0 };
+    let is_within =
+        |header: &str| header.trim_start_matches('[').strip_prefix(name).is_some_and(|rest| rest.starts_with('.'));
+    let more = lines.take_while(|line| !line.starts_with('[') || is_within(line)).count();
+    number..number + 1 + more
+}
+
+/// Makes these lines, from 1, empty ones. All others keep their numbers.
+fn take_out(text: &mut String, numbers: &Range<usize>) {
+    let lines = text.split_inclusive('\n').zip(1..);
+    *text = lines.map(|(line, number)| if numbers.contains(&number) { "\n" } else { line }).collect();
 }
 
 #[cfg(test)]
@@ -68,7 +97,7 @@ mod tests {
     use super::*;
 
     fn check(text: &str, expected: &[(usize, &str)]) {
-        let found = refused(text.to_owned(), Path::new("hotfn.toml"), None);
+        let found = refused(text.to_owned(), Path::new("hotfn.toml"), None, &Lines::default());
         let found: Vec<_> = found.iter().map(|refused| (refused.line, refused.key.as_str())).collect();
         assert_eq!(found, expected, "{text}");
     }
@@ -80,6 +109,10 @@ mod tests {
             "[node]\nmemroy = 1\nthreads = 0\n[db]\nurl = \"mysql://x\"\n",
             &[(2, "memroy"), (3, "threads"), (5, "url")],
         );
+        check(
+            "[exec.command.x]\npath = \"x\"\n[command]\nmode = \"x\"\nmax_jobs = 0\n",
+            &[(2, "path"), (4, "mode"), (5, "max_jobs")],
+        );
         let function =
             "[[function]]\nname = \"f\"\nimage = \"process:f\"\nmemory = 0\ntriggers = [\n  \"/a\",\n  \"b\",\n]\n";
         check(function, &[(4, "memory"), (7, "triggers")]);
@@ -87,7 +120,10 @@ mod tests {
 
     #[test]
     fn what_only_follows_from_another_thing_is_not_said() {
-        check("[[function]]\nname = \"f\"\nimage = \"docker/x\"\n", &[(3, "image")]);
+        let wrong = "[[function]]\nname = \"f\"\nimage = \"docker/x\"\n[function.config]\nA = \"b\"\n";
+        check(wrong, &[(3, "image")]);
+        let bare = "[[function]]\nname = \"g\"\n[[function]]\nimage = \"process:h\"\n[calls]\nopen_max = 0\n";
+        check(&format!("{wrong}{bare}"), &[(3, "image"), (6, "[[function]]"), (8, "[[function]]"), (11, "open_max")]);
         check("[node]\nlisten = \n", &[(2, "listen")]);
     }
 

@@ -44,17 +44,10 @@ impl Plan {
 pub(super) fn check(args: &Args) -> ExitCode {
     let file = file(args);
     let mut wrong = check::environment(&env::process);
-    if let Some(path) = &file {
-        wrong.extend(check::file(path, args.driver.chosen()));
-        let commands = Lines::load(&env::process, None)
-            .map_err(anyhow::Error::from)
-            .and_then(|lines| Ok(config::command::load(path, &lines)?));
-        // The lines of other tables were seen already.
-        if let Err(e) = commands
-            && !wrong.iter().any(|said| *said == format!("{e:#}"))
-        {
-            wrong.push(format!("{e:#}"));
-        }
+    match (&file, Lines::load(&env::process, None)) {
+        (Some(path), Ok(lines)) => wrong.extend(check::file(path, args.driver.chosen(), &lines)),
+        (Some(_), Err(e)) => wrong.push(format!("{:#}", anyhow::Error::from(e))),
+        (None, _) => {}
     }
     let what = file.map_or_else(|| "the environment".to_owned(), |path| path.display().to_string());
     if wrong.is_empty() {

@@ -165,7 +165,20 @@ fn a_config_is_checked_whole_and_shown_without_secrets() {
     {
         assert!(wrong.stderr.contains(said), "{said:?} is not in\n{}", wrong.stderr);
     }
-    let right = "[db]\nurl = \"postgres://me:hunter2@host/db\"\n";
+    // A key, a value and a password, none of which is what it should be.
+    let secret = "[node]\npublic_url = \"ftp://me:hunter2@h\"\n[exec.command.x]\npath = \"/x\"\nenv = { A = 902020 }\n\
+        [[function]]\nname = \"f\"\nimage = \"process:f\"\nconfig = { A = 902020 }\nsecrets = { A = 902020 }\n\
+        [command]\nsecret_key = 902020\n";
+    let wrong = serve(&["--check"], secret);
+    assert_eq!((wrong.code, wrong.text().as_str()), (Some(2), ""));
+    for line in ["toml:2: ", "toml:5: ", "toml:9: ", "toml:10: ", "toml:12: "] {
+        assert!(wrong.stderr.contains(line), "{line:?} is not in\n{}", wrong.stderr);
+    }
+    assert!(!wrong.stderr.contains("hunter2") && !wrong.stderr.contains("902020"), "{}", wrong.stderr);
+    let right = "[db]\nurl = \"postgres://me:hunter2@host/db\"\n[command]\nsecret_key = \"hunter2hunter2hunter2\"\n\
+        env = { A = \"hunter2\" }\ncallback_allow = [\"https://me:hunter2@h\"]\n[exec.command.x]\npath = \"/x\"\n\
+        env = { A = \"hunter2\" }\n[[function]]\nname = \"f\"\nimage = \"process:f http://me:hunter2@h\"\n\
+        config = { A = \"hunter2\" }\nsecrets = { A = \"hunter2\" }\n";
     assert!(serve(&["--check"], right).well().text().ends_with("nothing to complain about\n"));
     let shown = serve(&["--print-config", "--listen", "127.0.0.1:1"], right).well();
     let text = shown.text();

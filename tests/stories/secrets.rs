@@ -66,12 +66,23 @@ async fn no_log_and_no_answer_holds_a_secret() {
     assert!(broken.status.is_server_error(), "{}", broken.text());
     answers.push(broken.text());
     answers.push(node.drain().await);
+    let config = home.config();
+    let mut looks = |args: &[&str], code: i32| {
+        let args = [&["serve", "--log-level", "trace", "--config", config.to_str().unwrap()], args].concat();
+        let ended = program::hotfn(&args);
+        assert_eq!(ended.code, Some(code), "{args:?}: {}", ended.stderr);
+        let said = format!("{args:?}: {}{}", String::from_utf8_lossy(&ended.stdout), ended.stderr);
+        answers.push(said.clone());
+        said
+    };
+    let shown = looks(&["--print-config"], 0);
+    assert!(shown.contains("# secrets: S_FILE, S_TEXT; values are not shown"), "{shown}");
+    looks(&["--check"], 0);
     // A config that is refused for another reason.
     home.add("[function.nonsense]\n");
-    let config = home.config();
-    let refused = program::hotfn(&["serve", "--config", config.to_str().unwrap()]);
-    assert_eq!(refused.code, Some(2), "{}", refused.stderr);
-    answers.push(refused.stderr + &String::from_utf8_lossy(&refused.stdout));
+    for args in [&[][..], &["--check"], &["--print-config"]] {
+        looks(args, 2);
+    }
     for answer in answers {
         for value in VALUES {
             assert!(!answer.contains(value), "{value} stands in {answer}");

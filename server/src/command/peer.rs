@@ -1,7 +1,7 @@
 //! Who is at the other end of a connection, and which networks may be there.
 
 use std::fmt;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
 /// The other end of a connection.
@@ -90,6 +90,16 @@ impl FromStr for Network {
     }
 }
 
+impl fmt::Display for Network {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let base = match u32::try_from(self.base >> 96) {
+            Ok(bits) if self.is_v4 => IpAddr::from(Ipv4Addr::from_bits(bits)),
+            _ => Ipv6Addr::from_bits(self.base).into(),
+        };
+        write!(f, "{base}/{}", self.bits)
+    }
+}
+
 /// The address's bits, at the upper end.
 fn bits(ip: IpAddr) -> (u128, bool) {
     match ip.to_canonical() {
@@ -126,6 +136,18 @@ mod tests {
         check("fd00::/8", "fe80::1", false);
         for wrong in ["", "10.0.0.0/33", "10.0.0/8", "::/129", "host", "10.0.0.0/-1"] {
             assert!(wrong.parse::<Network>().is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_network_is_shown_as_it_is_written() {
+        for (text, shown) in [
+            ("10.9.9.9/8", "10.0.0.0/8"),
+            ("192.168.1.7", "192.168.1.7/32"),
+            ("fd00::/8", "fd00::/8"),
+            ("::1", "::1/128"),
+        ] {
+            assert_eq!(text.parse::<Network>().unwrap().to_string(), shown);
         }
     }
 

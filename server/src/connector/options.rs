@@ -4,6 +4,7 @@
 //! the same JSON. Each key is taken out once, with its rule; what is left at the end is a key that
 //! nobody knows, and refused: a misspelt bound would otherwise be no bound.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::ops::RangeInclusive;
 
@@ -35,12 +36,20 @@ impl Invalid {
 
 /// Keys that were not read yet.
 #[derive(Clone, Debug, Default)]
-pub struct Options(Map<String, Value>);
+pub struct Options {
+    left: Map<String, Value>,
+    /// Those that somebody asked for, whether they were there or not: to whoever wrote another, these are what
+    /// there is.
+    known: BTreeSet<String>,
+}
 
 impl Options {
     /// Takes a key out, whatever it holds. `null` is as good as absent.
     pub fn take(&mut self, key: &str) -> Option<Value> {
-        self.0.remove(key).filter(|value| !value.is_null())
+        if !self.known.contains(key) {
+            self.known.insert(key.to_owned());
+        }
+        self.left.remove(key).filter(|value| !value.is_null())
     }
 
     /// A whole number within `range`.
@@ -116,7 +125,7 @@ impl Options {
     pub fn table(&mut self, key: &str) -> Result<Option<Self>, Invalid> {
         match self.take(key) {
             None => Ok(None),
-            Some(Value::Object(table)) => Ok(Some(Self(table))),
+            Some(Value::Object(table)) => Ok(Some(table.into())),
             Some(other) => Err(Invalid::new(key, format!("{other} is not a table"))),
         }
     }
@@ -126,21 +135,24 @@ impl Options {
     /// # Errors
     /// When one was not: it is unknown here.
     pub fn finish(self) -> Result<(), Invalid> {
-        match self.0.into_iter().next() {
-            None => Ok(()),
-            Some((key, _)) => Err(Invalid::new(key, "unknown key")),
-        }
+        let Some((key, _)) = self.left.into_iter().next() else { return Ok(()) };
+        let known: Vec<String> = self.known.iter().map(|key| format!("`{key}`")).collect();
+        let what = match &*known {
+            [] => "unknown key; there is none to set here".to_owned(),
+            known => format!("unknown key, expected one of {}", known.join(", ")),
+        };
+        Err(Invalid::new(key, what))
     }
 
     /// Puts a key back, or in.
     pub(crate) fn put(&mut self, key: String, value: Value) -> Option<Value> {
-        self.0.insert(key, value)
+        self.left.insert(key, value)
     }
 }
 
 impl From<Map<String, Value>> for Options {
     fn from(map: Map<String, Value>) -> Self {
-        Self(map)
+        Self { left: map, known: BTreeSet::new() }
     }
 }
 
@@ -192,7 +204,9 @@ mod tests {
         let mut given = options(json!({"known": 1, "unknwon": 2, "absent": null}));
         assert_eq!(given.number("known", 0..=9), Ok(Some(1)));
         assert_eq!(given.number("absent", 0..=9), Ok(None));
-        assert_eq!(given.finish().unwrap_err().within("config").to_string(), "config.unknwon: unknown key");
+        let refused = given.finish().unwrap_err().within("config").to_string();
+        assert_eq!(refused, "config.unknwon: unknown key, expected one of `absent`, `known`");
+        assert_eq!(options(json!({"any": 1})).finish().unwrap_err().what, "unknown key; there is none to set here");
     }
 
     #[test]

@@ -20,6 +20,7 @@ use hotfn_socket::Inherited;
 
 use super::Usage;
 use super::driver::DriverArgs;
+use super::show;
 use crate::access::Tokens;
 use crate::config::{self, Settings, env};
 use crate::drivers::DriverRefused;
@@ -81,8 +82,7 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     }
     let plan = Plan::read(&args)?;
     if args.print_config {
-        print!("{}", config::show::config(&plan.settings, &plan.functions, &plan.connectors));
-        return Ok(ExitCode::SUCCESS);
+        return show::text(&plan.effective().to_string());
     }
     for name in env::passed_over(&env::process) {
         tracing::warn!("{name} is set, and there is nothing here that follows it; see docs/operating.md");

@@ -3,10 +3,13 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use hotfn_exec::rules::Rules;
+
 use super::super::Usage;
 use super::Args;
 use crate::command;
 use crate::config::command::Lines;
+use crate::config::show::Effective;
 use crate::config::{self, Config, Deployment, Settings, check, env};
 use crate::connector::Definition;
 use crate::tls;
@@ -17,6 +20,8 @@ pub(super) struct Plan {
     pub(super) functions: Vec<Deployment>,
     pub(super) connectors: Vec<Definition>,
     pub(super) commands: Option<command::Settings>,
+    /// Another program's, and here only to be shown.
+    exec: Rules,
 }
 
 impl Plan {
@@ -34,9 +39,16 @@ impl Plan {
         let tls = tls.map(|(certificate, key)| tls::Files { certificate, key });
         let (listen, db, threads, tokens) = (args.listen, args.db.clone(), args.threads, args.tokens);
         let flags = Settings { listen, db, threads, tokens, tls, ..Settings::default() };
-        let below = env::settings(&env::process).map_err(Usage::of)?.or(file.settings);
+        let Config { settings, functions, exec, connectors } = file;
+        let below = env::settings(&env::process).map_err(Usage::of)?.or(settings);
         let settings = flags.or(args.driver.over(below));
-        Ok(Self { settings, functions: file.functions, connectors: file.connectors, commands })
+        Ok(Self { settings, functions, connectors, commands, exec })
+    }
+
+    /// All of it, to be shown.
+    pub(super) fn effective(&self) -> Effective<'_> {
+        let Self { settings, functions, connectors, commands, exec } = self;
+        Effective { settings, exec, commands: commands.as_ref(), functions, connectors }
     }
 }
 

@@ -137,6 +137,9 @@ pub(crate) mod testing {
         let serde_json::Value::Object(map) = json!({"mode": "upside-down"}) else { unreachable!("it is a table") };
         assert_eq!(codec("json", map.into()).unwrap_err().key, "json.mode");
         let serde_json::Value::Object(map) = json!({"mode": "sorted"}) else { unreachable!("it is a table") };
-        assert_eq!(codec("string", map.into()).unwrap_err().to_string(), "string.mode: unknown key");
+        assert_eq!(
+            codec("string", map.into()).unwrap_err().to_string(),
+            "string.mode: unknown key; there is none to set here"
+        );
     }
 }

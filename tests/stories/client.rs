@@ -7,8 +7,8 @@ use std::process::Command;
 
 use hotfn_tests::node::{Home, Node};
 use hotfn_tests::program::{self, Ended};
-use hotfn_tests::{binaries, client};
-use http::Method;
+use hotfn_tests::{answered, binaries, client};
+use http::{HeaderValue, Method};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -181,6 +181,59 @@ async fn a_folder_is_deployed_and_deployed_again() {
     person
         .is_refused(&["deploy", &folder, "--app", "shop", "--image", "shop/hello:1"], 1, "not an image this node")
         .await;
+    person.node.drain().await;
+}
+
+#[tokio::test]
+async fn what_became_of_calls_is_listed_and_told_and_the_dead_are_tried_again() {
+    const CALLS: usize = 103;
+    let person = Person::new().await;
+    let works = person.home.path().join("works");
+    let image = format!("process:/bin/sh -c 'test -e {}'", works.display());
+    person.sees(&["apps", "create", "shop"]).await;
+    let make = ["fns", "create", "shop", "f", &image, "--format", "default", "--memory", "32", "--retry-attempts", "1"];
+    person.sees(&make).await;
+    let function = person.reads(&["fns", "inspect", "shop", "f"]).await["id"].as_str().unwrap().to_owned();
+    assert_eq!(person.sees(&["calls", "list", "shop", "f"]).await, "ID  TYPE  STATUS  ATTEMPTS  CAME  ERROR\n");
+    let mut connection = person.node.connect().await;
+    let mut sent = Vec::new();
+    for _ in 0..CALLS {
+        let mut request = client::invoke(&function, client::whole(""));
+        request.headers_mut().insert("fn-invoke-type", HeaderValue::from_static("detached"));
+        sent.push(connection.call(request).await.unwrap().is(202).header("fn-call-id").to_owned());
+    }
+    sent.sort_unstable_by(|one, other| other.cmp(one));
+    let ids = |calls: &Value| -> Vec<String> {
+        calls.as_array().unwrap().iter().map(|call| call["id"].as_str().unwrap().to_owned()).collect()
+    };
+    // More than a page, and no more than asked for.
+    assert_eq!(ids(&person.reads(&["calls", "list", "shop", "f"]).await), sent[..100]);
+    assert_eq!(ids(&person.reads(&["calls", "list", "shop", "f", "-n", "102"]).await), sent[..102]);
+    let dead = ["calls", "list", "shop", "f", "--status", "dead", "-n", "500"];
+    answered("every call to be dead", async || (ids(&person.reads(&dead).await) == sent).then_some(())).await;
+
+    let table = person.sees(&["calls", "list", "shop", "f", "-n", "1"]).await;
+    let row: Vec<&str> = table.lines().nth(1).unwrap().split_whitespace().take(4).collect();
+    assert_eq!(row, [&sent[0], "detached", "dead", "1"]);
+    fs::write(&works, "").unwrap();
+    assert_eq!(person.sees(&["calls", "retry", "shop", "f", &sent[7]]).await, format!("call {} is queued\n", sent[7]));
+    answered("the call's success", async || {
+        let call = person.reads(&["calls", "inspect", "shop", "f", &sent[7]]).await;
+        (call["status"] == "success").then_some(())
+    })
+    .await;
+    let members = person.sees(&["calls", "inspect", "shop", "f", &sent[7]]).await;
+    assert!(members.contains("\nstatus        success\n"), "{members}");
+
+    let came = person.reads(&["calls", "inspect", "shop", "f", &sent[0]]).await["created_at"].clone();
+    let since = person.reads(&["calls", "list", "shop", "f", "--from", came.as_str().unwrap()]).await;
+    assert!(ids(&since).contains(&sent[0]), "{since}");
+    assert_eq!(person.reads(&["calls", "list", "shop", "f", "--to", "1"]).await, json!([]));
+    person.is_refused(&["calls", "retry", "shop", "f", &sent[7]], 1, &sent[7]).await;
+    person.is_refused(&["calls", "inspect", "shop", "f", "none"], 1, "Call not found").await;
+    person.is_refused(&["calls", "list", "shop", "f", "--from", "yesterday"], 1, "neither seconds since 1970").await;
+    person.is_refused(&["calls", "list", "shop", "f", "--status", "gone"], 2, "it is one of canceled, dead,").await;
+    person.is_refused(&["calls", "list", "shop", "f", "-n", "0"], 2, "number would be zero").await;
     person.node.drain().await;
 }
 

@@ -8,7 +8,7 @@ use clap::Command;
 const GROUPS: &[(&str, &[&str])] = &[
     ("Write a function", &["dev", "run", "build"]),
     ("Serve functions", &["serve", "token"]),
-    ("Use a running node", &["deploy", "invoke", "logs", "apps", "fns", "triggers", "connectors"]),
+    ("Use a running node", &["deploy", "invoke", "logs", "calls", "apps", "fns", "triggers", "connectors"]),
     ("Work beside nodes", &["connect", "exec", "exec-server", "command", "command-server"]),
     ("Check and set up", &["conformance", "completions", "man"]),
 ];

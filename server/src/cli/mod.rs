@@ -5,6 +5,7 @@
 
 mod apps;
 mod build;
+mod calls;
 mod command;
 mod command_server;
 mod completions;
@@ -63,6 +64,8 @@ enum Verb {
     Apps(apps::Args),
     /// Make a container image of the function in a folder
     Build(build::Args),
+    /// What became of the calls of a function of a running node
+    Calls(calls::Args),
     /// Have a command run by a service of host commands
     Command(command::Args),
     /// Run commands for whoever holds a key, over signed HTTP
@@ -145,6 +148,7 @@ impl Cli {
             // A person sees answers and what the function prints; of the rest only what is wrong.
             Verb::Apps(_)
             | Verb::Build(_)
+            | Verb::Calls(_)
             | Verb::Command(_)
             | Verb::Completions(_)
             | Verb::Conformance(_)
@@ -166,6 +170,7 @@ impl Cli {
             match verb {
                 Verb::Apps(args) => apps::run(args).await,
                 Verb::Build(args) => build::run(args).await,
+                Verb::Calls(args) => calls::run(args).await,
                 Verb::Command(args) => command::run(args).await,
                 Verb::CommandServer(args) => command_server::run(args).await,
                 Verb::Completions(args) => completions::run(&args),

@@ -1,4 +1,4 @@
-//! Apps, functions and triggers of a node, by the names that people know them by.
+//! Apps, functions and triggers of a node, by the names that people know them by; and calls, which have but ids.
 //!
 //! The API knows ids; a name is looked up first, as the Fn CLI does it. Objects stay the JSON that the node
 //! told: one of a later version has members that we have never heard of, and whoever asks for JSON gets them.
@@ -78,6 +78,39 @@ impl Node {
         found.ok_or_else(|| unknown("trigger", name, &format!("hotfn triggers list {app} {function}")))
     }
 
+    /// The calls of the function with this id, the newest first and `count_max` at most, of those that pass `filters`:
+    /// names and values as the API has them.
+    ///
+    /// # Errors
+    /// When the node does not answer, or refuses.
+    pub async fn calls<'a>(
+        &self,
+        fn_id: &str,
+        filters: impl Iterator<Item = (&'a str, &'a str)>,
+        count_max: usize,
+    ) -> Result<Vec<Value>, Error> {
+        let filters: String = filters.map(|(name, value)| format!("{name}={}&", percent::encode(value))).collect();
+        self.first_of(&format!("/v2/fns/{}/calls?{filters}", percent::encode(fn_id)), count_max).await
+    }
+
+    /// The call `call` of the function with this id.
+    ///
+    /// # Errors
+    /// When there is none, or the node does not answer, or refuses.
+    pub async fn call(&self, fn_id: &str, call: &str) -> Result<Value, Error> {
+        let path = format!("/v2/fns/{}/calls/{}", percent::encode(fn_id), percent::encode(call));
+        self.ask(Method::GET, &path, None).await
+    }
+
+    /// Has a dead call of the function with this id run again, and gives what is known of it then.
+    ///
+    /// # Errors
+    /// When there is none, or it is not dead, or the node does not answer, or refuses.
+    pub async fn retry_call(&self, fn_id: &str, call: &str) -> Result<Value, Error> {
+        let path = format!("/v2/fns/{}/calls/{}/retry", percent::encode(fn_id), percent::encode(call));
+        self.ask(Method::POST, &path, None).await
+    }
+
     /// Makes the object that `body` says, one of `/v2/apps`, `/v2/fns` and `/v2/triggers`.
     ///
     /// # Errors
@@ -108,12 +141,22 @@ impl Node {
 
     /// Everything on all pages. `path` ends where a parameter of its query may follow.
     async fn list(&self, path: &str) -> Result<Vec<Value>, Error> {
+        self.first_of(path, usize::MAX).await
+    }
+
+    /// The first `count_max` of that.
+    async fn first_of(&self, path: &str, count_max: usize) -> Result<Vec<Value>, Error> {
         let mut all = Vec::new();
         let mut cursor = String::new();
         for _ in 0..PAGES_MAX {
-            let page = self.ask(Method::GET, &format!("{path}per_page={PER_PAGE}{cursor}"), None).await?;
+            let per_page = (count_max - all.len()).min(PER_PAGE);
+            if per_page == 0 {
+                break;
+            }
+            let page = self.ask(Method::GET, &format!("{path}per_page={per_page}{cursor}"), None).await?;
             let next = page["next_cursor"].as_str().map(|next| format!("&cursor={}", percent::encode(next)));
-            all.extend(items(page));
+            // A node may say more than it was asked for.
+            all.extend(items(page).into_iter().take(per_page));
             match next {
                 Some(next) => cursor = next,
                 None => break,

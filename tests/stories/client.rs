@@ -237,6 +237,59 @@ async fn what_became_of_calls_is_listed_and_told_and_the_dead_are_tried_again() 
     person.node.drain().await;
 }
 
+#[tokio::test]
+async fn an_app_of_many_functions_is_deployed_at_once() {
+    let person = Person::new().await;
+    let shop = person.home.path().join("shop");
+    let write = |folder: &str, word: &str, manifest: &str| {
+        let folder = shop.join(folder);
+        fs::create_dir_all(&folder).unwrap();
+        fs::write(folder.join("func"), format!("#!/bin/sh\necho {word} $GREETING\n")).unwrap();
+        fs::set_permissions(folder.join("func"), fs::Permissions::from_mode(0o755)).unwrap();
+        fs::write(folder.join("func.yaml"), format!("runtime: executable\nmemory: 32\n{manifest}")).unwrap();
+    };
+    write("one", "first", "triggers:\n- {name: web, type: http, source: /one}\n");
+    write("deep/two", "second", "name: second\n");
+    let app = |text: &str| fs::write(shop.join("app.yaml"), text).unwrap();
+    let folder = shop.display().to_string();
+    person
+        .is_refused(&["deploy", "--all", &folder], 2, "of which app? name it with --app, or in an app.yaml in /")
+        .await;
+    person.is_refused(&["deploy", "--all", &folder, "--app", "shop"], 1, "and --create-app makes it").await;
+
+    app("name: shop\nconfig: {GREETING: hi}\nannotations: {owner: me}\n");
+    let said = person.sees(&["deploy", "--all", &folder]).await;
+    let lines: Vec<&str> = said.lines().filter(|line| !line.starts_with(' ')).collect();
+    assert_eq!(lines, ["app shop was made", "shop/second was made", "shop/one was made"]);
+    assert!(said.contains("/t/shop/one\n"), "{said}");
+    assert_eq!(person.sees(&["invoke", "shop", "one"]).await, "first hi\n");
+    assert_eq!(person.sees(&["invoke", "shop", "second"]).await, "second hi\n");
+
+    app("name: shop\nconfig: {GREETING: ho}\n");
+    let outcome = person.reads(&["deploy", "--all", &folder]).await;
+    let names: Vec<_> = outcome["functions"].as_array().unwrap().iter().map(|one| &one["function"]["name"]).collect();
+    assert_eq!(names, ["second", "one"]);
+    assert_eq!((&outcome["app"]["name"], &outcome["app"]["config"]["GREETING"]), (&json!("shop"), &json!("ho")));
+    assert_eq!(outcome["app"]["annotations"]["owner"], "me", "what the file does not say stays");
+    assert_eq!(person.sees(&["invoke", "shop", "one"]).await, "first ho\n");
+
+    // Nothing of what cannot be followed as a whole is begun.
+    let before = person.reads(&["apps", "inspect", "shop"]).await;
+    app("name: shop\nconfig: {GREETING: never}\n");
+    write("three", "third", "name: one\n");
+    person.is_refused(&["deploy", "--all", &folder], 2, "are both the function \"one\"").await;
+    write("three", "third", "timeout: 301\n");
+    person.is_refused(&["deploy", "--all", &folder], 2, "three/func.yaml: timeout: 301 is out of range").await;
+    write("three", "third", "");
+    app("nmae: shop\n");
+    person.is_refused(&["deploy", "--all", &folder], 2, "app.yaml: ").await;
+    person.is_refused(&["deploy", "--all", &folder, "--image", "shop/hello:1"], 2, "cannot be used with").await;
+    let bare = person.fn_folder().display().to_string();
+    person.is_refused(&["deploy", "--all", &bare], 2, "there is no func.yaml in ").await;
+    assert_eq!(person.reads(&["apps", "inspect", "shop"]).await, before);
+    person.node.drain().await;
+}
+
 /// A function that stays hot is not what was deployed before.
 #[tokio::test]
 async fn a_deploy_ends_the_containers_of_the_one_before() {

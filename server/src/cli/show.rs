@@ -56,6 +56,16 @@ impl Shown {
         if self.json { text(&format!("{object:#}\n")) } else { text(&table::members(object)) }
     }
 
+    /// Says what was done of something longer, as soon as it is. Whoever wants JSON hears it at the end.
+    pub(super) fn step(self, sentence: impl FnOnce() -> String) -> anyhow::Result<()> {
+        if self.json { Ok(()) } else { text(&(sentence() + "\n")).map(drop) }
+    }
+
+    /// What came of all the steps, which are said by now.
+    pub(super) fn outcome(self, outcome: &Value) -> anyhow::Result<ExitCode> {
+        if self.json { text(&format!("{outcome:#}\n")) } else { Ok(ExitCode::SUCCESS) }
+    }
+
     /// Says what was done; as JSON, what came of it.
     pub(super) fn done(self, outcome: &Value, sentence: impl FnOnce() -> String) -> anyhow::Result<ExitCode> {
         if self.json { text(&format!("{outcome:#}\n")) } else { text(&(sentence() + "\n")) }

@@ -26,8 +26,11 @@ use serde_json::Value;
 
 use hotfn_protocols::Format;
 
-use super::{ProjectError, Runtime};
+use super::{ProjectError, Runtime, text};
 use crate::config::function as limit;
+
+/// Where it stands in a folder: the first of these that is there.
+pub(super) const FILES: [&str; 2] = ["func.yaml", "func.yml"];
 
 /// What a `func.yaml` says; what it leaves open is `None`.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -85,7 +88,7 @@ struct File {
 /// YAML has numbers and truth values where an environment has only text.
 #[derive(Deserialize)]
 #[serde(untagged)]
-enum Scalar {
+pub(super) enum Scalar {
     Truth(bool),
     Whole(i64),
     Number(f64),
@@ -103,13 +106,11 @@ struct TriggerEntry {
 impl Manifest {
     /// The manifest in `dir`, if there is one.
     pub(super) fn of(dir: &Path) -> Result<Option<Self>, ProjectError> {
-        for name in ["func.yaml", "func.yml"] {
+        for name in FILES {
             let file = dir.join(name);
             let refuse = |what: String| ProjectError::Manifest { file: file.clone(), what };
-            match std::fs::read_to_string(&file) {
-                Ok(text) => return Self::parse(&text).map(Some).map_err(refuse),
-                Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
-                Err(e) => return Err(refuse(e.to_string())),
+            if let Some(text) = text(&file).map_err(refuse)? {
+                return Self::parse(&text).map(Some).map_err(refuse);
             }
         }
         Ok(None)
@@ -146,11 +147,7 @@ impl Manifest {
         manifest.memory = number("memory", file.memory, limit::MEMORY_MB, "MB")?;
         manifest.timeout = number("timeout", file.timeout, limit::TIMEOUT_S, "s")?;
         manifest.idle_timeout = number("idle_timeout", file.idle_timeout, limit::IDLE_TIMEOUT_S, "s")?;
-        for (name, value) in file.config {
-            let value = value.into_text();
-            limit::variable(&name, &value).map_err(keyed("config"))?;
-            manifest.config.insert(name, value);
-        }
+        manifest.config = variables(file.config)?;
         for trigger in file.triggers {
             if let Some(kind) = trigger.kind.filter(|kind| kind != "http") {
                 return Err(format!("triggers: type {kind:?} is unknown; the only one is http"));
@@ -181,7 +178,17 @@ const OF_IMAGES: [&str; 13] = [
     "version",
 ];
 
-fn keyed(key: &'static str) -> impl Fn(String) -> String {
+/// An environment, as a table of a manifest says it.
+pub(super) fn variables(table: BTreeMap<String, Scalar>) -> Result<BTreeMap<String, String>, String> {
+    let variable = |(name, value): (String, Scalar)| {
+        let value = value.into_text();
+        limit::variable(&name, &value).map_err(keyed("config"))?;
+        Ok((name, value))
+    };
+    table.into_iter().map(variable).collect()
+}
+
+pub(super) fn keyed(key: &'static str) -> impl Fn(String) -> String {
     move |what| format!("{key}: {what}")
 }
 
@@ -197,7 +204,21 @@ impl Scalar {
 }
 
 #[cfg(test)]
+pub(super) mod testing {
+    /// Ten levels of lists of nine, which would be more words than a host has room for.
+    pub(crate) fn bomb() -> String {
+        let mut text = format!("annotations:\n  a: &a [{}]\n", ["boom"; 9].join(", "));
+        for (level, below) in ('b'..='j').zip('a'..) {
+            let nine = [format!("*{below}").as_str(); 9].join(", ");
+            text.push_str(&format!("  {level}: &{level} [{nine}]\n"));
+        }
+        text
+    }
+}
+
+#[cfg(test)]
 mod tests {
+    use super::testing::bomb;
     use super::*;
 
     #[test]
@@ -235,6 +256,8 @@ mod tests {
         check("triggers:\n- {type: grpc, source: /x}\n", "triggers: type \"grpc\" is unknown; the only one is http");
         check("triggers:\n- {type: http, source: x}\n", "triggers: \"x\" must begin with /");
         check("name: a b\n", "name: \"a b\" cannot stand in a URL as it is; use letters, digits and -_.~$&+=:@");
+        let e = Manifest::parse(&bomb()).unwrap_err();
+        assert!(e.contains("budget"), "{e}");
         let e = Manifest::parse("memory: much\n").unwrap_err();
         assert!(e.contains("line 1"), "{e}");
     }

@@ -1,14 +1,19 @@
 //! A folder with a function's source: what it is, and how it is to be served.
 //!
 //! What a person wrote into `func.yaml` ([`manifest`]) counts; what is not there is seen from the
-//! files of the folder, so that a bare `func.py` is a function too.
+//! files of the folder, so that a bare `func.py` is a function too. A folder of such folders is an
+//! app's: it may have an `app.yaml` ([`app`]), and its functions are those that have a `func.yaml`
+//! ([`tree`]).
 
+pub mod app;
 pub mod manifest;
+pub mod tree;
 pub mod watch;
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::fs::Metadata;
+use std::fs::{File, Metadata};
+use std::io::{self, Read as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -69,7 +74,7 @@ pub enum ProjectError {
         .0.display()
     )]
     NoFunction(PathBuf),
-    /// `func.yaml` cannot be followed.
+    /// `func.yaml` or `app.yaml` cannot be followed.
     #[error("{}: {what}", .file.display())]
     Manifest {
         /// The file.
@@ -77,6 +82,26 @@ pub enum ProjectError {
         /// What is the matter, and what would be right.
         what: String,
     },
+}
+
+/// Most bytes of a `func.yaml` or an `app.yaml`.
+const TEXT_BYTES_MAX: u64 = 1 << 20;
+
+/// The text of `file`, if it is there. What has no end is no file that a person wrote.
+fn text(file: &Path) -> Result<Option<String>, String> {
+    match std::fs::metadata(file) {
+        Ok(metadata) if !metadata.is_file() => return Err("it is not a file".to_owned()),
+        Ok(_) => {}
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(e) => return Err(e.to_string()),
+    }
+    let mut text = String::new();
+    let read = File::open(file).and_then(|file| file.take(TEXT_BYTES_MAX + 1).read_to_string(&mut text));
+    match read {
+        Ok(bytes) if bytes as u64 > TEXT_BYTES_MAX => Err(format!("it is longer than {TEXT_BYTES_MAX} bytes")),
+        Ok(_) => Ok(Some(text)),
+        Err(e) => Err(e.to_string()),
+    }
 }
 
 /// What starts a function: the outcome of a build.
@@ -239,6 +264,17 @@ mod tests {
         let project = Project::open(dir.path()).unwrap();
         assert_eq!((project.runtime, project.format), (Runtime::Executable, Format::Default));
         assert!(project.name.starts_with("my-function"), "{}", project.name);
+    }
+
+    #[test]
+    fn a_manifest_is_a_file_that_a_person_could_have_written() {
+        let dir = folder(&[("func.yaml", &format!("#{}", "x".repeat(1 << 20)))]);
+        let e = Project::open(dir.path()).unwrap_err().to_string();
+        assert!(e.ends_with("func.yaml: it is longer than 1048576 bytes"), "{e}");
+        let dir = folder(&[]);
+        std::os::unix::fs::symlink("/dev/zero", dir.path().join("func.yaml")).unwrap();
+        let e = Project::open(dir.path()).unwrap_err().to_string();
+        assert!(e.ends_with("func.yaml: it is not a file"), "{e}");
     }
 
     #[test]

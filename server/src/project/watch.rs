@@ -99,7 +99,7 @@ fn is_change(kind: EventKind) -> bool {
 
 /// Is this, a path within the folder, source? What tools make of the source is not, nor what is
 /// hidden, nor what editors leave lying about.
-fn is_source(path: &Path) -> bool {
+pub(super) fn is_source(path: &Path) -> bool {
     let made = |name: &OsStr| {
         let name = name.to_string_lossy();
         MADE.contains(&&*name) || name.starts_with('.') || name.ends_with('~')

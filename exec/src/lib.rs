@@ -38,6 +38,7 @@ mod process;
 pub mod program;
 pub mod rules;
 pub mod server;
+mod shelf;
 pub mod strays;
 mod supervisor;
 mod sys;

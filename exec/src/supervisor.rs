@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::ffi::CString;
 use std::io;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 
@@ -16,6 +16,7 @@ use rustix::process::{DumpableBehavior, Pid, Resource, Rlimit};
 use tokio::sync::oneshot;
 
 use crate::child::Process;
+use crate::shelf::{Held, Needs, Shelf};
 use crate::sys::{self, Launch, Stack, Step};
 use crate::{Child, Job, SpawnError, Stdio};
 
@@ -67,7 +68,14 @@ impl Supervisor {
         let bell = Arc::new(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?);
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
         epoll::add(&epoll, &bell, EventData::new_u64(BELL), EventFlags::IN)?;
-        let room = Room { epoll, bell: Arc::clone(&bell), queue, children: HashMap::new(), stack: Stack::new()? };
+        let room = Room {
+            epoll,
+            bell: Arc::clone(&bell),
+            queue,
+            children: HashMap::new(),
+            shelf: Shelf::new()?,
+            stack: Stack::new()?,
+        };
         std::thread::Builder::new().name("supervisor".to_owned()).spawn(move || room.run())?;
         Ok(one.insert(Self { orders, bell }).clone())
     }
@@ -93,6 +101,8 @@ struct Room {
     bell: Arc<OwnedFd>,
     queue: mpsc::Receiver<Order>,
     children: HashMap<u64, Arc<Process>>,
+    /// Where a child finds its descriptors; one at a time.
+    shelf: Shelf,
     /// Where a child stands until it has become its program; one at a time.
     stack: Stack,
 }
@@ -135,10 +145,11 @@ impl Room {
         let (stdin, their_stdin) = stream(job, &job.stdin, Flow::In)?;
         let (stdout, their_stdout) = stream(job, &job.stdout, Flow::Out)?;
         let (stderr, their_stderr) = stream(job, &job.stderr, Flow::Out)?;
-        let launch = launch(job, [their_stdin, their_stdout, their_stderr])?;
-
-        let started = sys::launch(&launch, &mut self.stack);
-        if launch.ids.is_some() {
+        let stdio = [their_stdin, their_stdout, their_stderr];
+        let needs = Needs { stdio, cwd: cwd(job)?, file: job.file.clone(), cgroup: job.cgroup.clone() };
+        let held = self.shelf.hold(&needs).map_err(|e| SpawnError::os(job, "lay out its descriptors", e))?;
+        let started = sys::launch(&launch(job, held)?, &mut self.stack);
+        if job.ids.is_some() {
             // Until it was its program the child had our memory, and for the kernel it is the memory
             // that may not be looked at any more once its user has changed.
             let _ = rustix::process::set_dumpable_behavior(DumpableBehavior::Dumpable);
@@ -172,10 +183,9 @@ enum Flow {
 /// Our end, if there is one, and theirs.
 fn stream(job: &Job, kind: &Stdio, flow: Flow) -> Result<(Option<OwnedFd>, Arc<OwnedFd>), SpawnError> {
     let ends = match kind {
-        Stdio::Given(file) if file.as_raw_fd() > 2 => Ok((None, Arc::clone(file))),
-        Stdio::Given(file) => above_standard(file).map(|file| (None, Arc::new(file))),
-        Stdio::Null => null().and_then(|null| Ok((None, above(null)?))),
-        Stdio::Pipe => pipe(flow).and_then(|(ours, theirs)| Ok((Some(ours), above(theirs)?))),
+        Stdio::Given(file) => Ok((None, Arc::clone(file))),
+        Stdio::Null => null().map(|null| (None, Arc::new(null))),
+        Stdio::Pipe => pipe(flow).map(|(ours, theirs)| (Some(ours), Arc::new(theirs))),
     };
     ends.map_err(|e| SpawnError::os(job, "make its standard streams", e))
 }
@@ -195,17 +205,7 @@ fn pipe(flow: Flow) -> Result<(OwnedFd, OwnedFd), Errno> {
     Ok((ours, theirs))
 }
 
-/// The same file, with a number that is not one of the three it may have to become: a program that
-/// has closed its own standard streams gets those numbers for whatever it opens next.
-fn above(file: OwnedFd) -> Result<Arc<OwnedFd>, Errno> {
-    Ok(Arc::new(if file.as_raw_fd() > 2 { file } else { above_standard(&file)? }))
-}
-
-fn above_standard(file: &OwnedFd) -> Result<OwnedFd, Errno> {
-    rustix::io::fcntl_dupfd_cloexec(file, 3)
-}
-
-fn launch(job: &Job, stdio: [Arc<OwnedFd>; 3]) -> Result<Launch, SpawnError> {
+fn launch<'a>(job: &Job, held: Held<'a>) -> Result<Launch<'a>, SpawnError> {
     let c = |bytes: Vec<u8>| CString::new(bytes).map_err(|e| SpawnError::os(job, "pass it a text with a NUL", e));
     let program = c(job.program.as_os_str().as_bytes().to_vec())?;
     let args = job.args.iter().map(|arg| c(arg.as_bytes().to_vec()));
@@ -221,19 +221,16 @@ fn launch(job: &Job, stdio: [Arc<OwnedFd>; 3]) -> Result<Launch, SpawnError> {
     });
     Ok(Launch {
         parent: rustix::process::getpid(),
-        file: job.file.clone(),
+        held,
         leads: job.leads,
         ids,
-        cgroup: job.cgroup.clone(),
         ignored: job.ignored.clone(),
         args: std::iter::once(arg0).chain(args).collect::<Result<_, _>>()?,
         program,
         env: env.collect::<Result<_, _>>()?,
-        stdio,
         rlimits: job.rlimits.iter().map(|(resource, value)| (*resource, limit(*resource, *value))).collect(),
         no_new_privs: job.no_new_privs,
         death_signal: (!job.outlives_us).then_some(job.death_signal),
-        cwd: cwd(job)?,
     })
 }
 

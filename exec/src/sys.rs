@@ -13,7 +13,6 @@ use std::ffi::{CStr, CString};
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::ptr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::fs::{Gid, Mode, OFlags, Uid};
@@ -22,28 +21,26 @@ use rustix::process::{Pid, Resource, Rlimit, Signal};
 
 use crate::Leads;
 use crate::child::{Ended, Exit};
+use crate::shelf::Held;
 
 /// A job with everything ready that its process needs.
-pub(crate) struct Launch {
+pub(crate) struct Launch<'a> {
     pub(crate) parent: Pid,
     pub(crate) program: CString,
-    /// Is to be run instead of whatever has the program's path.
-    pub(crate) file: Option<Arc<OwnedFd>>,
+    /// Its descriptors. The file, if there is one, is to be run instead of whatever has the program's
+    /// path.
+    pub(crate) held: Held<'a>,
     /// Its name and its arguments.
     pub(crate) args: Vec<CString>,
     /// `NAME=VALUE`.
     pub(crate) env: Vec<CString>,
-    /// What becomes its descriptors 0, 1 and 2. None of them is one of these already.
-    pub(crate) stdio: [Arc<OwnedFd>; 3],
     pub(crate) leads: Leads,
     pub(crate) ids: Option<(Uid, Gid, Vec<Gid>)>,
-    pub(crate) cgroup: Option<Arc<OwnedFd>>,
     pub(crate) rlimits: Vec<(Resource, Rlimit)>,
     pub(crate) no_new_privs: bool,
     /// What it gets when the thread that started it ends.
     pub(crate) death_signal: Option<Signal>,
     pub(crate) ignored: Vec<Signal>,
-    pub(crate) cwd: Option<OwnedFd>,
 }
 
 /// What the child did not get done, and the system's answer.
@@ -58,6 +55,7 @@ pub(crate) struct Failed {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Step {
     Clone,
+    Table,
     Session,
     ControlGroup,
     Limits,
@@ -77,6 +75,7 @@ impl Step {
     pub(crate) fn what(self) -> &'static str {
         match self {
             Self::Clone => "make a process",
+            Self::Table => "give it descriptors of its own",
             Self::Session => "give it a session or group of its own",
             Self::ControlGroup => "put it into its control group",
             Self::Limits => "set its limits",
@@ -94,12 +93,12 @@ impl Step {
 }
 
 /// Starts the process. When this returns it is the program, or has failed and is gone.
-pub(crate) fn launch(launch: &Launch, stack: &mut Stack) -> Result<(Pid, OwnedFd), Failed> {
+pub(crate) fn launch(launch: &Launch<'_>, stack: &mut Stack) -> Result<(Pid, OwnedFd), Failed> {
     let (args, env) = (pointers(&launch.args), pointers(&launch.env));
     let birth = Birth { launch, args, env, joined: Cell::new(false), failed: Cell::new(None) };
     let mut pidfd: libc::c_int = -1;
     let mut pid = -1;
-    if let Some(group) = &launch.cgroup {
+    if let Some(group) = launch.held.cgroup() {
         birth.joined.set(true);
         pid = clone_into(group, &birth, stack, &mut pidfd);
         // Where that is not to be had the child joins by itself, which can take the kernel long: it
@@ -107,7 +106,7 @@ pub(crate) fn launch(launch: &Launch, stack: &mut Stack) -> Result<(Pid, OwnedFd
         birth.joined.set(pid > 0);
     }
     if pid <= 0 {
-        let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_PIDFD | libc::SIGCHLD;
+        let flags = SHARED | libc::CLONE_PIDFD | libc::SIGCHLD;
         // SAFETY: `be_born` has the signature that `clone` asks for and never returns to a caller's
         // frame. `stack` is mapped, writable, aligned, and ours alone: it is borrowed exclusively, and
         // with CLONE_VFORK this call does not return before the child has let go of it, by `execve` or
@@ -133,6 +132,9 @@ pub(crate) fn launch(launch: &Launch, stack: &mut Stack) -> Result<(Pid, OwnedFd
     }
 }
 
+/// What a child has of ours: the memory until it is its program, the descriptors until its first step.
+const SHARED: libc::c_int = libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_FILES;
+
 /// The kernel's number, which the C library's type has no room for.
 #[cfg(target_arch = "x86_64")]
 const CLONE_INTO_CGROUP: u64 = 1 << 33;
@@ -141,7 +143,7 @@ const CLONE_INTO_CGROUP: u64 = 1 << 33;
 /// this processor is not one that it was written for.
 #[cfg(target_arch = "x86_64")]
 fn clone_into(group: &OwnedFd, birth: &Birth<'_>, stack: &mut Stack, pidfd: &mut libc::c_int) -> libc::pid_t {
-    let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_PIDFD;
+    let flags = SHARED | libc::CLONE_PIDFD;
     // SAFETY: a plain structure of integers, for which all zero is a value: nothing asked for.
     let mut args: libc::clone_args = unsafe { std::mem::zeroed() };
     args.flags = i64::from(flags).cast_unsigned() | CLONE_INTO_CGROUP;
@@ -185,7 +187,7 @@ fn clone_into(_: &OwnedFd, _: &Birth<'_>, _: &mut Stack, _: &mut libc::c_int) ->
 
 /// What the child is given.
 struct Birth<'a> {
-    launch: &'a Launch,
+    launch: &'a Launch<'a>,
     args: Vec<*const libc::c_char>,
     env: Vec<*const libc::c_char>,
     /// It is in its control group from the first.
@@ -207,7 +209,8 @@ impl Birth<'_> {
     /// Returns only if it fails.
     fn grow_up(&self) -> Failed {
         let done = |step, done: Result<(), Errno>| done.map_err(|errno| Failed { step, errno });
-        let ready = done(Step::Session, self.lead())
+        let ready = done(Step::Table, take_descriptors_below(self.launch.held.end()))
+            .and_then(|()| done(Step::Session, self.lead()))
             .and_then(|()| done(Step::ControlGroup, self.join_control_group()))
             .and_then(|()| done(Step::Limits, self.limit()))
             .and_then(|()| done(Step::Identity, self.become_user()))
@@ -234,7 +237,7 @@ impl Birth<'_> {
     }
 
     fn join_control_group(&self) -> Result<(), Errno> {
-        let Some(group) = self.launch.cgroup.as_ref().filter(|_| !self.joined.get()) else { return Ok(()) };
+        let Some(group) = self.launch.held.cgroup().filter(|_| !self.joined.get()) else { return Ok(()) };
         let flags = OFlags::WRONLY | OFlags::CLOEXEC;
         let procs = rustix::fs::openat(group, c"cgroup.procs", flags, Mode::empty())?;
         rustix::io::write(procs, b"0").map(drop)
@@ -273,18 +276,18 @@ impl Birth<'_> {
     }
 
     fn enter_directory(&self) -> Result<(), Errno> {
-        self.launch.cwd.as_ref().map_or(Ok(()), rustix::process::fchdir)
+        self.launch.held.cwd().map_or(Ok(()), rustix::process::fchdir)
     }
 
     fn connect_streams(&self) -> Result<(), Errno> {
-        let [stdin, stdout, stderr] = &self.launch.stdio;
+        let [stdin, stdout, stderr] = self.launch.held.stdio();
         rustix::stdio::dup2_stdin(stdin)?;
         rustix::stdio::dup2_stdout(stdout)?;
         rustix::stdio::dup2_stderr(stderr)
     }
 
     fn exec(&self) -> Errno {
-        if let Some(file) = &self.launch.file {
+        if let Some(file) = self.launch.held.file() {
             // SAFETY: the empty path is a C string, the two lists end in a null pointer and hold
             // pointers to C strings of `launch`, all of which live until this process ends.
             unsafe {
@@ -365,11 +368,22 @@ pub(crate) fn reap(pidfd: BorrowedFd<'_>) -> Result<Option<Ended>, Errno> {
     }))
 }
 
+/// Makes the descriptors below `end` this process's own, and drops its part in all others: what it shared
+/// them with keeps them all.
+fn take_descriptors_below(end: libc::c_uint) -> Result<(), Errno> {
+    close_range(end, libc::CLOSE_RANGE_UNSHARE)
+}
+
 /// Has every descriptor from `first` on closed by `exec`. Descriptors that we open are marked so
 /// anyway; this is for those that we inherited, or that a library was careless with.
 fn close_on_exec_from(first: libc::c_uint) -> Result<(), Errno> {
-    // SAFETY: the call takes three integers, touches no memory, and changes this process alone.
-    let answer = unsafe { libc::syscall(libc::SYS_close_range, first, libc::c_uint::MAX, libc::CLOSE_RANGE_CLOEXEC) };
+    close_range(first, libc::CLOSE_RANGE_CLOEXEC)
+}
+
+fn close_range(first: libc::c_uint, flags: libc::c_uint) -> Result<(), Errno> {
+    // SAFETY: the call takes three integers and touches no memory. With either flag nobody's descriptors
+    // are closed but those of a process that has, or gets by it, a table of its own.
+    let answer = unsafe { libc::syscall(libc::SYS_close_range, first, libc::c_uint::MAX, flags) };
     if answer == 0 { Ok(()) } else { Err(last_errno()) }
 }
 

@@ -16,7 +16,7 @@
 //! * [`calls`]: those whose caller does not wait, and what is known of calls afterwards.
 //! * [`mirror`]: what the store holds, the node serves.
 //! * [`metrics`] and [`readiness`]: what of all this can be watched from outside.
-//! * [`threads`]: what connections are served on.
+//! * [`threads`]: what connections are served on. `footprint` gives memory back that only a start needs.
 //! * [`takeover`]: how one process hands all of it to the next.
 //! * [`node`]: all of them together, from the first connection to the last.
 //! * [`remote`]: a node elsewhere, as its clients see it.
@@ -34,6 +34,7 @@ pub mod config;
 pub mod connector;
 mod conversation;
 pub mod drivers;
+mod footprint;
 pub mod front;
 mod log;
 mod manager;

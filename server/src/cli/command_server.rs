@@ -15,6 +15,7 @@ use crate::command::listen::Handed;
 use crate::command::{Means, Server, Settings};
 use crate::config::command::{self, Lines};
 use crate::config::env;
+use crate::footprint;
 use crate::manager;
 
 #[derive(clap::Args, Debug)]
@@ -68,6 +69,7 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let server = Server::start(settings(&args)?, handed_over, Means::default())?;
     tracing::info!("answering commands at {:?}", server.listening().local_addrs());
     manager::tell("READY=1");
+    footprint::give_back();
     loop {
         tokio::select! {
             () = signals.next() => break,

@@ -24,6 +24,7 @@ use super::show;
 use crate::access::Tokens;
 use crate::config::{self, Settings, env};
 use crate::drivers::DriverRefused;
+use crate::footprint;
 use crate::log;
 use crate::manager;
 use crate::node::{Beside, Node, StartError};
@@ -125,6 +126,7 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     }
     manager::tell("READY=1");
     tracing::info!("ready");
+    footprint::give_back();
 
     let place = takeover::place(&settings.state_dir(), node.local_addr());
     let mut taken_over = Box::pin(offered(offer(&node, &settings, &place, kept)));

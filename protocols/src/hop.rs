@@ -25,6 +25,11 @@ const NAMES: [&str; 9] = [
     "upgrade",
 ];
 
+/// Most names that the `Connection` headers of a message are heard for, their empty ones counted.
+/// Messages have one or two. A head of a stranger's has room for half a million, and each of its
+/// headers is held against each.
+const CLAIMS_MAX: usize = 64;
+
 /// What passes of one message, as far as its `Connection` headers have a say.
 pub(crate) struct Passing<F> {
     /// All the fields of the message, where some of them are such headers.
@@ -56,6 +61,7 @@ where
             let connection = fields().filter(|(name, _)| is_connection(name));
             connection
                 .flat_map(|(_, value)| value.split(|b| *b == b','))
+                .take(CLAIMS_MAX)
                 .any(|token| token.trim_ascii().eq_ignore_ascii_case(name))
         })
     }
@@ -141,6 +147,16 @@ mod tests {
     fn names_in_connection_do_not_pass() {
         check(&[("connection", "close, X-Mine"), ("x-mine", "1"), ("x-other", "2")], &["x-other"]);
         check(&[("connection", "x-a"), ("connection", "x-b"), ("x-a", "1"), ("x-b", "2")], &[]);
+    }
+
+    /// Each header of a head is held against each name, and both may be many.
+    #[test]
+    fn names_beyond_a_bound_claim_nothing() {
+        let names = |first: usize| format!("{}x-last", "a,".repeat(first)).leak();
+        check(&[("connection", names(CLAIMS_MAX - 1)), ("x-last", "1")], &[]);
+        check(&[("connection", names(CLAIMS_MAX)), ("x-last", "1")], &["x-last"]);
+        check(&[("connection", names(40)), ("connection", names(40)), ("x-last", "1")], &[]);
+        check(&[("connection", "a,".repeat(70).leak()), ("connection", "x-last"), ("x-last", "1")], &["x-last"]);
     }
 
     #[test]

@@ -78,12 +78,12 @@ impl Outbox {
         self.piece.is_empty() && self.lead.len() < QUEUED_BYTES_MAX
     }
 
-    /// Queues a piece of the body, which is not empty. There must be room.
+    /// Queues a piece of the body, which is not empty. There must be no large one before it.
     ///
     /// # Errors
     /// When it is more than was promised.
     pub(super) fn frame(&mut self, piece: Bytes) -> Result<(), BodyError> {
-        debug_assert!(self.has_room() && !piece.is_empty(), "pieces come one by one");
+        debug_assert!(self.piece.is_empty() && !piece.is_empty(), "pieces come one by one");
         if let Some(owed) = &mut self.owed {
             let left = owed.checked_sub(piece.len() as u64);
             *owed = left.ok_or_else(|| BodyError::Cut("body is longer than it was announced".into()))?;

@@ -85,6 +85,27 @@ async fn requests_are_as_in_the_samples_and_small_ones_are_one_write() {
     check("call_gateway", gateway(), Body::stream(Pieces(vec![Bytes::from("{}")]))).await;
 }
 
+/// A head may be longer than what is queued of a body before it is written.
+#[tokio::test]
+async fn a_long_head_takes_its_body_along() {
+    let long = "x".repeat(100 << 10).into_bytes();
+    for body_bytes in [1, 9 << 10, 100 << 10] {
+        let (tell, told) = mpsc::channel();
+        let function = Function::new([script(move |mut peer| {
+            tell.send(peer.request().unwrap()).unwrap();
+            peer.write(NEXT);
+        })]);
+        let mut call = samples::call("POST", "/", &[("x-long", &long)]);
+        call.body = "y".repeat(body_bytes).into();
+        let mut io = end(&function, Limits::default());
+        let (_, verdict) = dispatch(&mut io, call).await;
+        assert!(verdict.fault.is_none(), "{verdict:?}");
+        assert_eq!(told.recv().unwrap().body.len(), body_bytes);
+        drop(io);
+        function.finish();
+    }
+}
+
 /// A stream whose pieces, the last one first, are there at once, but whose end is only known by
 /// asking.
 #[derive(Default)]

@@ -136,6 +136,72 @@ proptest! {
     }
 }
 
+/// A handler takes fewer pieces of a body than these and drops the rest, or it takes all.
+const LEAVES: usize = 3;
+
+proptest! {
+    /// Bodies are full of requests, and of what ends bodies. Whatever a handler leaves of one, and wherever
+    /// the bytes were cut on their way, none of it becomes a request or a part of another's body.
+    #[test]
+    fn nothing_that_is_left_of_a_body_becomes_a_request(
+        requests in proptest::collection::vec((0..6_usize, any::<bool>(), 0..=LEAVES), 1..6),
+        cuts in proptest::collection::vec(any::<usize>(), 0..12),
+    ) {
+        const EVIL: &str = "GET /evil HTTP/1.1\r\nContent-Length: 0\r\n\r\n0\r\n\r\n";
+        let mut wire = Vec::new();
+        for (n, (evils, is_chunked, _)) in requests.iter().enumerate() {
+            let body = EVIL.repeat(*evils);
+            let length = match is_chunked {
+                true => "Transfer-Encoding: chunked".to_owned(),
+                false => format!("Content-Length: {}", body.len()),
+            };
+            wire.extend(format!("POST /{n} HTTP/1.1\r\n{length}\r\n\r\n").bytes());
+            match is_chunked {
+                false => wire.extend(body.bytes()),
+                true => {
+                    for piece in body.as_bytes().chunks(17) {
+                        wire.extend(format!("{:x};0\r\n", piece.len()).bytes());
+                        wire.extend(piece);
+                        wire.extend(b"\r\n");
+                    }
+                    wire.extend(b"0\r\nGET /evil HTTP/1.1: 1\r\n\r\n");
+                }
+            }
+        }
+        let mut cuts: Vec<usize> = cuts.into_iter().map(|cut| cut % (wire.len() + 1)).collect();
+        cuts.extend([0, wire.len()]);
+        cuts.sort_unstable();
+        let pieces: Vec<&[u8]> = cuts.windows(2).map(|w| &wire[w[0]..w[1]]).collect();
+        let mut served = Served::new(Pieces::new(&pieces), Limits::default());
+        let outcome = run(async {
+            let mut came = 0;
+            while let Some(request) = served.next().await {
+                let (head, mut body) = request.map_err(|e| e.to_string())?;
+                if head.target() != format!("/{came}") {
+                    return Err(format!("{} came instead of /{came}", head.target()));
+                }
+                let (evils, _, leaves) = requests[came];
+                let mut taken = Vec::new();
+                for _ in 0..if leaves == LEAVES { usize::MAX } else { leaves } {
+                    match body.next().await {
+                        Some(piece) => taken.extend_from_slice(&piece.map_err(|e| e.to_string())?),
+                        None => break,
+                    }
+                }
+                let whole = EVIL.repeat(evils);
+                if !whole.as_bytes().starts_with(&taken) || leaves == LEAVES && taken.len() < whole.len() {
+                    return Err(format!("{:?} came as the body of /{came}", String::from_utf8_lossy(&taken)));
+                }
+                drop(body);
+                served.answer(StatusCode::OK).send(Body::empty()).await.map_err(|e| e.to_string())?;
+                came += 1;
+            }
+            Ok(came)
+        });
+        prop_assert_eq!(outcome, Ok(requests.len()));
+    }
+}
+
 #[tokio::test]
 async fn a_body_that_is_here_is_at_hand_and_its_answer_says_its_length() {
     let (mut served, mut peer) = pair();

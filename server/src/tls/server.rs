@@ -8,7 +8,6 @@ use rustls::ServerConfig;
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
@@ -16,11 +15,11 @@ use tokio_rustls::server::TlsStream;
 use super::watched::{Look, Watched};
 use super::{Files, LoadError, provider};
 
-/// How long a handshake may take, its wait for a place included.
+/// How long a handshake may take.
+///
+/// How many there may be at a time is for whoever accepts connections to bound. A bound of its own
+/// would be a few places for whoever connects first and then says nothing.
 const HANDSHAKE_MAX: Duration = Duration::from_secs(10);
-/// Most handshakes at a time: each is a few hundred microseconds of a core, and more would only be
-/// late together. Others wait for a place.
-const HANDSHAKES_MAX: usize = 256;
 /// How often it is looked whether the files changed. What changed is read at the second look.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
@@ -29,7 +28,6 @@ pub struct Tls {
     files: Files,
     shown: Arc<Shown>,
     acceptor: TlsAcceptor,
-    room: Semaphore,
 }
 
 /// Why a connection did not become an encrypted one.
@@ -62,7 +60,7 @@ impl Tls {
         let mut config = config.with_cert_resolver(shown.clone());
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
         let acceptor = TlsAcceptor::from(Arc::new(config));
-        Ok(Arc::new(Self { files, shown, acceptor, room: Semaphore::new(HANDSHAKES_MAX) }))
+        Ok(Arc::new(Self { files, shown, acceptor }))
     }
 
     /// Reads the files again. New connections are shown what is in them now.
@@ -95,11 +93,7 @@ impl Tls {
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
-        let handshake = async {
-            let _place = self.room.acquire().await.expect("this semaphore is never closed");
-            self.acceptor.accept(stream).await
-        };
-        match timeout(HANDSHAKE_MAX, handshake).await {
+        match timeout(HANDSHAKE_MAX, self.acceptor.accept(stream)).await {
             Ok(done) => done.map_err(Refused::Handshake),
             Err(_) => Err(Refused::Late),
         }

@@ -89,6 +89,24 @@ async fn bodies_of_any_size_pass_and_urls_say_https() {
     assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with(&format!("\r\n\r\n{sent}")), "{}", answer.len());
 }
 
+/// As many as were once let into a handshake at a time, and some more.
+#[tokio::test]
+async fn who_connects_and_says_nothing_keeps_nobody_from_shaking_hands() {
+    const SILENT: usize = 300;
+    let folder = tempfile::tempdir().unwrap();
+    let authority = Authority::new(folder.path(), "ours");
+    let api = node(&authority.certify(&["localhost"], "node")).await;
+    let mut silent = Vec::new();
+    for _ in 0..SILENT {
+        silent.push(soon(TcpStream::connect(api.addr())).await.unwrap());
+    }
+    let trust = Trust::File(authority.roots);
+    // Well before the silent ones are given up, and their places with them.
+    let connected = tokio::time::timeout(Duration::from_secs(5), connect(api.addr(), &trust, "localhost")).await;
+    let mut client = Client::of(connected.expect("a handshake at once").unwrap());
+    assert_eq!(get(&mut client, "/version").await.status, 200);
+}
+
 /// The certificate that a server shows.
 async fn shown(addr: SocketAddr) -> Vec<u8> {
     let stream = connect(addr, &Trust::Anyone, "localhost").await.unwrap();

@@ -17,8 +17,8 @@ use super::service::Service;
 use crate::conversation::closing::Closing;
 use crate::conversation::{self, Hangup, Host};
 
-/// How long an open connection may be silent.
-const SILENCE_MAX: Duration = Duration::from_secs(60);
+/// How long an open connection may be silent, and take nothing of an answer.
+pub(super) const SILENCE_MAX: Duration = Duration::from_secs(60);
 /// Most headers of a request.
 const HEADERS_MAX: usize = 64;
 

@@ -7,7 +7,7 @@ use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use rustix::net::AddressFamily;
+use rustix::net::{AddressFamily, sockopt};
 use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -249,6 +249,10 @@ impl Accept {
         let (stream, from) = listener.accept().await?;
         if let Err(e) = stream.set_nodelay(true) {
             tracing::debug!("cannot set TCP_NODELAY: {e}");
+        }
+        let unsent_ms = u32::try_from(connection::SILENCE_MAX.as_millis()).unwrap_or(u32::MAX);
+        if let Err(e) = sockopt::set_tcp_user_timeout(&stream, unsent_ms) {
+            tracing::debug!("cannot set TCP_USER_TIMEOUT: {e}");
         }
         let peer = Peer::Address(from.ip().to_canonical());
         match self.tls.clone() {

@@ -7,6 +7,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 use std::{fmt, io};
 
+use rustix::net::sockopt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
@@ -174,6 +175,10 @@ async fn serve(
     let stream = TcpStream::from_std(stream)?;
     // An answer is written whole; waiting to fill a packet only delays it.
     stream.set_nodelay(true)?;
+    // Who takes nothing of an answer is not waited for. What waits unsent is the kernel's to watch: it
+    // knows of every window that opens.
+    let unsent_ms = u32::try_from(front.config.head_timeout.as_millis()).unwrap_or(u32::MAX);
+    sockopt::set_tcp_user_timeout(&stream, unsent_ms)?;
     let local = stream.local_addr()?;
     let Some(tls) = tls else {
         connection::serve(stream, Origin::new(Place { local, scheme: "http" }), front, closing).await;

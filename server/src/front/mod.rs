@@ -82,7 +82,8 @@ pub struct Config {
     /// Most bytes of a request's head; beyond it the answer is 431. Default 1 MiB, as in Fn.
     pub request_head_bytes_max: usize,
     /// How long an open connection may take to send a request's head, the idle time before it
-    /// included; then it is closed, at the latest after twice as long. Default 60 s.
+    /// included; then it is closed, at the latest after twice as long. It is closed as well when its
+    /// peer takes nothing of an answer for so long. Default 60 s.
     pub head_timeout: Duration,
     /// Which pages of other sites may call. Default: none.
     pub cors: Option<Cors>,

@@ -1,10 +1,13 @@
 //! A caller who leaves is noticed, whatever the call is doing.
 
+use std::time::Duration;
+
 use hotfn_protocols::{Call, Fault, Reply};
+use hotfn_server::front::Config;
 use tokio::sync::mpsc;
 
 use crate::client::Client;
-use crate::double::{piecewise, reply, serve};
+use crate::double::{piecewise, reply, serve, serve_with};
 use crate::soon;
 
 /// Tells when it is dropped.
@@ -55,4 +58,24 @@ async fn an_answer_ends_when_its_caller_leaves() {
     client.until("first").await;
     drop(client);
     soon(pieces.closed()).await;
+}
+
+/// He is there, and his machine says so; only nothing of the answer goes anywhere.
+#[tokio::test]
+async fn who_takes_nothing_of_an_answer_is_given_up() {
+    // Longer than what is on its way between two sockets.
+    const LONG: usize = 32 << 20;
+    let config = Config { head_timeout: Duration::from_millis(500), ..Config::default() };
+    let (told, mut events) = mpsc::unbounded_channel();
+    let node = serve_with(config, move |_| {
+        let _ = told.send("called");
+        async { Ok(reply(vec![b'x'; LONG])) }
+    })
+    .await;
+    let mut client = Client::connect(node.addr).await;
+    client.send("POST /invoke/f HTTP/1.1\ncontent-length: 0\n\n").await;
+    assert_eq!(soon(events.recv()).await, Some("called"));
+    node.front.refuse();
+    soon(node.front.settled()).await;
+    drop(client);
 }

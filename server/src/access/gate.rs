@@ -115,6 +115,13 @@ impl Access {
         Ok(Caller::Holder(grant))
     }
 
+    /// Is one of `values`, all of that header, a token of this node's, by its looks? A function is not to
+    /// see one where none was needed either: it opens more than that function.
+    pub fn names_token<'a>(&self, values: impl IntoIterator<Item = &'a [u8]>) -> bool {
+        let is_token = |value| token::bearer(value).is_some_and(|text| token::id(text).is_some());
+        self.is_required() && values.into_iter().any(is_token)
+    }
+
     fn holder(&self, authorization: Option<&[u8]>, shown: &mut Shown) -> Result<Arc<Grant>, Denied> {
         let text = token::bearer(authorization.ok_or(Denied::Missing)?).ok_or(Denied::Missing)?;
         // Read before the tokens are: what is found by a later list only is looked up once more.

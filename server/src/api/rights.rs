@@ -123,13 +123,16 @@ impl Api {
             Endpoint::FunctionList | Endpoint::TriggerList => {
                 Query(request.query).first("app_id").map(|id| id.into_owned())
             }
+            // What it wrote is this node's, and here as long as the node serves it.
+            Endpoint::FunctionLogs => {
+                return Ok(self.mirror.access().app(&id.into()).map(|app| app.as_ref().to_owned()));
+            }
             Endpoint::CallGet
             | Endpoint::CallList
             | Endpoint::CallLog
             | Endpoint::CallRetry
             | Endpoint::FunctionDelete
             | Endpoint::FunctionGet
-            | Endpoint::FunctionLogs
             | Endpoint::FunctionUpdate => there(self.store.function(id).await)?.map(|function| function.app_id),
         };
         match app_id {

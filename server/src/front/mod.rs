@@ -364,8 +364,8 @@ impl Front {
             Ok(()) => {
                 // A token opens more than this function: it is not the function's to see.
                 let headers = match caller {
-                    Caller::Anybody => Headers::of(lines),
-                    Caller::Holder(_) => Headers::without(lines, &["authorization"]),
+                    Caller::Anybody if !self.access.names_token(lines.all(&AUTHORIZATION)) => Headers::of(lines),
+                    Caller::Anybody | Caller::Holder(_) => Headers::without(lines, &["authorization"]),
                 };
                 let headers = request::honest(headers);
                 let call = Call { id, function, intent, method, url, headers, body, deadline: None };

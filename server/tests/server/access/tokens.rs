@@ -301,6 +301,30 @@ async fn a_function_never_sees_the_token_that_called_it() {
     client.send("GET /t/shop/s HTTP/1.1\nHost: h\nAuthorization: Basic dTpw\n\n").await;
     let answer = client.answer().await;
     assert!(answer.status == 200 && answer.body.contains("Basic dTpw"), "{} {}", answer.status, answer.body);
+    // But for a token that was not asked for: it opens more than this function.
+    for lines in ["Authorization: Bearer {}", "Authorization: Basic dTpw\nAuthorization: bearer {}"] {
+        client.send(&format!("GET /t/shop/s HTTP/1.1\nHost: h\n{}\n\n", lines.replace("{}", &admin))).await;
+        let answer = client.answer().await;
+        assert_eq!((answer.status, answer.body.contains("hotfn_")), (200, false), "{}", answer.body);
+    }
+}
+
+#[tokio::test]
+async fn what_a_function_wrote_is_nobody_elses_while_it_goes() {
+    let node = Guarded::start(Tokens::Required).await;
+    let admin = node.token(Role::Admin, &[]).await;
+    let by_admin = node.as_who(&*admin);
+    let app = by_admin.send("POST", "/v2/apps", r#"{"name":"shop"}"#).await.ok();
+    let body = json!({"name": "f", "app_id": app["id"], "image": IMAGE, "format": "default"});
+    let function = text(&by_admin.send("POST", "/v2/fns", &body.to_string()).await.ok(), "id");
+    let stranger = node.token(Role::Deploy, &["blog"]).await;
+    let logs = format!("/v2/fns/{function}/logs");
+    assert_eq!(by_admin.status("GET", &logs, &Value::Null).await, 200);
+    assert_eq!(node.as_who(&*stranger).status("GET", &logs, &Value::Null).await, 403);
+    // On another node; this one has its lines until it follows.
+    node.store.delete_function(&function).await.unwrap();
+    let answer = node.as_who(&*stranger).send("GET", &logs, "").await;
+    assert!([403, 404].contains(&answer.status), "{} {}", answer.status, answer.body);
 }
 
 /// Prints its environment, in which the format `default` has a call's headers.

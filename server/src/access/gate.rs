@@ -1,6 +1,6 @@
 //! The tokens that are good now, and the look at them that each request takes.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -156,7 +156,7 @@ impl Caller {
         }
     }
 
-    /// May they have it? For lists, which leave out what one may not see.
+    /// May they have it? For answers, which leave out what one may not see.
     #[must_use]
     pub fn may(&self, need: Need<'_>) -> bool {
         self.check(need).is_ok()
@@ -165,7 +165,16 @@ impl Caller {
     /// Are they for some apps only?
     #[must_use]
     pub fn is_of_some_apps(&self) -> bool {
-        matches!(self, Self::Holder(grant) if grant.apps.is_some())
+        self.apps().is_some()
+    }
+
+    /// The names of the apps they are for; `None` for the whole node.
+    #[must_use]
+    pub fn apps(&self) -> Option<&BTreeSet<String>> {
+        match self {
+            Self::Anybody => None,
+            Self::Holder(grant) => grant.apps.as_ref(),
+        }
     }
 }
 

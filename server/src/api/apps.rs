@@ -2,7 +2,7 @@
 
 use http::StatusCode;
 
-use crate::access::{Caller, Need, Role};
+use crate::access::Caller;
 use crate::config::function as limit;
 use crate::store::App;
 
@@ -36,11 +36,16 @@ impl Api {
     }
 
     pub(super) async fn apps(&self, query: Query<'_>, caller: &Caller) -> Result<Answer, Problem> {
-        let page = query.page()?;
-        let apps = self.store.apps(query.first("name").as_deref(), &page).await?;
-        let theirs = Items::new(apps, &page)
-            .filter_map(|app| caller.may(Need::App(Role::Invoke, &app.name)).then(|| rights::app(app, caller)));
-        Ok(Answer::json(&theirs))
+        let (page, name) = (query.page()?, query.first("name"));
+        // Others are not left out afterwards: the cursor would tell where they are, and what they are called.
+        let theirs = caller.apps().map(|apps| apps.iter().map(String::as_str).collect::<Vec<_>>());
+        let names = match (name.as_deref(), theirs) {
+            (None, theirs) => theirs,
+            (Some(name), None) => Some(vec![name]),
+            (Some(name), Some(theirs)) => Some(theirs.into_iter().filter(|their| *their == name).collect()),
+        };
+        let apps = self.store.apps(names.as_deref(), &page).await?;
+        Ok(Answer::json(&Items::new(apps, &page).map(|app| rights::app(app, caller))))
     }
 
     pub(super) async fn update_app(&self, id: &str, body: &[u8]) -> Result<Answer, Problem> {

@@ -55,7 +55,7 @@ impl Api {
         let page = query.page()?;
         let functions = self.store.functions(&app, query.first("name").as_deref(), &page).await?;
         let told = Items::new(functions, &page)
-            .filter_map(|function| Some(annotations::with_invoke_endpoint(rights::function(function, caller), base)));
+            .map(|function| annotations::with_invoke_endpoint(rights::function(function, caller), base));
         Ok(Answer::json(&told))
     }
 

@@ -73,9 +73,9 @@ impl<T: Listed> Items<T> {
         Self { items, next_cursor }
     }
 
-    /// What `told` makes of each, without those it leaves out. Pages end where they did.
-    pub(super) fn filter_map<U>(self, told: impl FnMut(T) -> Option<U>) -> Items<U> {
-        Items { items: self.items.into_iter().filter_map(told).collect(), next_cursor: self.next_cursor }
+    /// What `told` makes of each.
+    pub(super) fn map<U>(self, told: impl FnMut(T) -> U) -> Items<U> {
+        Items { items: self.items.into_iter().map(told).collect(), next_cursor: self.next_cursor }
     }
 }
 

@@ -24,13 +24,13 @@ impl Store {
         self.read().await?.app(id).await
     }
 
-    /// Apps, or the one that is called `name`.
+    /// Apps, or those that are called one of `names`.
     ///
     /// # Errors
     /// When the store cannot be used.
-    pub async fn apps(&self, name: Option<&str>, page: &Page) -> Result<Vec<App>, Error> {
+    pub async fn apps(&self, names: Option<&[&str]>, page: &Page) -> Result<Vec<App>, Error> {
         let mut transaction = self.read().await?;
-        let listing = Listing::new("SELECT r.doc FROM apps r", page).only("name", name);
+        let listing = Listing::new("SELECT r.doc FROM apps r", page).among("name", names);
         let rows = listing.rows::<1>(&mut transaction, page).await?;
         rows.iter().map(|[doc]| read_document(doc)).collect()
     }

@@ -171,6 +171,22 @@ impl<'a> Listing<'a> {
         self
     }
 
+    /// Only those whose `column` is one of `values`, if some are given. How many they are is rounded up, so
+    /// that there are few different queries.
+    fn among(mut self, column: &str, values: Option<&[&'a str]>) -> Self {
+        let Some(values) = values else { return self };
+        let Some(last) = values.last() else {
+            self.sql.push_str(" AND 1 = 0");
+            return self;
+        };
+        let first = self.params.len() + 1;
+        let repeated = std::iter::repeat(*last);
+        self.params.extend(values.iter().copied().chain(repeated).take(values.len().next_power_of_two()));
+        let places: Vec<String> = (first..=self.params.len()).map(|n| format!("${n}")).collect();
+        self.sql.push_str(&format!(" AND r.{column} IN ({})", places.join(", ")));
+        self
+    }
+
     async fn rows<const N: usize>(
         self,
         transaction: &mut Transaction,
@@ -225,7 +241,8 @@ mod tests {
         let triggers = || Listing::new(triggers::SELECT, &page).only("app_id", Some("a"));
         for listing in [
             apps(),
-            apps().only("name", Some("n")),
+            apps().among("name", Some(&["n"])),
+            apps().among("name", Some(&["n", "m", "o"])),
             functions(),
             functions().only("name", Some("n")),
             triggers(),

@@ -25,7 +25,7 @@ impl Directory for Store {
     ) -> Pin<Box<dyn Future<Output = Result<Option<FunctionId>, Error>> + Send + 'a>> {
         Box::pin(async move {
             let one = Page { count_max: 1, ..Page::default() };
-            let Some(app) = self.apps(Some(app), &one).await?.into_iter().next() else { return Ok(None) };
+            let Some(app) = self.apps(Some(&[app]), &one).await?.into_iter().next() else { return Ok(None) };
             let functions = self.functions(&app.id, Some(name), &one).await?;
             Ok(functions.into_iter().next().map(|function| FunctionId::from(&*function.id)))
         })

@@ -270,11 +270,16 @@ async fn a_token_for_some_apps_sees_and_makes_no_others() {
     assert_eq!((names, &listed["items"][0]["config"]), (vec!["shop".to_owned()], &json!({"K": "v"})));
     let (names, listed) = apps(&invoke, "/v2/apps").await;
     assert_eq!((names, listed["items"][0].get("config")), (vec!["shop".to_owned()], None));
-    // Pages end where they do for everybody, whatever is left of them.
+    // Nor does it learn what others are called from where pages end.
     let (names, listed) = apps(&deploy, "/v2/apps?per_page=2").await;
-    assert!(names.is_empty(), "{listed}");
-    let next = format!("/v2/apps?per_page=2&cursor={}", text(&listed, "next_cursor"));
-    assert_eq!(apps(&deploy, &next).await.0, ["shop"]);
+    assert_eq!((names, listed.get("next_cursor")), (vec!["shop".to_owned()], None));
+    let (names, listed) = apps(&deploy, "/v2/apps?per_page=1").await;
+    assert_eq!(names, ["shop"]);
+    let next = format!("/v2/apps?per_page=1&cursor={}", text(&listed, "next_cursor"));
+    assert!(apps(&deploy, &next).await.0.is_empty());
+    for (name, seen) in [("shop", 1), ("blog", 0)] {
+        assert_eq!(apps(&deploy, &format!("/v2/apps?name={name}")).await.0.len(), seen, "{name}");
+    }
 
     let person = node.as_who(&*deploy);
     assert_eq!(person.status("POST", "/v2/apps", &json!({"name": "new"})).await, 200);

@@ -139,9 +139,9 @@ async fn lists(store: &Store) {
     }
     assert_eq!(seen.iter().map(|app| app.name.as_str()).collect::<Vec<_>>(), names);
     let page = Page { count_max: 30, ..Page::default() };
-    assert_eq!(store.apps(Some("aa"), &page).await.unwrap().len(), 1);
+    assert_eq!(store.apps(Some(&["aa"]), &page).await.unwrap().len(), 1);
     for nobody in ["aaa", "nu\0l"] {
-        assert_eq!(store.apps(Some(nobody), &page).await.unwrap(), []);
+        assert_eq!(store.apps(Some(&[nobody]), &page).await.unwrap(), []);
         assert_eq!(store.functions(nobody, None, &page).await.unwrap(), []);
         assert_eq!(store.triggers(nobody, Some(nobody), Some(nobody), &page).await.unwrap(), []);
     }

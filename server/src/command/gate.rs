@@ -16,7 +16,7 @@ use hotfn_protocols::http1::Lines;
 use super::config::{Config, Key};
 use super::hex;
 use super::lockout::Lockout;
-use super::nonce::{Nonces, Noted};
+use super::nonce::{Nonces, Noted, Used};
 use super::peer::Peer;
 use super::refusal::{Reason, Refusal};
 use super::signature::{Algorithm, Statement};
@@ -127,8 +127,14 @@ impl Gate {
 
     fn is_first(&self, config: &Config, claim: &Claim<'_>, now: Now) -> Result<(), Refusal> {
         let keep = Duration::from_secs(2 * config.bounds.window_s);
-        match self.memory().nonces.note(claim.nonce, now.at, keep, config.bounds.nonces_max) {
+        let used = Used { nonce: claim.nonce, timestamp_s: claim.timestamp_s };
+        match self.memory().nonces.note(used, now.at, keep, config.bounds.nonces_max) {
             Noted::Fresh => Ok(()),
+            Noted::Forgotten => {
+                let message =
+                    "timestamp is of a time that is over: this server's clock was set back; sign the request anew";
+                Err(Refusal::new(Reason::Expired, message))
+            }
             Noted::Full => Err(Refusal::too_many("too many requests within the window of their signatures", 1)),
             Noted::Replayed => Err(Refusal::new(Reason::Replayed, "nonce was used before; sign each request anew")),
         }

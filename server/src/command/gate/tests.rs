@@ -105,6 +105,18 @@ fn every_header_is_there_once_and_well_formed() {
 }
 
 #[test]
+fn a_request_that_was_overheard_stays_worthless_when_the_clock_is_set_back() {
+    let (gate, config, start) = (Gate::new(now(NOW_S), Tally::default()), config(&["s3cr3t"]), Instant::now());
+    let at = |after| start + Duration::from_secs(after);
+    let overheard = signed(Algorithm::Sha1, "s3cr3t", "nonce-0000000001", NOW_S + 10, "/shell");
+    let admitted = |lines: &Lines, unix_s, at| admit(&gate, &config, lines, "/shell", Now { unix_s, at });
+    assert!(admitted(&overheard, NOW_S + 10, at(10)).is_ok());
+    let later = signed(Algorithm::Sha1, "s3cr3t", "nonce-0000000002", NOW_S + 400, "/shell");
+    assert!(admitted(&later, NOW_S + 400, at(400)).is_ok());
+    assert_eq!(admitted(&overheard, NOW_S + 12, at(402)), Err(Reason::Expired));
+}
+
+#[test]
 fn the_query_is_signed_or_not_and_nothing_else_is() {
     let (gate, config) = (Gate::new(now(NOW_S), Tally::default()), config(&["s3cr3t"]));
     let check = |nonce: &str, path: &str, target: &str, expected: bool| {

@@ -2,6 +2,10 @@
 //!
 //! One connection, made when it is needed and again when it was lost, and one that only
 //! [listens](listener). `tls` says how they are encrypted.
+//!
+//! A server that is gone may not say so: its machine lost the network, or it hangs. Whoever waited for
+//! it would hold the connection, and everybody would wait behind him. So an answer that does not come
+//! within [`ANSWER_TIMEOUT`] is the end of the connection.
 
 mod listener;
 mod tls;
@@ -12,9 +16,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{Mutex, OwnedMutexGuard};
+use tokio::time::timeout;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Config, Statement};
+use tokio_util::task::AbortOnDropHandle;
 
 use super::{Access, Failure};
 use tls::Tls;
@@ -23,6 +29,10 @@ pub(in crate::store) use listener::Listener;
 
 /// How long connecting may take, unless the URL says otherwise.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long the server may take to answer at all: longer than it lets a statement take, and than
+/// connecting may.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// What the server is told first. A statement that waits longer than this for its turn fails, and a
 /// node that dies with a transaction open holds up the others no longer than this.
@@ -38,18 +48,21 @@ pub(in crate::store) struct Postgres {
     config: Config,
     tls: Tls,
     link: Arc<Mutex<Option<Link>>>,
+    answer_timeout: Duration,
 }
 
 /// A turn with the connection.
 pub(in crate::store) struct Transaction {
     /// `None` when it is over.
     turn: Option<OwnedMutexGuard<Option<Link>>>,
+    answer_timeout: Duration,
 }
 
 /// A connection, and what was said over it already.
 struct Link {
     client: Client,
     statements: HashMap<String, Statement>,
+    _carried: AbortOnDropHandle<()>,
 }
 
 impl Postgres {
@@ -63,15 +76,16 @@ impl Postgres {
             config.connect_timeout(CONNECT_TIMEOUT);
         }
         config.application_name("hotfn");
-        Ok(Self { config, tls, link: Arc::default() })
+        Ok(Self { config, tls, link: Arc::default(), answer_timeout: ANSWER_TIMEOUT })
     }
 
     pub(super) async fn begin(&self, access: Access) -> Result<Transaction, Failure> {
         let mut held = self.link.clone().lock_owned().await;
         if held.as_ref().is_none_or(|link| link.client.is_closed()) {
-            *held = Some(self.connect().await?);
+            let connected = timeout(self.answer_timeout, self.connect()).await;
+            *held = Some(connected.map_err(|_| silent(self.answer_timeout))??);
         }
-        let begun = Transaction { turn: Some(held) };
+        let mut begun = Transaction { turn: Some(held), answer_timeout: self.answer_timeout };
         let begin = match access {
             Access::Read => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
             Access::Write => "BEGIN",
@@ -87,14 +101,13 @@ impl Postgres {
 
     async fn connect(&self) -> Result<Link, Failure> {
         let (client, connection) = self.config.connect(self.tls.clone()).await.map_err(unusable)?;
-        // Ends with the client.
-        tokio::spawn(async move {
+        let carried = AbortOnDropHandle::new(tokio::spawn(async move {
             if let Err(e) = connection.await {
                 tracing::warn!(error = %e, "the connection to the store was lost");
             }
-        });
+        }));
         client.batch_execute(SESSION).await.map_err(unusable)?;
-        Ok(Link { client, statements: HashMap::new() })
+        Ok(Link { client, statements: HashMap::new(), _carried: carried })
     }
 }
 
@@ -107,9 +120,11 @@ impl Transaction {
         // It can hold no NUL, and so nothing in it can be equal to what has one.
         let params: Vec<String> = params.iter().map(|param| param.replace('\0', "\u{fffd}")).collect();
         let params: Vec<&(dyn ToSql + Sync)> = params.iter().map(|param| param as _).collect();
-        let link = self.link_mut();
-        let statement = link.statement(sql).await?;
-        let rows = link.client.query(&statement, &params).await.map_err(failure)?;
+        let rows = self.answered(async |link| {
+            let statement = link.statement(sql).await?;
+            link.client.query(&statement, &params).await.map_err(failure)
+        });
+        let rows = rows.await?;
         rows.iter()
             .map(|row| {
                 let mut columns = [const { String::new() }; N];
@@ -121,11 +136,11 @@ impl Transaction {
             .collect()
     }
 
-    pub(super) async fn batch(&self, sql: &'static str) -> Result<(), Failure> {
-        self.link().client.batch_execute(sql).await.map_err(failure)
+    pub(super) async fn batch(&mut self, sql: &'static str) -> Result<(), Failure> {
+        self.answered(async |link| link.client.batch_execute(sql).await.map_err(failure)).await
     }
 
-    pub(super) async fn next(&self) -> Result<(), Failure> {
+    pub(super) async fn next(&mut self) -> Result<(), Failure> {
         self.batch(NEXT).await
     }
 
@@ -135,24 +150,34 @@ impl Transaction {
         Ok(())
     }
 
-    fn link(&self) -> &Link {
-        self.turn.as_ref().and_then(|turn| turn.as_ref()).expect("a transaction has its turn until it is over")
-    }
-
-    fn link_mut(&mut self) -> &mut Link {
-        self.turn.as_mut().and_then(|turn| turn.as_mut()).expect("a transaction has its turn until it is over")
+    /// What the server says to what `ask` asks. If that does not come, the connection is of no further use.
+    async fn answered<T>(&mut self, ask: impl AsyncFnOnce(&mut Link) -> Result<T, Failure>) -> Result<T, Failure> {
+        let turn = self.turn.as_mut().expect("a transaction has its turn until it is over");
+        let link = turn.as_mut().ok_or_else(|| silent(self.answer_timeout))?;
+        if let Ok(answer) = timeout(self.answer_timeout, ask(link)).await {
+            return answer;
+        }
+        **turn = None;
+        Err(silent(self.answer_timeout))
     }
 }
 
 impl Drop for Transaction {
     /// The next one has its turn when the server has forgotten this one.
     fn drop(&mut self) {
-        let Some(turn) = self.turn.take() else { return };
-        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+        let Some(mut turn) = self.turn.take() else { return };
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else {
+            // There is nobody to say it to the server; that the connection ends says it as well.
+            *turn = None;
+            return;
+        };
+        let answer_timeout = self.answer_timeout;
         runtime.spawn(async move {
             let Some(link) = turn.as_ref() else { return };
-            if let Err(e) = link.client.batch_execute("ROLLBACK").await {
-                tracing::warn!(error = %e, "a transaction of the store did not end");
+            let ended = timeout(answer_timeout, link.client.batch_execute("ROLLBACK")).await;
+            if let Err(e) = ended.map_err(|_| silent(answer_timeout)).and_then(|ended| ended.map_err(unusable)) {
+                tracing::warn!("a transaction of the store did not end: {:#}", anyhow::Error::from(e));
+                *turn = None;
             }
         });
     }
@@ -176,6 +201,10 @@ impl fmt::Debug for Postgres {
     }
 }
 
+fn silent(patience: Duration) -> Failure {
+    Failure::Unusable(format!("it said nothing for {patience:?}").into())
+}
+
 fn failure(error: tokio_postgres::Error) -> Failure {
     match error.as_db_error() {
         Some(told) if *told.code() == SqlState::UNIQUE_VIOLATION => {
@@ -187,4 +216,65 @@ fn failure(error: tokio_postgres::Error) -> Failure {
 
 fn unusable(error: tokio_postgres::Error) -> Failure {
     Failure::Unusable(error.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::{TcpListener, TcpStream};
+
+    use super::*;
+
+    /// Says so little as a client takes for a server that is fine: who it is may come in, and that a
+    /// statement was followed.
+    async fn say_fine(stream: &mut TcpStream, statements: usize) {
+        const READY: &[u8] = b"Z\0\0\0\x05I";
+        let mut heard = [0; 1024];
+        let _ = stream.read(&mut heard).await;
+        stream.write_all(b"R\0\0\0\x08\0\0\0\0").await.unwrap();
+        stream.write_all(READY).await.unwrap();
+        for _ in 0..statements {
+            let _ = stream.read(&mut heard).await;
+            stream.write_all(b"C\0\0\0\x08SET\0").await.unwrap();
+            stream.write_all(READY).await.unwrap();
+        }
+    }
+
+    /// Whether it hangs when it is connected to, within a transaction or at its end: who waits is told,
+    /// and the next one has another connection.
+    #[tokio::test]
+    async fn a_server_that_hangs_holds_nobody_up_for_ever() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("postgres://u@127.0.0.1:{}/db?sslmode=disable", listener.local_addr().unwrap().port());
+        let postgres = Postgres { answer_timeout: Duration::from_millis(200), ..Postgres::open(&url).unwrap() };
+        let server = tokio::spawn(async move {
+            let mut hanging = Vec::new();
+            // Connected to; told how a session is to be; begun; written to.
+            for statements in [None, Some(0), Some(1), Some(2), Some(3)] {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                if let Some(statements) = statements {
+                    say_fine(&mut stream, statements).await;
+                }
+                hanging.push(stream);
+            }
+            hanging
+        });
+        let patience = Duration::from_secs(10);
+        for _ in 0..3 {
+            let begun = timeout(patience, postgres.begin(Access::Write)).await.expect("it is given up");
+            let told = format!("{:#}", anyhow::Error::from(begun.map(drop).unwrap_err()));
+            assert!(told.contains("it said nothing for 200ms"), "{told}");
+        }
+        let mut begun = timeout(patience, postgres.begin(Access::Write)).await.unwrap().unwrap();
+        assert!(timeout(patience, begun.batch("UPDATE revision")).await.unwrap().is_err());
+        assert!(timeout(patience, begun.batch("UPDATE revision")).await.unwrap().is_err(), "nor is it asked again");
+        drop(begun);
+        let mut begun = timeout(patience, postgres.begin(Access::Write)).await.unwrap().unwrap();
+        timeout(patience, begun.batch("UPDATE revision")).await.unwrap().unwrap();
+        drop(begun);
+        // What was begun there did not end: the connection is given up when the server says nothing to that.
+        let next = async { while postgres.link.lock().await.is_some() {} };
+        timeout(patience, next).await.expect("another connection is for the next one");
+        drop(server.await.unwrap());
+    }
 }

@@ -77,7 +77,29 @@ fn bytes(latin: &str) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        /// Whatever a store holds, it is a call or it is refused; and what is a call is read back as it was.
+        #[test]
+        fn what_is_read_was_written(
+            text in "(\\{.{0,40}\\}\n)?.{0,40}", value in proptest::collection::vec(any::<u8>(), 0..20),
+            body in proptest::collection::vec(any::<u8>(), 0..100), url in ".{0,40}",
+        ) {
+            let _ = read(CallId::new(), "f".into(), &text);
+            let mut headers = HeaderMap::new();
+            if let Ok(value) = HeaderValue::from_bytes(&value) {
+                headers.insert("x-any", value);
+            }
+            let call = Call { headers: headers.clone().into(), url: url.clone(), ..Call::new("f", "") };
+            let back = read(call.id, "f".into(), &write(&call, &body)).unwrap();
+            prop_assert_eq!((&*back.headers, back.url), (&headers, url));
+            prop_assert_eq!(back.body.as_bytes().unwrap(), &Bytes::from(body));
+        }
+    }
 
     #[test]
     fn a_call_is_read_back_as_it_was() {

@@ -31,8 +31,38 @@ pub(super) fn need<'a>(route: &'a Route, method: &Method, path: &str, triggers_o
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::super::routes::{Routes, Trigger};
     use super::*;
+
+    /// What paths are made of, and what people try to make of them.
+    const PARTS: &str = r"/ // /./ /../ %2f %2F %2e%2e \ ; v2 V2 %76%32 apps fns tokens openapi.yaml invoke f t
+        shop none metrics version healthz readyz log-level ? %00 a";
+
+    proptest! {
+        /// However a path is spelled, only what is listed here is had without a token.
+        #[test]
+        fn no_spelling_of_a_path_takes_less(
+            parts in proptest::collection::vec(any::<prop::sample::Index>(), 1..9), method in 0..6_usize,
+        ) {
+            let all: Vec<&str> = PARTS.split_whitespace().collect();
+            let target: String = std::iter::once("/").chain(parts.iter().map(|part| *part.get(&all))).collect();
+            let methods = [Method::GET, Method::HEAD, Method::OPTIONS, Method::POST, Method::PUT, Method::DELETE];
+            let Ok(uri) = target.parse::<http::Uri>() else { return Ok(()) };
+            let routes = Routes::default();
+            routes.put(&"f".into(), [Trigger { app: "shop".into(), source: "/".into() }]);
+            let route = routes.find(&methods[method], &uri);
+            let is_redirect = matches!(route, Route::Redirect(_));
+            if need(&route, &methods[method], uri.path(), false) == Need::Nothing && !is_redirect {
+                let open = ["/", "/version", "/healthz", "/readyz", "/v2/openapi.yaml"];
+                prop_assert!(open.contains(&uri.path()), "{}", target);
+            }
+            if is_redirect {
+                prop_assert!(uri.path().starts_with("/invoke/") && uri.path().ends_with('/'), "{}", target);
+            }
+        }
+    }
 
     fn check(method: &Method, target: &str, expected: Need<'_>, opened: Need<'_>) {
         let routes = Routes::default();

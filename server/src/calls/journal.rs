@@ -48,6 +48,8 @@ pub(super) struct Accept {
     pub(super) entry: Entry,
     /// To be begun as soon as it is written.
     pub(super) ready: Option<Ready>,
+    /// For its request, where it is not to be begun: it is in memory until it is written.
+    pub(super) memory: Option<OwnedSemaphorePermit>,
     /// Told whether it was written.
     pub(super) written: oneshot::Sender<bool>,
 }
@@ -65,6 +67,7 @@ pub(super) struct Journal {
 struct Lot {
     batch: Batch,
     accepted: Vec<(Option<Ready>, oneshot::Sender<bool>)>,
+    memory: Vec<OwnedSemaphorePermit>,
     places: Vec<OwnedSemaphorePermit>,
     bytes: usize,
     records: u64,
@@ -120,8 +123,10 @@ impl Journal {
         if lot.is_empty() {
             return lot;
         }
-        let Lot { batch, accepted, places, records, .. } = lot;
-        match self.runner.store.write_calls(&self.runner.name, &batch).await {
+        let Lot { batch, accepted, memory, places, records, bytes: _ } = lot;
+        let written = self.runner.store.write_calls(&self.runner.name, &batch).await;
+        drop(memory);
+        match written {
             Ok(()) => {
                 if mem::take(&mut self.is_lost) {
                     tracing::info!("the store is back: detached calls are accepted again");
@@ -157,10 +162,11 @@ impl Lot {
     fn add(&mut self, work: Work) {
         match work {
             Work::Accept(accept) => {
-                let Accept { entry, ready, written } = *accept;
+                let Accept { entry, ready, memory, written } = *accept;
                 self.bytes += entry.request.len();
                 self.batch.new.push(entry);
                 self.accepted.push((ready, written));
+                self.memory.extend(memory);
             }
             Work::Change { change, place } => {
                 self.batch.changed.push(change);

@@ -12,6 +12,7 @@
 //! * [`retry`]: when a call that failed is tried again.
 //! * `settle`: what becomes of a call when an attempt has ended; a rule without a clock.
 //! * [`record`]: what is told of a call; `request`: the call itself, written down.
+//! * `intake`: a body is taken in.
 //! * `journal`: what is written is written for many calls at a time.
 //! * `runner`: calls are given to functions; `rules`: which there are, and what they say of retries.
 //! * `room`: how much of all this there may be; `tally`: how much there was.
@@ -25,6 +26,7 @@
 //! that is slow and called often makes the others' calls wait once all places are its; and nodes
 //! that share a store must agree on the time to within some seconds.
 
+mod intake;
 mod journal;
 pub mod logs;
 pub mod record;
@@ -50,7 +52,7 @@ use tokio_util::task::TaskTracker;
 
 use hotfn::Invoke;
 use hotfn::log::Line;
-use hotfn_protocols::{Body, BodyError, Call, CallId, Fault, FunctionId, Kind};
+use hotfn_protocols::{Body, Call, CallId, Fault, FunctionId, Kind};
 
 use crate::store::Store;
 use crate::store::calls::Entry;
@@ -210,8 +212,9 @@ impl Calls {
             return Err(Fault::new(Kind::UnknownFunction).because(reason));
         }
         let max = self.config.body_bytes_max;
-        let memory = runner.room.admit(call.body.len().unwrap_or(max).min(max))?;
-        let body = std::mem::take(&mut call.body).gather(max).await.map_err(refused)?;
+        runner.room.admit(call.body.len().unwrap_or_default())?;
+        let (body, memory) = intake::take_in(std::mem::take(&mut call.body), max, &runner.room).await?;
+        runner.room.admit(body.len() as u64)?;
         let request = request::write(&call, &body);
         call.body = Body::from(body);
 
@@ -227,11 +230,14 @@ impl Calls {
             None => (now, String::new()),
         };
         let entry = Entry { record: record.clone(), due: millis(due), owner, request };
-        let ready = place.map(|place| Ready { record, call, bytes, place, memory: Some(memory) });
+        let (ready, memory) = match place {
+            Some(place) => (Some(Ready { record, call, bytes, place, memory: Some(memory) }), None),
+            None => (None, Some(memory)),
+        };
         let waits = ready.is_none();
         let (written, is_written) = oneshot::channel();
         let away = || Fault::new(Kind::Busy).because("detached calls cannot be written down: the store is away");
-        let accept = Work::Accept(Box::new(Accept { entry, ready, written }));
+        let accept = Work::Accept(Box::new(Accept { entry, ready, memory, written }));
         runner.journal.send(accept).await.map_err(|_| away())?;
         if !is_written.await.unwrap_or(false) {
             return Err(away());
@@ -318,14 +324,4 @@ impl fmt::Debug for Calls {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Calls").field("config", &self.config).finish_non_exhaustive()
     }
-}
-
-fn refused(error: BodyError) -> Fault {
-    let (kind, reason) = match &error {
-        BodyError::TooLarge { max } => {
-            (Kind::RequestTooLarge, format!("a detached call's body is at most {max} bytes"))
-        }
-        BodyError::Cut(_) => (Kind::CallCut, error.to_string()),
-    };
-    Fault::new(kind).because(reason).caused_by(error)
 }

@@ -40,11 +40,11 @@ impl Room {
         }
     }
 
-    /// May one more call come, with a body of so many bytes or fewer?
+    /// May one more call come, with a body of so many bytes or more?
     ///
     /// # Errors
-    /// When the journal is full, or memory is.
-    pub(super) fn admit(&self, bytes: u64) -> Result<OwnedSemaphorePermit, Fault> {
+    /// When the journal is full.
+    pub(super) fn admit(&self, bytes: u64) -> Result<(), Fault> {
         let Open { calls, bytes: held } = self.open();
         if calls >= self.calls_max {
             return Err(full(format!("{calls} detached calls wait or run, at most {} may", self.calls_max)));
@@ -55,15 +55,32 @@ impl Room {
                 "detached calls that wait or run have {held} bytes, at most {max} may they have"
             )));
         }
-        self.memory(bytes).ok_or_else(|| {
-            full(format!("bodies of detached calls take {} bytes of memory, as much as they may", self.memory_max))
-        })
+        Ok(())
     }
 
     /// Memory for so many bytes, if there is some left.
     pub(super) fn memory(&self, bytes: u64) -> Option<OwnedSemaphorePermit> {
-        let pieces = u32::try_from(bytes / PIECE + 1).unwrap_or(u32::MAX);
+        let pieces = u32::try_from(pieces(bytes)).unwrap_or(u32::MAX);
         self.memory.clone().try_acquire_many_owned(pieces).ok()
+    }
+
+    /// Has `held` be for so many bytes in all.
+    ///
+    /// # Errors
+    /// When memory is short. Then `held` stays as it was.
+    pub(super) fn grow(&self, held: &mut OwnedSemaphorePermit, bytes: u64) -> Result<(), Fault> {
+        let missing = pieces(bytes).saturating_sub(held.num_permits() as u64);
+        if missing > 0 {
+            let missing = u32::try_from(missing).unwrap_or(u32::MAX);
+            let more = self.memory.clone().try_acquire_many_owned(missing).map_err(|_| self.no_memory())?;
+            held.merge(more);
+        }
+        Ok(())
+    }
+
+    /// What is told where memory is short.
+    pub(super) fn no_memory(&self) -> Fault {
+        full(format!("bodies of detached calls take {} bytes of memory, as much as they may", self.memory_max))
     }
 
     /// Bytes that are left of memory.
@@ -97,6 +114,11 @@ impl Room {
     }
 }
 
+/// How many pieces hold so many bytes.
+fn pieces(bytes: u64) -> u64 {
+    bytes / PIECE + 1
+}
+
 fn full(why: String) -> Fault {
     Fault::new(Kind::Busy).because(why)
 }
@@ -114,9 +136,13 @@ mod tests {
             fault.reason().unwrap().to_owned()
         };
         assert_eq!(refused(1001), "detached calls that wait or run have 0 bytes, at most 1000 may they have");
-        let held = room.memory(7 << 10).unwrap();
-        assert_eq!(refused(1000), "bodies of detached calls take 8192 bytes of memory, as much as they may");
+        let mut held = room.memory(5 << 10).unwrap();
+        room.grow(&mut held, 7 << 10).unwrap();
+        assert_eq!((room.memory_left(), room.memory(0).is_none()), (0, true));
+        let fault = room.grow(&mut held, 8 << 10).unwrap_err();
+        assert_eq!(fault.reason(), Some("bodies of detached calls take 8192 bytes of memory, as much as they may"));
         drop(held);
+        assert_eq!(room.memory_left(), 8 << 10);
         assert!(room.admit(1000).is_ok());
         (0..2).for_each(|_| room.came(100));
         assert_eq!(refused(0), "2 detached calls wait or run, at most 2 may");

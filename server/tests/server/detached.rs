@@ -1,16 +1,19 @@
 //! Calls whose caller does not wait: kept in a store, and run whatever happens.
 
+use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
-use hotfn_protocols::{Fault, Kind, Reply};
+use hotfn_protocols::{Call, Fault, Kind, Reply};
 use hotfn_server::calls::record::{Record, Status};
 use hotfn_server::calls::{Calls, Config, Records, Retries};
 use hotfn_server::store::calls::Wanted;
-use hotfn_server::store::{Store, Url};
+use hotfn_server::store::{App, Error as StoreError, Store, Url};
 use tokio::sync::{Semaphore, mpsc};
 
-use crate::client::ask;
+use crate::client::{Client, ask};
 use crate::double::{Running, reply, serve, serve_detached};
 use crate::soon;
 
@@ -227,6 +230,52 @@ async fn a_detached_body_is_bounded() {
     let (node, _calls, _heard) = told(&store().await, config, Vec::new()).await;
     let answer = ask(node.addr, DETACHED).await;
     assert_eq!((answer.status, &answer.json()["code"]), (413, &"request_too_large".into()));
+}
+
+#[tokio::test]
+async fn who_announces_bodies_and_sends_none_keeps_nobody_out() {
+    let config = Config { body_bytes_max: 64 << 10, memory_bytes_max: 64 << 10, ..Config::default() };
+    let store = store().await;
+    let (node, _calls, _heard) = told(&store, config, Vec::new()).await;
+    let mut silent = Client::connect(node.addr).await;
+    silent.send("POST /invoke/f HTTP/1.1\nFn-Invoke-Type: detached\nExpect: 100-continue\n").await;
+    silent.send("content-length: 65535\n\n").await;
+    // From here on its body is waited for.
+    silent.until("100 Continue\r\n\r\n").await;
+    becomes(&store, &accepted(&node).await, Status::Success).await;
+}
+
+#[tokio::test]
+async fn what_waits_to_be_written_down_is_in_memory_and_counts_there() {
+    let config = Config { running_max: 1, memory_bytes_max: 64 << 10, ..Config::default() };
+    let store = store().await;
+    let app = store.create_app(App { name: "busy".to_owned(), ..App::default() }).await.unwrap();
+    let (node, calls) = serve_detached(store.clone(), config, |_| std::future::pending()).await;
+    accepted(&node).await;
+    // A write that takes its time has the store's only connection.
+    let (writing, goes_on) = (Arc::new(Semaphore::new(0)), Arc::new(std::sync::Barrier::new(2)));
+    let writer = std::thread::spawn({
+        let (store, writing, goes_on) = (store.clone(), writing.clone(), goes_on.clone());
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        move || {
+            let written = runtime.block_on(store.update_app(&app.id, |app| {
+                writing.add_permits(1);
+                goes_on.wait();
+                app.shape = "any".to_owned();
+                Ok::<_, StoreError>(())
+            }));
+            written.map(drop)
+        }
+    });
+    soon(writing.acquire()).await.unwrap().forget();
+    let long = || Call { body: "x".repeat(40_000).into(), ..Call::new("f", "") };
+    let mut waits = pin!(calls.accept(long()));
+    assert!(poll_fn(|cx| Poll::Ready(waits.as_mut().poll(cx).is_pending())).await);
+    let fault = soon(calls.accept(long())).await.unwrap_err();
+    assert_eq!(fault.reason(), Some("bodies of detached calls take 65536 bytes of memory, as much as they may"));
+    goes_on.wait();
+    writer.join().unwrap().unwrap();
+    soon(waits).await.unwrap();
 }
 
 #[tokio::test]

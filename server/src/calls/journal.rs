@@ -20,6 +20,7 @@ use hotfn_protocols::CallId;
 
 use crate::store::calls::{Batch, Change, Entry};
 
+use super::places::Place;
 use super::runner::{Ready, Runner};
 
 /// Most that waits to be written; who comes later waits for room.
@@ -36,7 +37,7 @@ pub(super) enum Work {
     /// A call that came. The others are small beside it.
     Accept(Box<Accept>),
     /// A call of ours that ended, or waits for another try, and its place among those that run.
-    Change { change: Change, place: OwnedSemaphorePermit },
+    Change { change: Change, place: Place },
     /// What a function wrote during a call.
     Log { call: CallId, text: String },
     /// A call that is over, and whose caller knows what became of it.
@@ -68,7 +69,7 @@ struct Lot {
     batch: Batch,
     accepted: Vec<(Option<Ready>, oneshot::Sender<bool>)>,
     memory: Vec<OwnedSemaphorePermit>,
-    places: Vec<OwnedSemaphorePermit>,
+    places: Vec<Place>,
     bytes: usize,
     records: u64,
 }

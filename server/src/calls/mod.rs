@@ -14,7 +14,8 @@
 //! * [`record`]: what is told of a call; `request`: the call itself, written down.
 //! * `intake`: a body is taken in.
 //! * `journal`: what is written is written for many calls at a time.
-//! * `runner`: calls are given to functions; `rules`: which there are, and what they say of retries.
+//! * `runner`: calls are given to functions; `places`: which have a place; `rules`: which functions there
+//!   are, and what they say of retries.
 //! * `room`: how much of all this there may be; `tally`: how much there was.
 //! * `upkeep`: what is done from time to time.
 //! * [`logs`]: what functions write.
@@ -29,6 +30,7 @@
 mod intake;
 mod journal;
 pub mod logs;
+mod places;
 pub mod record;
 mod request;
 pub mod retry;
@@ -162,7 +164,7 @@ impl Calls {
             tally: Tally::default(),
             journal,
             places: Arc::new(Semaphore::new(config.running_max)),
-            places_max: config.running_max,
+            held: Arc::default(),
             running: TaskTracker::new(),
             leaves: CancellationToken::new(),
             due: Notify::new(),
@@ -221,7 +223,7 @@ impl Calls {
         let now = SystemTime::now();
         let mut record = Record::new(call.id, &call.function, record::Kind::Detached, now);
         let bytes = request.len() as u64;
-        let place = runner.place();
+        let place = runner.place(&record.id);
         let (due, owner) = match &place {
             Some(_) => {
                 record.begin(now);

@@ -9,6 +9,7 @@
 //! was put there, when places are free again while there was more than could be taken, and twice a
 //! second for what other nodes left and for tries whose time has come.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
@@ -25,6 +26,7 @@ use crate::store::{self, Store};
 
 use super::journal::Work;
 use super::logs::Logs;
+use super::places::{Held, Place};
 use super::record::{Record, Status, millis};
 use super::room::Room;
 use super::rules::Rules;
@@ -50,7 +52,8 @@ pub(super) struct Runner {
     pub(super) journal: mpsc::Sender<Work>,
     /// Places of calls that run.
     pub(super) places: Arc<Semaphore>,
-    pub(super) places_max: usize,
+    /// Which have one.
+    pub(super) held: Arc<Held>,
     /// Calls that run.
     pub(super) running: TaskTracker,
     /// No more calls are taken.
@@ -67,25 +70,20 @@ pub(super) struct Ready {
     pub(super) call: Call,
     /// Of its request, in the store.
     pub(super) bytes: u64,
-    pub(super) place: OwnedSemaphorePermit,
+    pub(super) place: Place,
     /// For its body; none where memory was short and the call was there already.
     pub(super) memory: Option<OwnedSemaphorePermit>,
 }
 
 impl Runner {
-    /// A place for a call that comes now, if it need not wait behind others.
-    pub(super) fn place(&self) -> Option<OwnedSemaphorePermit> {
+    /// A place for the call `id` that comes now, if it need not wait behind others.
+    pub(super) fn place(&self, id: &str) -> Option<Place> {
         let may_begin = !self.is_behind.load(Ordering::Relaxed) && !self.leaves.is_cancelled();
         let place = may_begin.then(|| self.places.clone().try_acquire_owned().ok()).flatten();
         if place.is_none() {
             self.is_behind.store(true, Ordering::Relaxed);
         }
-        place
-    }
-
-    /// How many calls run, or were not written yet to have ended.
-    pub(super) fn places_taken(&self) -> usize {
-        self.places_max - self.places.available_permits()
+        Some(Place::of(id.to_owned(), place?, &self.held))
     }
 
     /// Begins a call.
@@ -140,17 +138,25 @@ impl Runner {
             // Before it is looked: what is put there from now on sets it again.
             self.is_behind.store(false, Ordering::Relaxed);
             let now = SystemTime::now();
-            let take = |record| self.taken(record, now);
+            let mut ours = HashSet::new();
+            let take = |record: Record| {
+                if !self.held.has(&record.id) {
+                    return self.taken(record, now);
+                }
+                ours.insert(record.id.clone());
+                self.kept(record, now)
+            };
             let Taken { entries, are_more } =
                 self.store.take_calls(millis(now), count, self.room.memory_left(), take).await?;
-            for entry in entries {
+            for entry in entries.into_iter().filter(|entry| !ours.contains(&entry.record.id)) {
                 let bytes = entry.request.len() as u64;
                 if entry.record.status != Status::Running {
                     self.tally.ended(entry.record.status);
                     self.room.went(bytes);
                     continue;
                 }
-                let place = places.split(1).expect("no more are taken than there are places");
+                let permit = places.split(1).expect("no more are taken than there are places");
+                let place = Place::of(entry.record.id.clone(), permit, &self.held);
                 self.begin_taken(entry, bytes, place).await;
             }
             if !are_more {
@@ -174,7 +180,15 @@ impl Runner {
         Change { record, due: millis(now + LEASE), owner: self.name.clone(), keeps_request: true }
     }
 
-    async fn begin_taken(self: &Arc<Self>, entry: Entry, bytes: u64, place: OwnedSemaphorePermit) {
+    /// What becomes of a call that is due and that this node still runs: its word was late, because the
+    /// store was away or the machine slept. It is this node's again, if nobody else ended it meanwhile.
+    fn kept(&self, mut record: Record, now: SystemTime) -> Change {
+        tracing::debug!(call_id = record.id, fn_id = record.fn_id, "it was said late that a detached call still runs");
+        record.status = Status::Running;
+        Change { record, due: millis(now + LEASE), owner: self.name.clone(), keeps_request: true }
+    }
+
+    async fn begin_taken(self: &Arc<Self>, entry: Entry, bytes: u64, place: Place) {
         let Entry { mut record, request, .. } = entry;
         let id = record.id.parse().map_err(anyhow::Error::from);
         let call = id.and_then(|id| Ok(request::read(id, record.fn_id.as_str().into(), &request)?));
@@ -220,7 +234,7 @@ impl Runner {
     }
 
     /// Has it written what became of a call.
-    async fn tell(&self, record: Record, next: Next, bytes: u64, place: OwnedSemaphorePermit) {
+    async fn tell(&self, record: Record, next: Next, bytes: u64, place: Place) {
         self.tally.ended(record.status);
         let due = match next {
             Next::Again(at) => millis(at),
@@ -242,4 +256,75 @@ async fn read_out(mut body: Body) -> Result<(), BodyError> {
         piece?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::pin::Pin;
+
+    use hotfn_protocols::{CallId, Reply};
+    use tokio::time::timeout;
+
+    use super::*;
+    use crate::calls::{self, Calls, Retries, record, upkeep};
+    use crate::store::Url;
+    use crate::store::calls::Batch;
+
+    /// Begins every call and ends none.
+    struct Stuck;
+
+    impl Invoke for Stuck {
+        fn invoke(&self, _: Call) -> Pin<Box<dyn Future<Output = Result<Reply, Fault>> + Send + '_>> {
+            Box::pin(std::future::pending())
+        }
+    }
+
+    /// A node that runs one call of `f` and never comes to its end, and the call's id.
+    async fn stuck() -> (Arc<Calls>, CallId) {
+        let store = Arc::new(Store::open(&Url::Memory).await.unwrap());
+        let rules = Arc::new(Rules::new(Retries::default()));
+        rules.put("f".into(), Retries::default());
+        let (_, lines) = hotfn::log::pipe();
+        let calls = Calls::start(store, Arc::new(Stuck), rules, lines, calls::Config::default());
+        // Until then there might be more than can be taken, as far as it knows.
+        while calls.runner.is_behind.load(Ordering::Relaxed) {
+            tokio::task::yield_now().await;
+        }
+        let call = Call::new("f", "");
+        let id = call.id;
+        calls.accept(call).await.unwrap();
+        (calls, id)
+    }
+
+    fn now() -> u64 {
+        millis(SystemTime::now())
+    }
+
+    #[tokio::test]
+    async fn a_node_does_not_begin_again_what_it_still_runs() {
+        let (calls, id) = stuck().await;
+        let runner = &calls.runner;
+        // Its word came too late.
+        runner.store.renew_calls(&runner.name, &[id.to_string()], 0).await.unwrap();
+        calls.look();
+        let looked = async { while runner.store.has_due_calls(now()).await.unwrap() {} };
+        timeout(Duration::from_secs(10), looked).await.expect("it is looked at soon");
+        let record = runner.store.call("f", id.as_str()).await.unwrap();
+        assert_eq!((record.status, record.attempts), (Status::Running, 1));
+    }
+
+    /// As when the connection to a database breaks just as it says that a call was taken.
+    #[tokio::test]
+    async fn a_node_says_of_no_call_that_it_runs_which_it_does_not() {
+        let (calls, _) = stuck().await;
+        let runner = &calls.runner;
+        let mut record = Record::new(CallId::new(), &"f".into(), record::Kind::Detached, SystemTime::now());
+        record.begin(SystemTime::now());
+        let (owner, due) = (runner.name.clone(), now() + 5000);
+        let lost = Entry { record, due, owner: owner.clone(), request: String::new() };
+        runner.store.write_calls(&owner, &Batch { new: vec![lost], ..Batch::default() }).await.unwrap();
+        upkeep::renew_once(runner).await.unwrap();
+        assert!(runner.store.has_due_calls(due).await.unwrap(), "in time somebody else may take it");
+        assert!(!runner.store.has_due_calls(due - 1).await.unwrap(), "and what it does run is its own");
+    }
 }

@@ -29,14 +29,19 @@ async fn renew(runner: &Runner) {
     let mut ticks = ticks(RENEW_EVERY);
     loop {
         ticks.tick().await;
-        // Who runs nothing has nothing to keep.
-        if runner.places_taken() == 0 {
-            continue;
-        }
-        if let Err(e) = runner.store.renew_calls(&runner.name, millis(SystemTime::now() + LEASE)).await {
+        if let Err(e) = renew_once(runner).await {
             tracing::warn!("the store was not told that this node's calls still run: {:#}", anyhow::Error::from(e));
         }
     }
+}
+
+pub(super) async fn renew_once(runner: &Runner) -> Result<(), store::Error> {
+    let held = runner.held.ids();
+    // Who runs nothing has nothing to keep.
+    if held.is_empty() {
+        return Ok(());
+    }
+    runner.store.renew_calls(&runner.name, &held, millis(SystemTime::now() + LEASE)).await
 }
 
 async fn write_logs(runner: &Runner) {

@@ -169,13 +169,17 @@ impl Store {
         Ok(Taken { entries, are_more })
     }
 
-    /// Says that `owner` lives, so that its calls are its until `due`.
+    /// Says that `owner` still runs the calls `ids`, so that they are its until `due`.
     ///
     /// # Errors
     /// When the store cannot be used.
-    pub async fn renew_calls(&self, owner: &str, due: u64) -> Result<(), Error> {
+    pub async fn renew_calls(&self, owner: &str, ids: &[String], due: u64) -> Result<(), Error> {
         let mut transaction = self.begin(Access::Write).await?;
-        transaction.execute(&renew_calls(), &[owner, &due.to_string()]).await?;
+        for ids in chunks(ids) {
+            let due = due.to_string();
+            let params: Vec<&str> = [owner, &due].into_iter().chain(ids.iter().map(String::as_str)).collect();
+            transaction.execute(&renew_calls(ids.len()), &params).await?;
+        }
         Ok(transaction.commit().await?)
     }
 
@@ -349,8 +353,13 @@ pub(super) fn due_calls() -> String {
     )
 }
 
-pub(super) fn renew_calls() -> String {
-    "UPDATE calls SET due = CAST(CAST($2 AS TEXT) AS BIGINT) WHERE owner = $1 AND status = 'running'".to_owned()
+pub(super) fn renew_calls(rows: usize) -> String {
+    let ids: Vec<String> = (0..rows).map(|n| format!("${}", n + 3)).collect();
+    format!(
+        "UPDATE calls SET due = CAST(CAST($2 AS TEXT) AS BIGINT) \
+         WHERE id IN ({}) AND owner = $1 AND status = 'running'",
+        ids.join(", ")
+    )
 }
 
 pub(super) fn list_calls(wanted: &Wanted) -> String {

@@ -262,7 +262,7 @@ mod tests {
             calls::list_calls(&some),
             calls::list_calls(&of_a_status),
             calls::due_calls(),
-            calls::renew_calls(),
+            calls::renew_calls(4),
             calls::oldest_kept(),
             calls::forget_calls(),
         ] {

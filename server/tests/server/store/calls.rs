@@ -76,9 +76,11 @@ async fn owners(store: &Store) {
     write(store, vec![entry]).await;
     let ones = take(store, "one", 0, 10, 1000).await;
     assert!(take(store, "other", LEASE - 1, 10, 1000).await.is_empty(), "it is the first's for so long");
-    store.renew_calls("one", 2 * LEASE).await.unwrap();
+    let ids = [id.clone(), CallId::new().to_string(), "nu\0l".to_owned()];
+    store.renew_calls("one", &ids, 2 * LEASE).await.unwrap();
     assert!(take(store, "other", 2 * LEASE - 1, 10, 1000).await.is_empty(), "and longer if it says so");
-    store.renew_calls("another", 9 * LEASE).await.unwrap();
+    store.renew_calls("another", &ids, 9 * LEASE).await.unwrap();
+    store.renew_calls("one", &ids[1..], 9 * LEASE).await.unwrap();
     let others = take(store, "other", 2 * LEASE, 10, 1000).await;
     assert_eq!((others.len(), others[0].record.attempts), (1, 2), "then it is whose it is first");
     end(store, "one", &ones, Status::Success).await;

@@ -50,10 +50,15 @@ impl fmt::Display for Url {
         match self {
             Self::Memory => f.write_str("memory"),
             Self::Postgres(url) => {
-                // A password may also stand in the query.
-                let url = url.split('?').next().unwrap_or_default();
-                let place = url.split_once("://").map_or(url, |(_, rest)| rest);
-                write!(f, "postgres://{}", place.rsplit_once('@').map_or(place, |(_, host)| host))
+                let whole = url.split_once("://").map_or(&**url, |(_, rest)| rest);
+                // A password may also stand in the query; or what looks like one begins within a password.
+                let place = whole.split('?').next().unwrap_or_default();
+                let shown = match place.rsplit_once('@') {
+                    Some((_, host)) => host,
+                    None if whole.contains('@') && place.contains(':') => "…",
+                    None => place,
+                };
+                write!(f, "postgres://{shown}")
             }
             Self::Sqlite(path) => write!(f, "sqlite3://{}", path.display()),
         }
@@ -94,6 +99,8 @@ mod tests {
         };
         check("postgres://u:p@ss@h:5432/db", "postgres://h:5432/db");
         check("postgres://h/db?password=p@s", "postgres://h/db");
+        check("postgres://u:pa?s@h/db", "postgres://…");
+        check("postgres://h:5432/db?connect_timeout=3", "postgres://h:5432/db");
         check("sqlite3:///a/fn.db", "sqlite3:///a/fn.db");
     }
 }

@@ -84,7 +84,7 @@ pub struct Config {
     /// Most detached calls that wait or run, in the whole store; the next is refused as busy.
     /// Default 100,000.
     pub open_max: u64,
-    /// Most bytes of their requests. Default 1 GiB.
+    /// Most bytes of their requests. So many of dead ones are kept as well, and the oldest go. Default 1 GiB.
     pub open_bytes_max: u64,
     /// How long a call is remembered, from when it came. Default a day.
     pub kept_for: Duration,

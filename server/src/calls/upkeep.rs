@@ -78,6 +78,7 @@ async fn sweep_once(runner: &Runner, config: &Config) -> Result<(), store::Error
         from: first_id(before(now, config.kept_for)),
         dead_from: first_id(before(now, config.dead_kept_for)),
         count_max: config.kept_max.max(1),
+        dead_bytes_max: config.open_bytes_max,
     };
     runner.store.forget_calls(&keeping).await
 }

@@ -90,6 +90,8 @@ pub struct Keeping {
     pub dead_from: String,
     /// Most with each status; the oldest go.
     pub count_max: u64,
+    /// Most bytes of dead calls' requests, which are kept; the oldest go.
+    pub dead_bytes_max: u64,
 }
 
 /// Most calls in one statement.
@@ -248,13 +250,16 @@ impl Store {
     /// # Errors
     /// When the store cannot be used.
     pub async fn forget_calls(&self, keeping: &Keeping) -> Result<(), Error> {
+        let beyond = self.read().await?.query::<1>(&dead_beyond(), &[&keeping.dead_bytes_max.to_string()]).await?;
+        // Behind the last one that is too many, and before the next.
+        let beyond = beyond.into_iter().flatten().next().map(|id| id + BEHIND_ALL).unwrap_or_default();
         for status in Status::ALL.into_iter().filter(|status| status.is_over()) {
-            let from = if status == Status::Dead { &keeping.dead_from } else { &keeping.from };
+            let from = if status == Status::Dead { keeping.dead_from.as_str().max(&*beyond) } else { &keeping.from };
             loop {
                 let mut transaction = self.begin(Access::Write).await?;
                 let behind = [status.as_str(), &keeping.count_max.to_string()];
                 let oldest = transaction.query::<1>(&oldest_kept(), &behind).await?.into_iter().flatten().next();
-                let from = oldest.as_deref().map_or(from.as_str(), |oldest| oldest.max(from));
+                let from = oldest.as_deref().map_or(from, |oldest| oldest.max(from));
                 let gone = transaction.query::<1>(&forget_calls(), &[status.as_str(), from]).await?;
                 transaction.commit().await?;
                 if gone.len() < FORGOTTEN_MAX {
@@ -378,6 +383,15 @@ pub(super) fn oldest_kept() -> String {
     format!(
         "SELECT id FROM calls WHERE status = $1 AND NOT {OPEN} ORDER BY id DESC \
          LIMIT 1 OFFSET CAST(CAST($2 AS TEXT) AS BIGINT) - 1"
+    )
+}
+
+/// The newest dead call with whose request, and those of all after it, there are more bytes than there may be.
+fn dead_beyond() -> String {
+    format!(
+        "SELECT id FROM (SELECT id, SUM(bytes) OVER (ORDER BY id DESC) AS held FROM calls \
+         WHERE status = 'dead' AND NOT {OPEN}) AS dead \
+         WHERE held > CAST(CAST($1 AS TEXT) AS BIGINT) ORDER BY id DESC LIMIT 1"
     )
 }
 

@@ -1,0 +1,148 @@
+//! A node: an agent, a front before it, and the order in which they begin and end.
+//!
+//! What a node serves it is given ([`Node::start`], [`Node::deploy`]), or it follows a store
+//! ([`Node::serve`]) and has the v2 API to change it.
+//!
+//! `start` puts it together, `beside` is what it does beside answering calls over HTTP, and `end` takes
+//! it apart in order; `following` keeps what it serves like its store.
+
+mod beside;
+mod end;
+mod following;
+mod start;
+
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hotfn::Agent;
+use hotfn::pool::Need;
+use hotfn_protocols::FunctionId;
+
+use crate::calls::Calls;
+use crate::command;
+use crate::config::Deployment;
+use crate::connector::Connectors;
+use crate::front::Front;
+use crate::front::listen::Server;
+use crate::takeover;
+use crate::threads::Threads;
+use crate::tls::Tls;
+
+pub use beside::Beside;
+pub use start::StartError;
+
+use following::Following;
+
+/// An agent that answers over HTTP.
+#[derive(Debug)]
+pub struct Node {
+    agent: Agent,
+    front: Arc<Front>,
+    server: Server,
+    tls: Option<Arc<Tls>>,
+    patience: Duration,
+    /// Follows the store of a node that has one.
+    following: Option<Following>,
+    /// What events come in and go out by.
+    connectors: Option<Arc<Connectors>>,
+    /// Runs commands of this host.
+    commands: Option<command::Server>,
+    calls: Arc<Calls>,
+    /// Last, because they outlive what runs on them.
+    threads: Arc<Threads>,
+}
+
+impl Node {
+    /// The threads it serves on.
+    #[must_use]
+    pub fn threads(&self) -> &Arc<Threads> {
+        &self.threads
+    }
+
+    /// The very socket that it listens at, for a successor.
+    ///
+    /// # Errors
+    /// When descriptors have run out.
+    pub fn socket(&self) -> io::Result<OwnedFd> {
+        self.server.socket()
+    }
+
+    /// What its containers have, all together.
+    #[must_use]
+    pub fn room(&self) -> takeover::Room {
+        let Need { memory_mb, cpu_milli } = self.agent.room();
+        takeover::Room { memory_mb, cpu_milli }
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn local_addr(&self) -> SocketAddr {
+        self.server.local_addr()
+    }
+
+    /// What its URLs begin with: `http://ADDR:PORT`, or `https://`.
+    #[must_use]
+    pub fn base(&self) -> String {
+        let scheme = if self.tls.is_some() { "https" } else { "http" };
+        format!("{scheme}://{}", self.local_addr())
+    }
+
+    /// Reads its certificate again, if it has one, and that of its host commands.
+    pub fn reload(&self) {
+        if let Some(tls) = &self.tls {
+            tls.reload_aloud();
+        }
+        if let Some(commands) = &self.commands {
+            commands.reload_certificate();
+        }
+    }
+
+    /// Does nobody have a token, where one is needed?
+    #[must_use]
+    pub fn is_locked(&self) -> bool {
+        let access = self.following.as_ref().map(|following| following.mirror.access());
+        access.is_some_and(|access| access.is_required() && access.is_empty())
+    }
+
+    /// Resolves when calls are welcome. Cancel safe.
+    pub async fn ready(&self) {
+        self.front.readiness().reached().await;
+    }
+
+    /// How many functions of its store it serves.
+    #[must_use]
+    pub fn functions(&self) -> usize {
+        match &self.following {
+            Some(following) => following.mirror.functions(),
+            None => 0,
+        }
+    }
+
+    /// Resolves when a connector that is to end its process (`on_exhausted`) has given up its
+    /// connection. Cancel safe.
+    pub async fn exhausted(&self) {
+        match &self.connectors {
+            Some(connectors) => connectors.exhausted().await,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Serves a function, or a changed one in place of the old. Calls in flight finish with the old.
+    pub fn deploy(&self, deployment: Deployment) {
+        let Deployment { function, triggers, retries } = deployment;
+        let id = function.id.clone();
+        self.agent.deploy(function);
+        self.calls.rules().put(id.clone(), retries);
+        self.front.routes().put(&id, triggers);
+    }
+
+    /// Serves a function no longer.
+    pub fn remove(&self, function: &FunctionId) {
+        self.front.routes().put(function, []);
+        self.calls.rules().remove(function);
+        self.agent.remove(function);
+    }
+}

@@ -1,0 +1,193 @@
+//! How a node begins: it listens first, so that who connects early waits and is not refused.
+
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::time::Instant;
+
+use tokio::net::TcpListener;
+use tokio::sync::mpsc;
+
+use hotfn::Agent;
+use hotfn::log::Line;
+
+use super::Node;
+use super::following::Following;
+use crate::access::Access;
+use crate::api::Api;
+use crate::calls::{Calls, Rules};
+use crate::command;
+use crate::config::{Deployment, Settings};
+use crate::connector::{self, Callable, Connectors, World};
+use crate::drivers::{self, DriverRefused};
+use crate::front::Front;
+use crate::front::listen::Server;
+use crate::metrics::{Pulled, Reached, Stored};
+use crate::mirror::Mirror;
+use crate::pulls;
+use crate::readiness;
+use crate::store::{self, Store, Url};
+use crate::threads::Threads;
+use crate::tls::{self, Tls};
+
+/// Why a node could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The agent could not start.
+    #[error(transparent)]
+    Agent(#[from] hotfn::StartError),
+    /// The service of commands could not start.
+    #[error(transparent)]
+    Command(#[from] command::server::StartError),
+    /// A connector could not start.
+    #[error(transparent)]
+    Connector(#[from] connector::StartError),
+    /// There is no driver, or it does not take a function's image.
+    #[error(transparent)]
+    Driver(#[from] DriverRefused),
+    /// The address cannot be listened on.
+    #[error("cannot listen on {addr}")]
+    Listen {
+        /// The address.
+        addr: SocketAddr,
+        /// The system's answer.
+        source: io::Error,
+    },
+    /// The certificate or its key cannot be used.
+    #[error("cannot encrypt connections")]
+    Tls(#[from] tls::LoadError),
+    /// There can be no store in memory.
+    #[error(transparent)]
+    Store(store::Failure),
+    /// The system gives no more threads.
+    #[error("cannot start the threads that serve; start fewer")]
+    Threads(#[source] io::Error),
+}
+
+impl Node {
+    /// Listens, then starts an agent with these functions, then answers: who connects early waits
+    /// and is not refused.
+    ///
+    /// # Errors
+    /// When the address is taken or not ours, a function's image is not for the driver, or driver or
+    /// agent cannot start.
+    pub async fn start(settings: &Settings, functions: Vec<Deployment>) -> Result<Self, StartError> {
+        for deployment in &functions {
+            drivers::check(settings, deployment)?;
+        }
+        let Begun { listener, agent, pulls, lines } = begin(settings, None).await?;
+        // Nobody asks for what is not served, so nothing of it need outlive the node.
+        let store = Arc::new(Store::open(&Url::Memory).await.map_err(StartError::Store)?);
+        let rules = Arc::new(Rules::new(settings.calls.retries));
+        let calls = Calls::start(store, Arc::new(agent.clone()), rules, lines, settings.calls());
+        let front = Front::with_calls(Arc::new(agent.clone()), calls.clone(), settings.front());
+        let threads = threads(settings)?;
+        let node = Self::answer(settings, listener, agent, pulls, front, calls, threads)?;
+        functions.into_iter().for_each(|deployment| node.deploy(deployment));
+        Ok(node)
+    }
+
+    /// The same with the functions that `store` has, and will have: clients may change them. With a
+    /// `socket` that listens already, it answers there.
+    ///
+    /// # Errors
+    /// When the address is taken or not ours, or the agent cannot start.
+    pub async fn serve(settings: &Settings, store: Store, socket: Option<OwnedFd>) -> Result<Self, StartError> {
+        let Begun { listener, agent, pulls, lines } = begin(settings, socket).await?;
+        let rules = Arc::new(Rules::new(settings.calls.retries));
+        let mirror =
+            Arc::new(Mirror::new(Arc::new(store), agent.clone(), Access::new(settings.tokens()), rules.clone()));
+        mirror.catch_up().await;
+        let threads = threads(settings)?;
+        let world = World {
+            functions: Callable { invoke: Arc::new(agent.clone()), directory: mirror.clone() },
+            commands: None,
+        };
+        let connectors = Arc::new(Connectors::new(world, threads.clone(), Some(settings.state_dir())));
+        let calls = Calls::start(mirror.store().clone(), Arc::new(agent.clone()), rules, lines, settings.calls());
+        let driver = settings.containers.driver();
+        let api = Api::new(mirror.clone(), connectors.clone(), calls.clone(), driver, settings.public_url.clone());
+        let front = Front::with_api(Arc::new(agent.clone()), api, settings.front());
+        front.metrics().add(|registry| {
+            registry.register_collector(Box::new(Stored(mirror.clone())));
+            registry.register_collector(Box::new(Reached(connectors.clone())));
+        });
+        front.readiness().look_at(readiness::Means {
+            agent: agent.clone(),
+            mirror: Some(mirror.clone()),
+            connectors: Some(connectors.clone()),
+            since: Instant::now(),
+        });
+        let node = Self::answer(settings, listener, agent, pulls, front, calls, threads)?;
+        Ok(Self { following: Some(Following::start(mirror)), connectors: Some(connectors), ..node })
+    }
+
+    fn answer(
+        settings: &Settings,
+        listener: TcpListener,
+        agent: Agent,
+        pulls: Arc<pulls::Counts>,
+        front: Arc<Front>,
+        calls: Arc<Calls>,
+        threads: Arc<Threads>,
+    ) -> Result<Self, StartError> {
+        front.metrics().add(|registry| {
+            agent.register(registry);
+            calls.register(registry);
+            registry.register_collector(Box::new(Pulled(pulls)));
+        });
+        let means = readiness::Means { agent: agent.clone(), mirror: None, connectors: None, since: Instant::now() };
+        front.readiness().look_at(means);
+        let refused = |source| StartError::Listen { addr: settings.listen(), source };
+        let tls = settings.tls.clone().map(Tls::start).transpose()?;
+        let server = Server::start(listener, front.clone(), threads.clone(), tls.clone()).map_err(refused)?;
+        let patience = settings.drain_patience();
+        Ok(Self {
+            agent,
+            front,
+            server,
+            tls,
+            patience,
+            following: None,
+            connectors: None,
+            commands: None,
+            calls,
+            threads,
+        })
+    }
+}
+
+fn threads(settings: &Settings) -> Result<Arc<Threads>, StartError> {
+    Ok(Arc::new(Threads::start(settings.threads()).map_err(StartError::Threads)?))
+}
+
+/// What a node has before it knows what to serve.
+struct Begun {
+    listener: TcpListener,
+    agent: Agent,
+    pulls: Arc<pulls::Counts>,
+    /// What containers write.
+    lines: mpsc::Receiver<Line>,
+}
+
+async fn begin(settings: &Settings, socket: Option<OwnedFd>) -> Result<Begun, StartError> {
+    let addr = settings.listen();
+    let listener = match socket {
+        None => TcpListener::bind(addr).await,
+        Some(socket) => listening(socket),
+    };
+    let listener = listener.map_err(|source| StartError::Listen { addr, source })?;
+    let pulls = Arc::default();
+    let driver = drivers::start(settings, &pulls).await?;
+    let (lines, written) = hotfn::log::pipe();
+    let agent = settings.agent().driver(driver).lines(lines).start()?;
+    Ok(Begun { listener, agent, pulls, lines: written })
+}
+
+/// A socket that somebody opened for us.
+fn listening(socket: OwnedFd) -> io::Result<TcpListener> {
+    let listener = std::net::TcpListener::from(socket);
+    listener.set_nonblocking(true)?;
+    TcpListener::from_std(listener)
+}

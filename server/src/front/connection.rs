@@ -7,7 +7,8 @@ use hotfn_protocols::Body;
 use hotfn_protocols::http1::{Invalid, Limits, RequestHead};
 
 use super::answer::{self, Answer};
-use super::{Config, Front, Origin};
+use super::origin::Origin;
+use super::{Config, Front};
 use crate::conversation::closing::Closing;
 use crate::conversation::{self, Hangup, Host};
 

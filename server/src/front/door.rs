@@ -1,10 +1,60 @@
-//! What a path takes of who asks for it.
+//! What a path takes of who asks for it, and whether who asks has it.
 
-use http::Method;
+use http::header::AUTHORIZATION;
+use http::{Method, Uri};
 
+use hotfn_protocols::FunctionId;
+use hotfn_protocols::http1::RequestHead;
+
+use super::Front;
+use super::origin::Origin;
 use super::routes::Route;
-use crate::access::{Need, Role};
+use crate::access::{Caller, Denied, Need, Role};
 use crate::api;
+
+impl Front {
+    /// May whoever sent `head` have what is at `route`? Known before anything of the body is read.
+    pub(super) fn admit(
+        &self,
+        route: &Route,
+        head: &RequestHead,
+        uri: &Uri,
+        from: &mut Origin,
+    ) -> Result<Caller, Denied> {
+        if !self.access.is_required() {
+            return Ok(Caller::Anybody);
+        }
+        match route {
+            Route::Invoke(function) => self.admit_call(function, head, from),
+            Route::Trigger(function) if !self.access.is_open_to_triggers() => self.admit_call(function, head, from),
+            route => {
+                let need = need(route, &head.method, uri.path(), self.access.is_open_to_triggers());
+                self.access.admit(head.lines.first(&AUTHORIZATION), need, &mut from.shown)
+            }
+        }
+    }
+
+    /// May whoever sent `head` call this function?
+    pub(super) fn admit_call(
+        &self,
+        function: &FunctionId,
+        head: &RequestHead,
+        from: &mut Origin,
+    ) -> Result<Caller, Denied> {
+        if !self.access.is_required() {
+            return Ok(Caller::Anybody);
+        }
+        let token = head.lines.first(&AUTHORIZATION);
+        let caller = self.access.admit(token, Need::SomeApp(Role::Invoke), &mut from.shown)?;
+        // Most tokens are for all apps, and whose a function is need not be looked up for them.
+        if caller.is_of_some_apps()
+            && let Some(app) = self.access.app(function)
+        {
+            caller.check(Need::App(Role::Invoke, &app))?;
+        }
+        Ok(caller)
+    }
+}
 
 /// What a request takes. `triggers_open` says that triggers take nothing.
 ///
@@ -15,7 +65,7 @@ use crate::api;
 /// | `/metrics` | the role invoke, of the whole node |
 /// | `/v2/…` | what [`api::need`] says |
 /// | what is not there | any token, so that nobody finds out for nothing what is |
-pub(super) fn need<'a>(route: &'a Route, method: &Method, path: &str, triggers_open: bool) -> Need<'a> {
+fn need<'a>(route: &'a Route, method: &Method, path: &str, triggers_open: bool) -> Need<'a> {
     match route {
         Route::Api => api::need(method, path),
         Route::Greeting | Route::Health | Route::Ready | Route::Redirect(_) | Route::Version => Need::Nothing,

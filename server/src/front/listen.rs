@@ -13,7 +13,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::{Front, Origin, Place, connection};
+use super::origin::{Origin, Place};
+use super::{Front, connection};
 use crate::conversation::closing::{Closing, Stage};
 use crate::threads::Threads;
 use crate::tls::Tls;

@@ -17,8 +17,8 @@ use prometheus_client::encoding::DescriptorEncoder;
 use hotfn::metrics::{Buckets, Page, Seen, Shards};
 use hotfn_protocols::{Timing, names};
 
-use super::Hangup;
 use super::answer::Answer;
+use crate::conversation::Hangup;
 
 /// The counters of a front.
 #[derive(Debug, Default)]

@@ -7,7 +7,7 @@ use http::header;
 use hotfn_protocols::http1::{Length, Lines};
 use hotfn_protocols::{Fault, Headers, Kind};
 
-use super::Place;
+use super::origin::Place;
 use crate::connector::origin::PREFIX;
 
 /// Does the request want its connection to become a websocket? HTTP lets a server ignore the wish

@@ -130,26 +130,23 @@ impl Crew {
         }
         let bounds = config.bounds;
         let job = Job::new(id, asker.caller.name.clone(), bounds.output_bytes_max);
-        let known = match &once {
+        let mut known = match &once {
             None => Known::New,
             Some(once) => self.book.known(&job.caller, once, Instant::now(), &bounds),
         };
-        let known = match known {
-            Known::New => {
-                let slot = self.book.slot(&bounds, asker.peer.origin(), &asker.caller)?;
-                let entered = self.book.enter(&job, once.as_ref());
-                if let Known::New = entered {
-                    let run_max = [bounds.run_max, asker.caller.run_max, plan.timeout, ask.timeout];
-                    let run_max = run_max.into_iter().flatten().min();
-                    let ending = Ending { run_max, grace: bounds.end_grace, strays: config.strays };
-                    let (asker, ask) = (asker.clone(), ask.clone());
-                    let run = Run { process: plan.process, slot, asker, ask, bounds, ending };
-                    tokio::spawn(self.clone().run(job.clone(), run));
-                }
-                entered
+        if let Known::New = known {
+            let slot = self.book.slot(&bounds, asker.peer.origin(), &asker.caller)?;
+            // Its twin may have come meanwhile.
+            known = self.book.enter(&job, once.as_ref());
+            if let Known::New = known {
+                let run_max = [bounds.run_max, asker.caller.run_max, plan.timeout, ask.timeout];
+                let run_max = run_max.into_iter().flatten().min();
+                let ending = Ending { run_max, grace: bounds.end_grace, strays: config.strays };
+                let (asker, ask) = (asker.clone(), ask.clone());
+                let run = Run { process: plan.process, slot, asker, ask, bounds, ending };
+                tokio::spawn(self.clone().run(job.clone(), run));
             }
-            known => known,
-        };
+        }
         match known {
             Known::New => Ok(job),
             Known::Before(job) => Ok(job),

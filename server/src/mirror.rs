@@ -3,8 +3,8 @@
 //! Calls never ask the store. The agent knows every function, the front every trigger, and the gate
 //! every token, and this keeps all of them as the store says: after each write of this node before
 //! the write is answered, and for what other nodes write when the database tells of it, or else
-//! twice a second. A store that cannot be reached leaves everything as it was: the node serves on,
-//! and follows when the store is back.
+//! as often as [`Told`](store::Told) says. A store that cannot be reached leaves everything as it was:
+//! the node serves on, and follows when the store is back.
 
 use std::collections::{HashMap, HashSet};
 use std::convert::Infallible;
@@ -23,10 +23,10 @@ use crate::calls::Rules;
 use crate::config::Deployment;
 use crate::connector::Directory;
 use crate::front::Routes;
-use crate::store::{self, Change, Changes, Store};
+use crate::store::{self, Change, Changes, Store, Topic};
 
-/// How often a node looks at what other nodes wrote, whether or not it is told.
-pub const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// How often a store that is away is tried.
+const TRY_EVERY: Duration = Duration::from_millis(500);
 
 /// Keeps an agent and a front's routes as a store says.
 pub struct Mirror {
@@ -119,14 +119,14 @@ impl Mirror {
         }
     }
 
-    /// Serves what is written from now on, by whomever: at once where the database tells, and else within
-    /// `look_every`.
-    pub async fn follow(&self, look_every: Duration) -> Infallible {
-        let told = self.store.told();
+    /// Serves what is written from now on, by whomever.
+    pub async fn follow(&self) -> Infallible {
+        let mut told = self.store.told(Topic::Definitions);
         loop {
+            let at_the_latest = if self.is_up() { told.look_within() } else { TRY_EVERY };
             tokio::select! {
                 () = told.next() => {}
-                () = tokio::time::sleep(look_every) => {}
+                () = tokio::time::sleep(at_the_latest) => {}
             }
             self.catch_up().await;
         }

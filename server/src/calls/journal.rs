@@ -125,6 +125,8 @@ impl Journal {
             return lot;
         }
         let Lot { batch, accepted, memory, places, records, bytes: _ } = lot;
+        let retried = batch.changed.iter().filter(|change| !change.record.status.is_over());
+        let first_due = retried.map(|change| change.due).min();
         let written = self.runner.store.write_calls(&self.runner.name, &batch).await;
         drop(memory);
         match written {
@@ -141,6 +143,10 @@ impl Journal {
                 }
                 drop(places);
                 self.runner.room_again();
+                self.runner.stirs.written.notify_one();
+                if let Some(due) = first_due {
+                    self.runner.alarm.set(due);
+                }
                 Lot::default()
             }
             Err(e) => {

@@ -14,8 +14,8 @@
 //! * [`record`]: what is told of a call; `request`: the call itself, written down.
 //! * `intake`: a body is taken in.
 //! * `journal`: what is written is written for many calls at a time.
-//! * `runner`: calls are given to functions; `places`: which have a place; `rules`: which functions there
-//!   are, and what they say of retries.
+//! * `runner`: calls are given to functions, when they come and when the `alarm` says that one is due;
+//!   `places`: which have a place; `rules`: which functions there are, and what they say of retries.
 //! * `room`: how much of all this there may be; `tally`: how much there was.
 //! * `upkeep`: what is done from time to time.
 //! * [`logs`]: what functions write.
@@ -27,6 +27,7 @@
 //! that is slow and called often makes the others' calls wait once all places are its; and nodes
 //! that share a store must agree on the time to within some seconds.
 
+mod alarm;
 mod intake;
 mod journal;
 pub mod logs;
@@ -63,10 +64,11 @@ pub use logs::Logs;
 pub use retry::{Retries, Retry};
 pub use rules::Rules;
 
+use alarm::Alarm;
 use journal::{Accept, Journal, Work};
 use record::{Record, Status, millis};
 use room::Room;
-use runner::{Ready, Runner};
+use runner::{Ready, Runner, Stirs};
 use tally::Tally;
 
 /// How long a call is its node's without a word from that node.
@@ -168,6 +170,8 @@ impl Calls {
             running: TaskTracker::new(),
             leaves: CancellationToken::new(),
             due: Notify::new(),
+            alarm: Alarm::default(),
+            stirs: Stirs::default(),
             is_behind: AtomicBool::new(true),
         });
         let over = CancellationToken::new();

@@ -27,6 +27,11 @@ impl Held {
         self.ids_now().contains(id)
     }
 
+    /// Has none of them one?
+    pub(super) fn is_empty(&self) -> bool {
+        self.ids_now().is_empty()
+    }
+
     /// Those that have one.
     pub(super) fn ids(&self) -> Vec<String> {
         self.ids_now().iter().cloned().collect()

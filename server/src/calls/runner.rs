@@ -6,8 +6,9 @@
 //! as the taker says often enough that it lives.
 //!
 //! Taking reads and writes the store, so it takes many at a time; and it is asked for when something
-//! was put there, when places are free again while there was more than could be taken, and twice a
-//! second for what other nodes left and for tries whose time has come.
+//! was put there, when places are free again while there was more than could be taken, when the next
+//! call is due ([`Alarm`]), and when other nodes have something for us. Should nobody tell of that, it is
+//! looked for as often as [`Told`](store::Told) says.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -15,6 +16,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -22,8 +24,9 @@ use hotfn::Invoke;
 use hotfn_protocols::{Body, BodyError, Call, Fault, Kind};
 
 use crate::store::calls::{Change, Entry, Taken};
-use crate::store::{self, Store};
+use crate::store::{self, Store, Topic};
 
+use super::alarm::Alarm;
 use super::journal::Work;
 use super::logs::Logs;
 use super::places::{Held, Place};
@@ -34,8 +37,10 @@ use super::settle::{Next, settle, was_lost};
 use super::tally::Tally;
 use super::{LEASE, request};
 
-/// How often it is looked for what nobody told us of.
-const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// What other nodes may have put into the store is looked at no more often than this.
+const LOOK_REST: Duration = Duration::from_millis(250);
+/// A call that is due and could not be taken, or a store that is away, is tried again after so long.
+const TRY_AGAIN: Duration = Duration::from_millis(500);
 /// Most calls that are taken at once.
 const TAKE_MAX: usize = 64;
 
@@ -60,8 +65,21 @@ pub(super) struct Runner {
     pub(super) leaves: CancellationToken,
     /// There is something to take.
     pub(super) due: Notify,
+    /// When there will be.
+    pub(super) alarm: Alarm,
+    /// Calls were begun, or written.
+    pub(super) stirs: Stirs,
     /// There was more than could be taken: who comes now is to wait behind it.
     pub(super) is_behind: AtomicBool,
+}
+
+/// Wakes what has nothing to do while no calls come.
+#[derive(Debug, Default)]
+pub(super) struct Stirs {
+    /// A call was begun.
+    pub(super) begun: Notify,
+    /// Something was written.
+    pub(super) written: Notify,
 }
 
 /// A call that has its place.
@@ -88,6 +106,7 @@ impl Runner {
 
     /// Begins a call.
     pub(super) fn begin(self: &Arc<Self>, ready: Ready) {
+        self.stirs.begun.notify_one();
         let runner = self.clone();
         self.running.spawn(async move { runner.run(ready).await });
     }
@@ -101,13 +120,22 @@ impl Runner {
 
     /// Takes calls that are due, until this node leaves.
     pub(super) async fn take(self: Arc<Self>) {
-        let mut is_lost = false;
+        let mut told = self.store.told(Topic::Calls);
+        let (mut is_lost, mut looked) = (false, Instant::now());
         loop {
+            let known = self.alarm.rings_in(millis(SystemTime::now()));
+            let wait = if is_lost { TRY_AGAIN } else { known.min(told.look_within()).min(LEASE) };
+            let others = async {
+                sleep_until(looked + LOOK_REST).await;
+                told.next().await;
+            };
             let was_told = tokio::select! {
                 biased;
                 () = self.leaves.cancelled() => return,
                 () = self.due.notified() => true,
-                () = tokio::time::sleep(LOOK_EVERY) => false,
+                () = self.alarm.set_earlier() => continue,
+                () = others => false,
+                () = sleep(wait) => false,
             };
             match self.look(was_told).await {
                 Ok(()) => is_lost = false,
@@ -117,13 +145,24 @@ impl Runner {
                     tracing::warn!("detached calls cannot be taken: {:#}", anyhow::Error::from(e));
                 }
             }
+            looked = Instant::now();
         }
     }
 
     /// Takes what is due. Who was not told of anything reads first: that is in nobody's way.
     async fn look(self: &Arc<Self>, was_told: bool) -> Result<(), store::Error> {
-        if was_told || self.store.has_due_calls(millis(SystemTime::now())).await? {
+        self.alarm.clear();
+        let mut first_due = None;
+        if !was_told {
+            first_due = self.store.first_due_call().await?;
+        }
+        if was_told || first_due.is_some_and(|due| due <= millis(SystemTime::now())) {
             self.take_due().await?;
+            // Who is behind looks as soon as there is a place.
+            first_due = if self.is_behind.load(Ordering::Relaxed) { None } else { self.store.first_due_call().await? };
+        }
+        if let Some(due) = first_due {
+            self.alarm.set(due.max(millis(SystemTime::now() + TRY_AGAIN)));
         }
         Ok(())
     }
@@ -133,6 +172,7 @@ impl Runner {
             let count = self.places.available_permits().min(TAKE_MAX);
             let places = u32::try_from(count).ok().filter(|&count| count > 0);
             let Some(mut places) = places.and_then(|n| self.places.clone().try_acquire_many_owned(n).ok()) else {
+                self.is_behind.store(true, Ordering::Relaxed);
                 break;
             };
             // Before it is looked: what is put there from now on sets it again.
@@ -307,7 +347,8 @@ mod tests {
         // Its word came too late.
         runner.store.renew_calls(&runner.name, &[id.to_string()], 0).await.unwrap();
         calls.look();
-        let looked = async { while runner.store.has_due_calls(now()).await.unwrap() {} };
+        let is_due = async || runner.store.first_due_call().await.unwrap().is_some_and(|due| due <= now());
+        let looked = async { while is_due().await {} };
         timeout(Duration::from_secs(10), looked).await.expect("it is looked at soon");
         let record = runner.store.call("f", id.as_str()).await.unwrap();
         assert_eq!((record.status, record.attempts), (Status::Running, 1));
@@ -324,7 +365,7 @@ mod tests {
         let lost = Entry { record, due, owner: owner.clone(), request: String::new() };
         runner.store.write_calls(&owner, &Batch { new: vec![lost], ..Batch::default() }).await.unwrap();
         upkeep::renew_once(runner).await.unwrap();
-        assert!(runner.store.has_due_calls(due).await.unwrap(), "in time somebody else may take it");
-        assert!(!runner.store.has_due_calls(due - 1).await.unwrap(), "and what it does run is its own");
+        let first_due = runner.store.first_due_call().await.unwrap();
+        assert_eq!(first_due, Some(due), "in time somebody else may take it, and what it does run is its own");
     }
 }

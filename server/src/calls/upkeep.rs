@@ -1,24 +1,25 @@
-//! What is done from time to time, whether or not calls come.
+//! What is done from time to time, as long as calls come, and hardly ever while none do.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use tokio::time::{Instant, MissedTickBehavior, interval_at};
+use tokio::time::{sleep, timeout};
 
 use crate::store;
 use crate::store::calls::Keeping;
 
 use super::journal::Work;
+use super::logs::LAST_LINES_WAIT;
 use super::record::{before, first_id, millis};
 use super::runner::Runner;
 use super::{Config, LEASE};
 
 /// How often a node says that it lives: it may fail to twice before its calls are another's.
 const RENEW_EVERY: Duration = LEASE.checked_div(4).expect("four is not zero");
-/// How often logs of calls that ended are written.
-const LOGS_EVERY: Duration = Duration::from_millis(500);
-/// How often calls that were kept long enough are forgotten, and the rest are counted.
+/// How often calls that were kept long enough are forgotten, and the rest are counted,
 const SWEEP_EVERY: Duration = Duration::from_secs(5);
+/// and how often while this node writes nothing about calls, unless they are to be forgotten sooner.
+const SWEEP_IDLE: Duration = Duration::from_secs(60);
 
 /// Does it all until it is dropped.
 pub(super) async fn keep(runner: Arc<Runner>, config: Config) {
@@ -26,9 +27,12 @@ pub(super) async fn keep(runner: Arc<Runner>, config: Config) {
 }
 
 async fn renew(runner: &Runner) {
-    let mut ticks = ticks(RENEW_EVERY);
     loop {
-        ticks.tick().await;
+        // Who runs nothing has nothing to keep.
+        if runner.held.is_empty() {
+            runner.stirs.begun.notified().await;
+        }
+        sleep(RENEW_EVERY).await;
         if let Err(e) = renew_once(runner).await {
             tracing::warn!("the store was not told that this node's calls still run: {:#}", anyhow::Error::from(e));
         }
@@ -37,7 +41,6 @@ async fn renew(runner: &Runner) {
 
 pub(super) async fn renew_once(runner: &Runner) -> Result<(), store::Error> {
     let held = runner.held.ids();
-    // Who runs nothing has nothing to keep.
     if held.is_empty() {
         return Ok(());
     }
@@ -45,9 +48,10 @@ pub(super) async fn renew_once(runner: &Runner) -> Result<(), store::Error> {
 }
 
 async fn write_logs(runner: &Runner) {
-    let mut ticks = ticks(LOGS_EVERY);
     loop {
-        ticks.tick().await;
+        runner.logs.some_ended().await;
+        // Their last lines may still be on their way.
+        sleep(LAST_LINES_WAIT).await;
         flush_logs(runner, SystemTime::now()).await;
     }
 }
@@ -60,12 +64,13 @@ pub(super) async fn flush_logs(runner: &Runner, now: SystemTime) {
 }
 
 async fn sweep(runner: &Runner, config: &Config) {
-    let mut ticks = ticks(SWEEP_EVERY);
+    let idle = SWEEP_IDLE.min(config.kept_for.min(config.dead_kept_for) / 2);
     loop {
         if let Err(e) = sweep_once(runner, config).await {
             tracing::debug!("old calls stay for now: {:#}", anyhow::Error::from(e));
         }
-        ticks.tick().await;
+        sleep(SWEEP_EVERY).await;
+        let _ = timeout(idle, runner.stirs.written.notified()).await;
     }
 }
 
@@ -81,10 +86,4 @@ async fn sweep_once(runner: &Runner, config: &Config) -> Result<(), store::Error
         dead_bytes_max: config.open_bytes_max,
     };
     runner.store.forget_calls(&keeping).await
-}
-
-fn ticks(every: Duration) -> tokio::time::Interval {
-    let mut ticks = interval_at(Instant::now() + every, every);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    ticks
 }

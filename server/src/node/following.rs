@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tokio::task::JoinHandle;
 
-use crate::mirror::{LOOK_EVERY, Mirror};
+use crate::mirror::Mirror;
 
 /// Keeps a mirror like its store, until it is dropped.
 #[derive(Debug)]
@@ -17,7 +17,7 @@ pub(super) struct Following {
 impl Following {
     pub(super) fn start(mirror: Arc<Mirror>) -> Self {
         let follows = mirror.clone();
-        Self { mirror, task: tokio::spawn(async move { follows.follow(LOOK_EVERY).await }) }
+        Self { mirror, task: tokio::spawn(async move { follows.follow().await }) }
     }
 }
 

@@ -50,6 +50,15 @@ pub struct Batch {
     pub logs: Vec<(String, String)>,
 }
 
+impl Batch {
+    /// Is there a call in it that any node may take, now or later?
+    fn offers_calls(&self) -> bool {
+        let is_open = |record: &Record, owner: &str| owner.is_empty() && !record.status.is_over();
+        self.new.iter().any(|entry| is_open(&entry.record, &entry.owner))
+            || self.changed.iter().any(|change| is_open(&change.record, &change.owner))
+    }
+}
+
 /// Which calls of a function are wanted: the newest first.
 #[derive(Clone, Debug, Default)]
 pub struct Wanted {
@@ -122,16 +131,20 @@ impl Store {
             let params: Vec<&str> = logs.iter().flat_map(|(id, log)| [id.as_str(), log.as_str()]).collect();
             transaction.execute(&sql, &params).await?;
         }
+        if batch.offers_calls() {
+            transaction.offer().await?;
+        }
         Ok(transaction.commit().await?)
     }
 
-    /// Is any call due at `now`?
+    /// From when on the call may be taken that is due first, in milliseconds since 1970; `None` if none waits or
+    /// runs.
     ///
     /// # Errors
     /// When the store cannot be used.
-    pub async fn has_due_calls(&self, now: u64) -> Result<bool, Error> {
-        let due = self.read().await?.query::<2>(&due_calls(), &[&now.to_string(), "1"]).await?;
-        Ok(!due.is_empty())
+    pub async fn first_due_call(&self) -> Result<Option<u64>, Error> {
+        let due = self.read().await?.query::<1>(&first_due_call(), &[]).await?;
+        Ok(due.iter().flatten().find_map(|due| due.parse().ok()))
     }
 
     /// Takes calls that are due at `now`, those due longest first, until they are `count_max` or
@@ -349,6 +362,10 @@ fn change_calls(rows: usize, is_owned: bool) -> String {
 fn log_calls(rows: usize) -> String {
     let values = values(rows, &["$", "$"]);
     format!("UPDATE calls SET log = v.column2 FROM (VALUES {values}) AS v WHERE calls.id = v.column1")
+}
+
+pub(super) fn first_due_call() -> String {
+    format!("SELECT CAST(due AS TEXT) FROM calls WHERE {OPEN} AND due >= 0 ORDER BY due, id LIMIT 1")
 }
 
 pub(super) fn due_calls() -> String {

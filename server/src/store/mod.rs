@@ -39,7 +39,7 @@ use crate::calls::record::Status;
 
 pub use changes::{Change, Changes};
 pub use counts::Counts;
-pub use database::{Failure, Told};
+pub use database::{Failure, Told, Topic};
 pub use given::Refused;
 pub(crate) use given::free_name;
 pub use record::{App, Function, Trigger};
@@ -131,10 +131,10 @@ impl Store {
         self.database.begin(access).await
     }
 
-    /// Tells of writes from now on, where the database does. To be called within a runtime.
+    /// Tells of what others write from now on. To be called within a runtime.
     #[must_use]
-    pub fn told(&self) -> Told {
-        self.database.told()
+    pub fn told(&self, topic: Topic) -> Told {
+        self.database.told(topic)
     }
 
     async fn read(&self) -> Result<Transaction, Failure> {
@@ -261,6 +261,7 @@ mod tests {
         for sql in [
             calls::list_calls(&some),
             calls::list_calls(&of_a_status),
+            calls::first_due_call(),
             calls::due_calls(),
             calls::renew_calls(4),
             calls::oldest_kept(),

@@ -126,11 +126,15 @@ impl Book {
         }
     }
 
-    /// The call is over; what it wrote may still come for a moment.
-    pub(crate) fn end(&mut self, call: CallId, now: SystemTime) {
-        if let Some(gathered) = self.calls.get_mut(&call) {
-            gathered.ended = Some(now);
-        }
+    /// The call is over; what it wrote may still come for a moment. Is anything gathered of it?
+    pub(crate) fn end(&mut self, call: CallId, now: SystemTime) -> bool {
+        let gathered = self.calls.get_mut(&call);
+        gathered.map(|gathered| gathered.ended = Some(now)).is_some()
+    }
+
+    /// Are there calls that ended and were not taken?
+    pub(crate) fn some_ended(&self) -> bool {
+        self.calls.values().any(|gathered| gathered.ended.is_some())
     }
 
     /// What calls wrote of which nothing more will come; those that were silent are left out.
@@ -275,10 +279,11 @@ mod tests {
         }
         assert_eq!((book.of_call(asked), book.of_call(other)), (Some("one\n"), None));
         let at = |millis| UNIX_EPOCH + Duration::from_millis(millis);
-        book.end(asked, at(1000));
-        book.end(silent, at(1000));
+        assert!(!book.some_ended());
+        assert!(book.end(asked, at(1000)) && book.end(silent, at(1000)) && !book.end(other, at(1000)));
         book.add(line("f", Some(asked), "last words"));
         assert_eq!(book.take_ended(at(1499)), []);
+        assert!(book.some_ended());
         let cut = "one\nlast wo\n[of each call's log 12 bytes are kept; the rest is left out]\n";
         assert_eq!(book.take_ended(at(1500)), [(asked, cut.to_owned())]);
         assert!(book.calls.is_empty() && book.asked.is_empty());

@@ -14,7 +14,7 @@ use std::time::{Duration, SystemTime};
 
 use hotfn::log::Line;
 use hotfn_protocols::{CallId, FunctionId};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::{Instant, timeout_at};
 
 pub use book::Kept;
@@ -31,6 +31,8 @@ pub struct Logs {
     book: Mutex<Book>,
     /// The number that the next line will have.
     grown: watch::Sender<u64>,
+    /// A call that is gathered has ended.
+    ended: Notify,
 }
 
 /// Some lines of a function.
@@ -47,7 +49,7 @@ impl Logs {
         let bounds = Bounds { call_bytes_max, calls_max, ..Bounds::default() };
         let book = Book::new(bounds, gathers_all, SystemTime::now());
         let grown = watch::Sender::new(book.next());
-        Arc::new(Self { book: Mutex::new(book), grown })
+        Arc::new(Self { book: Mutex::new(book), grown, ended: Notify::new() })
     }
 
     /// Takes lines out of the pipe until nobody puts any in.
@@ -98,12 +100,24 @@ impl Logs {
     }
 
     pub(super) fn end(&self, call: CallId) {
-        self.book().end(call, SystemTime::now());
+        if self.book().end(call, SystemTime::now()) {
+            self.ended.notify_one();
+        }
+    }
+
+    /// Resolves when there are calls that ended, as long as not all were [taken](Self::take_ended). Cancel safe.
+    pub(super) async fn some_ended(&self) {
+        self.ended.notified().await;
     }
 
     /// What is to go into the store, of calls that ended long enough before `now`.
     pub(super) fn take_ended(&self, now: SystemTime) -> Vec<(CallId, String)> {
-        self.book().take_ended(now)
+        let mut book = self.book();
+        let taken = book.take_ended(now);
+        if book.some_ended() {
+            self.ended.notify_one();
+        }
+        taken
     }
 
     fn book(&self) -> MutexGuard<'_, Book> {

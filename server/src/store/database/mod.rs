@@ -20,7 +20,7 @@ mod postgres;
 mod sqlite;
 mod told;
 
-pub use told::Told;
+pub use told::{Told, Topic};
 
 use super::Url;
 #[cfg(feature = "postgres")]
@@ -90,12 +90,12 @@ impl Database {
         Ok(database)
     }
 
-    /// Tells of writes from now on, where the database does.
-    pub(super) fn told(&self) -> Told {
+    /// Tells of what others write from now on. To be called within a runtime.
+    pub(super) fn told(&self, topic: Topic) -> Told {
         match self {
             #[cfg(feature = "postgres")]
-            Self::Postgres(postgres) => Told { by: Some(postgres.listen()) },
-            Self::Sqlite(_) => Told::default(),
+            Self::Postgres(postgres) => postgres.told(topic),
+            Self::Sqlite(sqlite) => sqlite.told(topic),
         }
     }
 
@@ -135,6 +135,16 @@ impl Transaction {
             #[cfg(feature = "postgres")]
             Self::Postgres(transaction) => transaction.next().await,
             Self::Sqlite(transaction) => transaction.batch("UPDATE revision SET n = n + 1").await,
+        }
+    }
+
+    /// Has other nodes told at the commit that there are calls for them to take, where the database tells.
+    pub(super) async fn offer(&mut self) -> Result<(), Failure> {
+        match self {
+            #[cfg(feature = "postgres")]
+            Self::Postgres(transaction) => transaction.offer().await,
+            // The kernel tells of every commit.
+            Self::Sqlite(_) => Ok(()),
         }
     }
 

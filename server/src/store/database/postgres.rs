@@ -12,7 +12,7 @@ mod tls;
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tokio::sync::{Mutex, OwnedMutexGuard};
@@ -22,13 +22,16 @@ use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Config, Statement};
 use tokio_util::task::AbortOnDropHandle;
 
+use super::told::{Told, Topic};
 use super::{Access, Failure};
+use listener::Listener;
 use tls::Tls;
-
-pub(in crate::store) use listener::Listener;
 
 /// How long connecting may take, unless the URL says otherwise.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// After so long a silence it is made sure that a connection is still one, unless the URL says otherwise: what listens
+/// may be silent for days, and what stands between forgets it.
+const KEEPALIVE_IDLE: Duration = Duration::from_secs(30);
 
 /// How long the server may take to answer at all: longer than it lets a statement take, and than
 /// connecting may.
@@ -40,11 +43,19 @@ const SESSION: &str = "SET statement_timeout = '10s'; SET idle_in_transaction_se
 
 /// The next number of the `revision`, and a word to those who listen when the write is done.
 const NEXT: &str = "UPDATE revision SET n = n + 1; NOTIFY hotfn_written";
-/// What hears that word.
-const LISTEN: &str = "LISTEN hotfn_written";
+/// A word to those who listen that there are calls that any node may take.
+const OFFER: &str = "NOTIFY hotfn_offered";
 
 /// A database, whether or not we are connected to it.
 pub(in crate::store) struct Postgres {
+    door: Door,
+    /// From when on somebody wants to be told.
+    listener: OnceLock<Listener>,
+}
+
+/// How to come to a database, and the one connection that statements take turns with.
+#[derive(Clone)]
+struct Door {
     config: Config,
     tls: Tls,
     link: Arc<Mutex<Option<Link>>>,
@@ -75,11 +86,26 @@ impl Postgres {
         if config.get_connect_timeout().is_none() {
             config.connect_timeout(CONNECT_TIMEOUT);
         }
+        if config.get_keepalives_idle() == Config::new().get_keepalives_idle() {
+            config.keepalives_idle(KEEPALIVE_IDLE);
+        }
         config.application_name("hotfn");
-        Ok(Self { config, tls, link: Arc::default(), answer_timeout: ANSWER_TIMEOUT })
+        let door = Door { config, tls, link: Arc::default(), answer_timeout: ANSWER_TIMEOUT };
+        Ok(Self { door, listener: OnceLock::new() })
     }
 
     pub(super) async fn begin(&self, access: Access) -> Result<Transaction, Failure> {
+        self.door.begin(access).await
+    }
+
+    /// Tells of every write from now on.
+    pub(super) fn told(&self, topic: Topic) -> Told {
+        self.listener.get_or_init(|| Listener::start(self.door.clone())).told(topic)
+    }
+}
+
+impl Door {
+    async fn begin(&self, access: Access) -> Result<Transaction, Failure> {
         let mut held = self.link.clone().lock_owned().await;
         if held.as_ref().is_none_or(|link| link.client.is_closed()) {
             let connected = timeout(self.answer_timeout, self.connect()).await;
@@ -92,11 +118,6 @@ impl Postgres {
         };
         begun.batch(begin).await?;
         Ok(begun)
-    }
-
-    /// Hears of every write from now on.
-    pub(super) fn listen(&self) -> Listener {
-        Listener::start(self.config.clone(), self.tls.clone())
     }
 
     async fn connect(&self) -> Result<Link, Failure> {
@@ -142,6 +163,10 @@ impl Transaction {
 
     pub(super) async fn next(&mut self) -> Result<(), Failure> {
         self.batch(NEXT).await
+    }
+
+    pub(super) async fn offer(&mut self) -> Result<(), Failure> {
+        self.batch(OFFER).await
     }
 
     pub(super) async fn commit(mut self) -> Result<(), Failure> {
@@ -197,7 +222,7 @@ impl Link {
 
 impl fmt::Debug for Postgres {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Postgres").field("hosts", &self.config.get_hosts()).finish_non_exhaustive()
+        f.debug_struct("Postgres").field("hosts", &self.door.config.get_hosts()).finish_non_exhaustive()
     }
 }
 
@@ -246,7 +271,7 @@ mod tests {
     async fn a_server_that_hangs_holds_nobody_up_for_ever() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("postgres://u@127.0.0.1:{}/db?sslmode=disable", listener.local_addr().unwrap().port());
-        let postgres = Postgres { answer_timeout: Duration::from_millis(200), ..Postgres::open(&url).unwrap() };
+        let postgres = Door { answer_timeout: Duration::from_millis(200), ..Postgres::open(&url).unwrap().door };
         let server = tokio::spawn(async move {
             let mut hanging = Vec::new();
             // Connected to; told how a session is to be; begun; written to.

@@ -2,20 +2,26 @@
 //!
 //! SQLite works in the thread that calls it and may wait for the disk there, so it has a thread of
 //! its own that does one thing after another. The file is in WAL mode and synced at each commit:
-//! what was answered is on the disk. Another process may use the same file; it is waited for.
+//! what was answered is on the disk. Another process may use the same file; it is waited for, and
+//! what it writes is heard of ([`watch`]).
+
+mod watch;
 
 use std::fmt;
 use std::fs::{self, File};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::PathBuf;
-use std::sync::{Arc, mpsc};
+use std::sync::{Arc, OnceLock, mpsc};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, params_from_iter};
 use tokio::sync::{Mutex, OwnedMutexGuard, oneshot};
 
+use super::told::{Told, Topic};
 use super::{Access, Failure};
+
+use watch::Watching;
 
 /// How long another process may hold the file before a statement fails.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -23,6 +29,10 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// An open database. Dropping it waits until the file is closed.
 pub(in crate::store) struct Sqlite {
     worker: Arc<Mutex<Worker>>,
+    /// `None`: it is in memory.
+    path: Option<PathBuf>,
+    /// From when on somebody wants to be told.
+    watching: OnceLock<Watching>,
 }
 
 /// A turn with the connection.
@@ -46,8 +56,9 @@ impl Sqlite {
     pub(super) async fn open(path: Option<PathBuf>) -> Result<Self, Failure> {
         let (line, work) = mpsc::channel::<Work>();
         let (opened, is_open) = oneshot::channel();
+        let file = path.clone();
         let thread = thread::Builder::new().name("hotfn-store".to_owned()).spawn(move || {
-            let connection = match connect(path) {
+            let connection = match connect(file) {
                 Ok(connection) => connection,
                 Err(e) => return drop(opened.send(Err(e))),
             };
@@ -57,7 +68,14 @@ impl Sqlite {
         });
         let worker = Worker { line: Some(line), thread: Some(thread.map_err(unusable)?) };
         is_open.await.map_err(unusable)??;
-        Ok(Self { worker: Arc::new(Mutex::new(worker)) })
+        Ok(Self { worker: Arc::new(Mutex::new(worker)), path, watching: OnceLock::new() })
+    }
+
+    /// Tells of what other processes write from now on.
+    pub(super) fn told(&self, topic: Topic) -> Told {
+        let Some(path) = &self.path else { return Told::alone() };
+        let watching = self.watching.get_or_init(|| Watching::start(path, Arc::downgrade(&self.worker)));
+        watching.teller.told(topic)
     }
 
     pub(super) async fn begin(&self, access: Access) -> Result<Transaction, Failure> {

@@ -13,8 +13,9 @@ use hotfn_server::access::{Access, Tokens};
 use hotfn_server::config::Settings;
 use hotfn_server::drivers;
 use hotfn_server::mirror::Mirror;
-use hotfn_server::store::{App, Function, Store};
+use hotfn_server::store::{App, Function, Store, Topic};
 
+use super::believed;
 use super::postgres::Server;
 use crate::client::{Answer, ask};
 use crate::soon;
@@ -65,8 +66,10 @@ async fn what_is_written_elsewhere_is_told_and_not_waited_for() {
     let store = Arc::new(Store::open(&url).await.unwrap());
     let mirror = Arc::new(Mirror::new(store, agent, Access::new(Tokens::Off), Arc::default()));
     let follows = mirror.clone();
-    // It would look by itself, but not while anybody waits.
-    let following = tokio::spawn(async move { follows.follow(Duration::from_secs(3600)).await });
+    let following = tokio::spawn(async move { follows.follow().await });
+    // Who is told looks by himself as well, but not while anybody waits here.
+    let mut told = mirror.store().told(Topic::Definitions);
+    believed(&mut told, true).await;
     let elsewhere = Store::open(&url).await.unwrap();
     let app = elsewhere.create_app(App { name: "a".to_owned(), ..App::default() }).await.unwrap().id;
     let create = async |name: &str, served: usize| {
@@ -84,6 +87,8 @@ async fn what_is_written_elsewhere_is_told_and_not_waited_for() {
     server.run("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'told'", "postgres");
     // The first to ask after that is told that the connection is gone.
     let _told = elsewhere.app(&app).await;
+    believed(&mut told, false).await;
+    believed(&mut told, true).await;
     create("after", 2).await;
     following.abort();
 }

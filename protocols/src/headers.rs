@@ -71,7 +71,11 @@ impl Headers {
             Some((lines, Reading::But([]))) => lines.first(name),
             Some((lines, reading)) => {
                 let named = |(n, _): &(&[u8], _)| n.eq_ignore_ascii_case(name.as_str().as_bytes());
-                reading.fields(lines).find(named).map(|(_, value)| value)
+                let mut found = lines.iter().filter(named).peekable();
+                // What is meant is looked at last: of most names there is none, and of the others one.
+                found.peek()?;
+                let lets = reading.lets(lines);
+                found.find(|(name, value)| lets(name, value)).map(|(_, value)| value)
             }
             None => self.get(name).map(HeaderValue::as_bytes),
         }

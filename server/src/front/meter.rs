@@ -3,7 +3,8 @@
 //! Nearly all there are, on a node that works, are plain calls that were answered with 200: those are
 //! counters of the thread that serves them. All others share a table for each thread. Their paths are
 //! those of the routes and not what stood in the request, so that nobody can make the table grow but a
-//! function that thinks of ever new statuses, and it only up to a bound.
+//! function that thinks of ever new statuses, and it only up to a bound. Which kit a function was made
+//! with is one of a bounded list as well ([`Kits`]).
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -18,14 +19,16 @@ use hotfn::metrics::{Buckets, Page, Seen, Shards};
 use hotfn_protocols::{Timing, names};
 
 use super::answer::Answer;
+use super::kits::{Kit, Kits, NUMBERS};
 use crate::conversation::Hangup;
 
 /// The counters of a front.
 #[derive(Debug, Default)]
 pub(super) struct Meter {
-    /// Plain calls that were answered with 200.
-    good: Shards<Buckets>,
+    /// Plain calls that were answered with 200, by the number of the kit that did.
+    good: Shards<[Buckets; NUMBERS]>,
     others: Shards<Mutex<BTreeMap<Key, Buckets>>>,
+    kits: Kits,
 }
 
 /// What requests have in common that are counted together.
@@ -36,9 +39,10 @@ struct Key {
     /// 0: none, because nobody was left to be answered.
     status: u16,
     blame: &'static str,
+    kit: Kit,
 }
 
-/// Sets that a thread's table has at most; what comes then is counted without its status.
+/// Sets that a thread's table has at most; what comes then is counted without its status and its kit.
 const KEYS_MAX: usize = 1000;
 
 /// Where plain calls go.
@@ -52,7 +56,9 @@ impl Meter {
     /// A plain call was answered, or not, on the short way: its steps say how long it took.
     pub(super) fn invoked(&self, answer: &Result<Answer, Hangup>) {
         match answer {
-            Ok(answer) if answer.status == StatusCode::OK => self.good.here().note(total(answer.timing)),
+            Ok(answer) if answer.status == StatusCode::OK => {
+                self.good.here()[self.kit(answer).number()].note(total(answer.timing));
+            }
             Ok(Answer { timing, .. }) => self.note(INVOKE, &Method::POST, answer, total(*timing)),
             Err(Hangup) => self.note(INVOKE, &Method::POST, answer, Duration::ZERO),
         }
@@ -62,20 +68,32 @@ impl Meter {
     pub(super) fn note(&self, path: &'static str, method: &Method, answer: &Result<Answer, Hangup>, took: Duration) {
         let method = word(method);
         let mut key = match answer {
-            Ok(answer) => Key { path, method, status: answer.status.as_u16(), blame: blame(answer) },
-            Err(Hangup) => Key { path, method, status: 0, blame: "caller" },
+            Ok(answer) => {
+                Key { path, method, status: answer.status.as_u16(), blame: blame(answer), kit: self.kit(answer) }
+            }
+            Err(Hangup) => Key { path, method, status: 0, blame: "caller", kit: Kit::NONE },
         };
         let mut table = self.others.here().lock().unwrap_or_else(PoisonError::into_inner);
         if table.len() >= KEYS_MAX && !table.contains_key(&key) {
-            key.status = key.status / 100 * 100;
+            (key.status, key.kit) = (key.status / 100 * 100, Kit::NONE);
         }
         table.entry(key).or_default().note(took);
     }
 
+    fn kit(&self, answer: &Answer) -> Kit {
+        self.kits.of(answer.headers.first(&names::FN_FDK_VERSION))
+    }
+
     fn sums(&self) -> BTreeMap<Key, Seen> {
         let mut sums = BTreeMap::new();
-        let good = Key { path: INVOKE, method: "POST", status: 200, blame: "" };
-        sums.insert(good, Seen::of(self.good.all()));
+        for kit in Kit::all() {
+            let good = Key { path: INVOKE, method: "POST", status: 200, blame: "", kit };
+            let seen = Seen::of(self.good.all().map(|kits| &kits[kit.number()]));
+            // One is there from the beginning, so that whoever looks finds something.
+            if kit == Kit::NONE || seen.count() > 0 {
+                sums.insert(good, seen);
+            }
+        }
         for table in self.others.all() {
             for (key, buckets) in &*table.lock().unwrap_or_else(PoisonError::into_inner) {
                 sums.entry(*key).or_default().add(buckets);
@@ -99,8 +117,13 @@ impl Collector for Told {
         let statuses: Vec<String> = sums.keys().map(|key| key.status.to_string()).collect();
         let answered = || {
             sums.iter().zip(&statuses).filter(|((key, _), _)| key.status > 0).map(|((key, seen), status)| {
-                let labels =
-                    [("path", key.path), ("method", key.method), ("status", status.as_str()), ("blame", key.blame)];
+                let labels = [
+                    ("path", key.path),
+                    ("method", key.method),
+                    ("status", status.as_str()),
+                    ("blame", key.blame),
+                    ("fn_fdk_version", self.0.kits.name(key.kit)),
+                ];
                 (labels, seen)
             })
         };
@@ -158,7 +181,7 @@ mod tests {
         let odd = Method::from_bytes(b"BREW").unwrap();
         meter.note(TRIGGER, &odd, &answered(405), Duration::from_millis(1));
         let sums: Vec<_> = meter.sums().into_iter().map(|(key, seen)| (key, seen.count())).collect();
-        let key = |path, method, status, blame| (Key { path, method, status, blame }, 1);
+        let key = |path, method, status, blame| (Key { path, method, status, blame, kit: Kit::NONE }, 1);
         assert_eq!(
             sums,
             [
@@ -166,6 +189,30 @@ mod tests {
                 key(INVOKE, "POST", 200, ""),
                 key(INVOKE, "POST", 503, "caller"),
                 key(TRIGGER, "other", 405, "caller"),
+            ]
+        );
+    }
+
+    #[test]
+    fn what_answers_say_of_their_kit_is_counted_apart() {
+        let meter = Meter::default();
+        for (status, said) in [(200, "fdk-go/1"), (200, "fdk-go/1"), (200, "<script>"), (502, "fdk-go/1"), (502, "x")] {
+            let mut answer = answer::json(StatusCode::from_u16(status).unwrap(), String::new());
+            answer.headers.insert(names::FN_FDK_VERSION, said.parse().unwrap());
+            meter.invoked(&Ok(answer));
+        }
+        let sums = meter.sums();
+        let told = |(key, seen): (&Key, &Seen)| (key.status, meter.kits.name(key.kit).to_owned(), seen.count());
+        let sums: Vec<_> = sums.iter().map(told).collect();
+        let row = |status, kit: &str, count| (status, kit.to_owned(), count);
+        assert_eq!(
+            sums,
+            [
+                row(200, "", 0),
+                row(200, "other", 1),
+                row(200, "fdk-go/1", 2),
+                row(502, "other", 1),
+                row(502, "fdk-go/1", 1)
             ]
         );
     }

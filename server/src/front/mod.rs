@@ -19,7 +19,7 @@
 //! whom it is for, `door` says what token that takes, `call` makes a [`Call`](hotfn_protocols::Call) of
 //! it with `request`, `answer` makes an answer of a [`Reply`](hotfn_protocols::Reply), and `fault` knows
 //! which HTTP status a [`Fault`](hotfn_protocols::Fault) is. `management` is the way to the API, `cors`
-//! knows which pages of other sites may call, and `meter` counts. Callers who do not wait have their
+//! knows which pages of other sites may call, and `meter` counts, by `kits` as well. Callers who do not wait have their
 //! calls kept by [`Calls`]. HTTP itself is spoken by the `conversation` that each connection has.
 //!
 //! The front knows nothing of containers: it holds an [`Invoke`] and hands it calls. A request is
@@ -39,6 +39,7 @@ mod connection;
 mod cors;
 mod door;
 mod fault;
+mod kits;
 pub mod listen;
 mod management;
 mod meter;

@@ -27,7 +27,9 @@ impl Collector for Census {
         self.calls(&mut page, &now)?;
         self.containers(&mut page, &now)?;
         self.programs(&mut page)?;
-        self.room(&mut page)
+        self.room(&mut page)?;
+        self.0.sampler.tell(&mut page)?;
+        self.0.driver.tell(&mut page)
     }
 }
 

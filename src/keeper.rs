@@ -25,6 +25,7 @@ use crate::made::Made;
 use crate::phases::Phases;
 use crate::pool::{self, Action, Closing, Event, Pool, Refusal, Todo};
 use crate::rate::Allowance;
+use crate::sampler::Sampler;
 use crate::slot::Slot;
 use crate::stock::Stock;
 use crate::tag::Tag;
@@ -60,6 +61,8 @@ pub(crate) struct Keeper {
     pub(crate) driver: Arc<dyn Driver>,
     pub(crate) calls: Calls,
     pub(crate) launches: Launches,
+    /// What containers use.
+    pub(crate) sampler: Sampler,
     /// Where what containers write goes, beside the log.
     pub(crate) written: Option<Lines>,
     /// Programs of this host that functions run.
@@ -100,6 +103,7 @@ impl Keeper {
             calls: Calls::default(),
             programs: Arc::default(),
             launches: Launches::new(driver.name()),
+            sampler: Sampler::default(),
             written: None,
             driver,
             node: tag.as_ref().map_or_else(String::new, |tag| tag.name().to_owned()),

@@ -59,6 +59,7 @@ pub mod metrics;
 mod phases;
 pub mod pool;
 mod rate;
+mod sampler;
 mod secret;
 mod slot;
 mod stock;

@@ -1,4 +1,5 @@
-//! A container's control group, by which it is frozen and its deaths for want of memory are counted.
+//! A container's control group, by which it is frozen, its deaths for want of memory are counted, and
+//! what it uses is known ([`Accounts`]).
 //!
 //! An engine has a way of its own to do either, at the price of a request through one or two daemons:
 //! 13 ms for a thaw that takes the kernel 0.1 ms. So whoever may writes to the group itself.
@@ -11,12 +12,16 @@
 //! finished first. So freezing waits until the kernel says that all of them stand still. Thawing takes
 //! effect at once.
 
+mod accounts;
+
 use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::cgroup::Mount;
+
+pub use accounts::Accounts;
 
 /// How often a group that is freezing is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(1);
@@ -52,11 +57,7 @@ impl Cgroup {
     fn below(root: &Path, pid: u32, name: &str) -> io::Result<Self> {
         let groups = fs::read_to_string(root.join(format!("proc/{pid}/cgroup")))?;
         let mounts = fs::read_to_string(root.join("proc/self/mountinfo"))?;
-        let place = |mount: &Mount<'_>, controller| {
-            let group = mount.group_of(&groups, &[controller])?;
-            let place = mount.top(root).join(mount.within(group)?);
-            (!name.is_empty() && group.contains(name)).then_some(place)
-        };
+        let place = |mount: &Mount<'_>, controller| at(root, mount, &groups, controller, name);
         let (mut freezer, mut oom) = (None, None);
         for mount in Mount::all(&mounts) {
             if let Some(place) = place(&mount, "freezer") {
@@ -118,6 +119,14 @@ impl Cgroup {
         let text = fs::read_to_string(self.oom.as_ref()?).ok()?;
         text.lines().find_map(|line| line.strip_prefix("oom_kill ")?.trim().parse().ok())
     }
+}
+
+/// The directory in `mount` of a process in `groups`, if the mount has the controller and the group is of
+/// the container `name`.
+fn at(root: &Path, mount: &Mount<'_>, groups: &str, controller: &str, name: &str) -> Option<PathBuf> {
+    let group = mount.group_of(groups, &[controller])?;
+    let place = mount.top(root).join(mount.within(group)?);
+    (!name.is_empty() && group.contains(name)).then_some(place)
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

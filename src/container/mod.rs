@@ -15,6 +15,8 @@ use std::time::Duration;
 
 use hotfn_protocols::{Ends, Exit};
 
+use crate::metrics::Page;
+
 pub mod cgroup;
 #[cfg(feature = "docker")]
 pub mod docker;
@@ -26,8 +28,11 @@ pub mod process;
 pub mod remote;
 pub mod sandbox;
 mod streams;
+pub mod usage;
 
 pub use lines::LINE_BYTES_MAX;
+
+use usage::Usage;
 
 /// A boxed future: drivers are an open set, held as objects.
 pub type Doing<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -116,6 +121,14 @@ pub trait Driver: Send + Sync + fmt::Debug {
     /// cannot outlive their agent.
     fn sweep<'a>(&'a self, node: &'a str) -> Doing<'a, Result<usize, DriverError>>;
 
+    /// Tells whoever watches the agent what it counts itself. Default: nothing.
+    ///
+    /// # Errors
+    /// When the page takes no more.
+    fn tell(&self, _page: &mut Page<'_>) -> fmt::Result {
+        Ok(())
+    }
+
     /// Resolves once nothing is being removed in the background any more. Default: at once, for
     /// drivers that remove nothing there.
     fn settled(&self) -> Doing<'_, ()> {
@@ -152,6 +165,12 @@ pub trait Container: Send + Sync + fmt::Debug {
 
     /// Lets it run again.
     fn thaw(&self) -> Doing<'_, Result<(), DriverError>>;
+
+    /// What it uses of the machine; `None` if that cannot be told. Asked for whoever watches the agent, and
+    /// never on the way of a call; dropped when it takes too long. Default: `None`.
+    fn usage(&self) -> Doing<'_, Option<Usage>> {
+        Box::pin(async { None })
+    }
 
     /// Ends it: asks first (TERM), waits for `grace`, then insists (KILL). When this resolves
     /// nothing of it runs any more and nothing is left of it. A frozen one is woken to hear the

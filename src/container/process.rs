@@ -26,6 +26,7 @@ use hotfn_exec::{Child, Job, Resource, Signal, SpawnError, Supervisor, program};
 use hotfn_protocols::{Ends, Exit};
 
 use super::streams::{self, Logs};
+use super::usage::Usage;
 use super::{Container, Created, Doing, Driver, DriverError, LogLine, Spec, View};
 use crate::iofs::LABEL;
 
@@ -33,6 +34,7 @@ pub(super) mod image;
 mod strays;
 #[cfg(test)]
 mod tests;
+mod usage;
 
 use strays::Strays;
 
@@ -229,6 +231,18 @@ impl Container for Process {
     fn thaw(&self) -> Doing<'_, Result<(), DriverError>> {
         self.child.signal_group(Signal::CONT);
         Box::pin(async { Ok(()) })
+    }
+
+    fn usage(&self) -> Doing<'_, Option<Usage>> {
+        Box::pin(async {
+            let child = self.child.clone();
+            let read = move || {
+                let usage = usage::of(child.pid());
+                // Nobody else has its number as long as it has not ended.
+                child.ended().is_none().then_some(usage)
+            };
+            tokio::task::spawn_blocking(read).await.ok().flatten()
+        })
     }
 
     fn end(&self, grace: Duration) -> Doing<'_, ()> {

@@ -2,7 +2,8 @@
 //!
 //! A call passes a handful of counters. Were they shared by all threads, each call would wait for a
 //! cache line that another core has just written to; so there is a set of them for each thread
-//! ([`Shards`]), and whoever asks adds them up. Durations go into [`Buckets`], which are counters too.
+//! ([`Shards`]), and whoever asks adds them up. Durations go into [`Buckets`], which are counters too;
+//! other amounts, which no call brings, into a [`Spread`].
 //! What can be seen by looking, such as how many calls wait, is not counted at all but looked at when
 //! somebody asks.
 //!
@@ -16,7 +17,9 @@
 mod buckets;
 mod page;
 mod shards;
+mod spread;
 
 pub use buckets::{Buckets, Seen};
 pub use page::Page;
 pub use shards::Shards;
+pub use spread::Spread;

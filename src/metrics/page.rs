@@ -5,7 +5,7 @@ use std::fmt;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, MetricEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
 
-use super::Seen;
+use super::{Seen, Spread};
 
 /// A page of families of metrics, as a collector writes it.
 #[derive(Debug)]
@@ -53,6 +53,22 @@ impl<'a> Page<'a> {
     pub fn seconds(&mut self, name: &str, help: &str, value: f64) -> fmt::Result {
         let mut family = self.0.encode_descriptor(name, help, None, MetricType::Counter)?;
         family.encode_counter::<NoLabelSet, _, u64>(&value, None)
+    }
+
+    /// The same, one for each set of labels.
+    ///
+    /// # Errors
+    /// See [`Page::counter`].
+    pub fn seconds_by<L: EncodeLabelSet>(
+        &mut self,
+        name: &str,
+        help: &str,
+        values: impl IntoIterator<Item = (L, f64)>,
+    ) -> fmt::Result {
+        let mut family = self.0.encode_descriptor(name, help, None, MetricType::Counter)?;
+        values.into_iter().try_for_each(|(labels, value)| {
+            family.encode_family(&labels)?.encode_counter::<NoLabelSet, _, u64>(&value, None)
+        })
     }
 
     /// Something that goes up and down.
@@ -106,6 +122,29 @@ impl<'a> Page<'a> {
     pub fn durations(&mut self, name: &str, help: &str, seen: &Seen) -> fmt::Result {
         let mut family = self.0.encode_descriptor(name, help, None, MetricType::Histogram)?;
         histogram(&mut family, seen, 1.0)
+    }
+
+    /// The same, one family member for each set of labels.
+    ///
+    /// # Errors
+    /// See [`Page::counter`].
+    pub fn durations_by<'s, L: EncodeLabelSet>(
+        &mut self,
+        name: &str,
+        help: &str,
+        all: impl IntoIterator<Item = (L, &'s Seen)>,
+    ) -> fmt::Result {
+        let mut family = self.0.encode_descriptor(name, help, None, MetricType::Histogram)?;
+        all.into_iter().try_for_each(|(labels, seen)| histogram(&mut family.encode_family(&labels)?, seen, 1.0))
+    }
+
+    /// Amounts of something else.
+    ///
+    /// # Errors
+    /// See [`Page::counter`].
+    pub fn amounts(&mut self, name: &str, help: &str, spread: &Spread) -> fmt::Result {
+        let mut family = self.0.encode_descriptor(name, help, None, MetricType::Histogram)?;
+        family.encode_histogram::<NoLabelSet>(spread.sum(), spread.count(), &spread.spans(), None)
     }
 
     /// Durations in milliseconds, which some of Fn's names are in, one family member for each set of labels.

@@ -79,6 +79,12 @@ impl<W, C: Clone> Line<W, C> {
         self.queue().count()
     }
 
+    /// The handles of its containers that are up. A cold function's are not among them.
+    #[must_use]
+    pub fn handles(&self) -> Vec<C> {
+        self.queue().handles().cloned().collect()
+    }
+
     /// Are as many containers up as are to be kept warm, or is there no more that could be done for it?
     #[must_use]
     pub fn is_warm(&self) -> bool {

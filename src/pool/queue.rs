@@ -95,6 +95,14 @@ impl<W, C: Clone> Queue<W, C> {
         self.containers.len()
     }
 
+    /// The handles of containers that are up.
+    pub fn handles(&self) -> impl Iterator<Item = &C> {
+        self.containers.values().filter_map(|container| match &container.phase {
+            Phase::Up { handle, .. } => handle.as_ref(),
+            Phase::Leaving | Phase::Starting { .. } => None,
+        })
+    }
+
     /// What it looks like now.
     #[must_use]
     pub fn count(&self) -> Count {

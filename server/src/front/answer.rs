@@ -8,11 +8,10 @@ use tokio_util::task::task_tracker::TaskTrackerToken;
 use hotfn_protocols::http1::{Answering, Lines};
 use hotfn_protocols::{Body, BodyError, CallId, Fault, Headers, Kind, Reply, Timing, names, sniff};
 
-use crate::metrics::{Metrics, OPEN_METRICS};
-
 use super::body::Resumed;
 use crate::access::Denied;
 use crate::conversation::{self, date};
+use crate::metrics::OPEN_METRICS;
 
 /// What is sent back for one request.
 ///
@@ -188,8 +187,8 @@ pub(super) fn wrong_method(method: &Method, path: &str, allow: &'static str) -> 
 }
 
 /// What is measured, as text for whoever scrapes it.
-pub(super) fn metrics(metrics: &Metrics) -> Answer {
-    let mut answer = Answer::new(StatusCode::OK, metrics.text());
+pub(super) fn metrics(text: String) -> Answer {
+    let mut answer = Answer::new(StatusCode::OK, text);
     answer.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(OPEN_METRICS));
     answer
 }

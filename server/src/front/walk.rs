@@ -82,7 +82,7 @@ impl Front {
             Err(denied) => return Ok(answer::denied(&denied)),
         };
         Ok(match route {
-            // In a box, so that calls do not carry the room for it.
+            // In a box, as what follows, so that calls do not carry the room for it.
             Route::Api => match &self.api {
                 Some(api) => {
                     let base = request::url(uri.authority().map(|a| a.as_str()), "", head.lines.first(&HOST), at);
@@ -93,7 +93,7 @@ impl Front {
             },
             Route::Greeting => answer::json(StatusCode::OK, GREETING.to_owned()),
             Route::Health => answer::json(StatusCode::OK, HEALTHY.to_owned()),
-            Route::Metrics => answer::metrics(&self.metrics),
+            Route::Metrics => answer::metrics(Box::pin(self.metrics.text()).await),
             Route::Ready => self.ready(),
             Route::Version => answer::json(StatusCode::OK, VERSION.to_owned()),
             Route::Invoke(_) | Route::Trigger(_) if request::wants_websocket(&head.lines) => answer::refusal(

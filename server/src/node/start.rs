@@ -132,8 +132,8 @@ impl Node {
         calls: Arc<Calls>,
         threads: Arc<Threads>,
     ) -> Result<Self, StartError> {
+        front.metrics().add_agent(&agent);
         front.metrics().add(|registry| {
-            agent.register(registry);
             calls.register(registry);
             registry.register_collector(Box::new(Pulled(pulls)));
         });

@@ -4,6 +4,7 @@ use std::io::Read;
 use std::process::{Child, Command, Stdio};
 
 use super::*;
+use crate::container::usage::Usage;
 
 const V1: &str =
     "36 31 0:31 / /cg/memory rw - cgroup cgroup rw,memory\n37 31 0:34 / /cg/freezer rw - cgroup cgroup rw,freezer\n";
@@ -66,6 +67,80 @@ fn a_group_of_another_name_is_not_taken() {
     }
     let root = root(V2, "0::/abc\n", &[]);
     assert_eq!(Cgroup::below(root.path(), 8, "abc").unwrap_err().kind(), io::ErrorKind::NotFound);
+}
+
+const NET: &str = "Inter-|   Receive  |  Transmit\n face |bytes packets\n    lo: 9 1 0 0 0 0 0 0 9 1 0 0 0 0 0 0\n  \
+     eth0: 100 1 0 0 0 0 0 0 30 1 0 0 0 0 0 0\n  eth1:1 1 0 0 0 0 0 0 2 1 0 0 0 0 0 0\n";
+
+/// Gives process 7 a network, which is ours if `is_ours`.
+fn network(root: &tempfile::TempDir, is_ours: bool) {
+    for (process, id) in [("self", 1), ("7", if is_ours { 1 } else { 2 })] {
+        let ns = root.path().join(format!("proc/{process}/ns"));
+        fs::create_dir_all(&ns).unwrap();
+        std::os::unix::fs::symlink(format!("net:[{id}]"), ns.join("net")).unwrap();
+    }
+}
+
+#[test]
+fn what_a_group_uses_is_read_from_either_version() {
+    let millis = |ms| Some(Duration::from_millis(ms));
+    let expected = Usage {
+        cpu_total: millis(3500),
+        cpu_user: millis(2000),
+        cpu_kernel: millis(1500),
+        memory_bytes: Some(4096),
+        memory_bytes_max: Some(8192),
+        received_bytes: Some(101),
+        sent_bytes: Some(32),
+        read_bytes: Some(30),
+        written_bytes: Some(5),
+    };
+    let v1_mounts = "36 31 0:31 / /cg/memory rw - cgroup cgroup rw,memory\n37 31 0:34 / /cg/cpu rw - cgroup cgroup rw,cpu,\
+                     cpuacct\n38 31 0:35 / /cg/blkio rw - cgroup cgroup rw,blkio\n";
+    let v1 = [
+        ("cg/cpu/docker/abc/cpuacct.usage", "3500000000\n"),
+        ("cg/cpu/docker/abc/cpuacct.stat", "user 200\nsystem 150\n"),
+        ("cg/memory/docker/abc/memory.usage_in_bytes", "4096\n"),
+        ("cg/memory/docker/abc/memory.limit_in_bytes", "8192\n"),
+        ("cg/memory/docker/abc/cgroup.procs", "7\n8\n"),
+        (
+            "cg/blkio/docker/abc/blkio.throttle.io_service_bytes",
+            "8:0 Read 10\n8:0 Write 5\n8:0 Sync 15\n8:0 Total 15\n9:0 Read 20\n9:0 Write 0\nTotal 35\n",
+        ),
+        ("proc/7/net/dev", NET),
+    ];
+    let v2 = [
+        ("cg/unified/docker/abc/cpu.stat", "usage_usec 3500000\nuser_usec 2000000\nsystem_usec 1500000\n"),
+        ("cg/unified/docker/abc/memory.current", "4096\n"),
+        ("cg/unified/docker/abc/memory.max", "8192\n"),
+        ("cg/unified/docker/abc/cgroup.procs", "7\n"),
+        (
+            "cg/unified/docker/abc/io.stat",
+            "8:0 rbytes=10 wbytes=5 rios=1 wios=1 dbytes=9 dios=9\n9:0 rbytes=20 wbytes=0\n",
+        ),
+        ("proc/7/net/dev", NET),
+    ];
+    let groups = "5:memory:/docker/abc\n4:cpu,cpuacct:/docker/abc\n3:blkio:/docker/abc\n0::/\n";
+    for root in [root(v1_mounts, groups, &v1), root(V2, "0::/docker/abc\n", &v2)] {
+        network(&root, false);
+        assert_eq!(Accounts::below(root.path(), 7, "abc").unwrap().read(), expected);
+        assert_eq!(Accounts::below(root.path(), 7, "xyz").unwrap_err().kind(), io::ErrorKind::NotFound);
+    }
+}
+
+#[test]
+fn what_a_group_does_not_say_is_not_told() {
+    let v2 = [("cg/unified/abc/memory.current", "1\n"), ("cg/unified/abc/memory.max", "max\n")];
+    let root = root(V2, "0::/abc\n", &v2);
+    let accounts = Accounts::below(root.path(), 7, "abc").unwrap();
+    assert_eq!(accounts.read(), Usage { memory_bytes: Some(1), ..Usage::default() });
+    fs::write(root.path().join("cg/unified/abc/cgroup.procs"), "7\n").unwrap();
+    fs::create_dir_all(root.path().join("proc/7/net")).unwrap();
+    fs::write(root.path().join("proc/7/net/dev"), NET).unwrap();
+    network(&root, true);
+    assert_eq!(accounts.read().received_bytes, None, "the traffic of a network that is ours is the host's");
+    fs::remove_dir_all(root.path().join("cg/unified/abc")).unwrap();
+    assert_eq!(accounts.read(), Usage::default());
 }
 
 /// A real group with a real process in it, which gives back what it is given.

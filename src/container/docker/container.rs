@@ -18,7 +18,9 @@ use super::background::Background;
 use super::engine::{self, Engine, Stdin};
 use super::networks::Lease;
 use super::streams::Streams;
-use crate::container::cgroup::Cgroup;
+use super::tally;
+use crate::container::cgroup::{Accounts, Cgroup};
+use crate::container::usage::Usage;
 use crate::container::{Container, Created, Doing, DriverError, LogLine};
 
 /// How long an engine may take to notice that a container has ended and to say how, as a rule. It takes
@@ -123,7 +125,8 @@ impl Made {
             tell.send_replace(Some(outcome(&engine, &id).await));
         });
         let freezer = OnceCell::new();
-        Ok(Running { held, exit, pipes: Mutex::new(ends), freezer, frozen: AtomicBool::new(false) })
+        let accounts = OnceCell::new();
+        Ok(Running { held, exit, pipes: Mutex::new(ends), freezer, accounts, frozen: AtomicBool::new(false) })
     }
 }
 
@@ -144,6 +147,8 @@ pub(super) struct Running {
     exit: watch::Receiver<Option<Exit>>,
     pipes: Mutex<Option<Ends>>,
     freezer: OnceCell<Freezer>,
+    /// Found when somebody asks what it uses; `None` inside if they are not within reach.
+    accounts: OnceCell<Option<Accounts>>,
     /// It is, or may be.
     frozen: AtomicBool,
 }
@@ -169,6 +174,19 @@ impl Running {
             Ok(cgroup(&state, id).map_or(Freezer::Engine, Freezer::Cgroup))
         };
         self.freezer.get_or_try_init(find).await
+    }
+
+    /// The engine's containers elsewhere have none here.
+    async fn accounts(&self) -> Option<&Accounts> {
+        let Held { engine, id, .. } = &self.held;
+        if !engine.is_here() {
+            return None;
+        }
+        let find = || async {
+            let pid = state(engine, id).await?.pid.and_then(|pid| u32::try_from(pid).ok());
+            Ok::<_, bollard::errors::Error>(pid.and_then(|pid| Accounts::of(pid, id).ok()))
+        };
+        self.accounts.get_or_try_init(find).await.ok()?.as_ref()
     }
 
     async fn wake(&self) -> Result<(), DriverError> {
@@ -230,6 +248,13 @@ impl Container for Running {
         Box::pin(self.wake())
     }
 
+    fn usage(&self) -> Doing<'_, Option<Usage>> {
+        Box::pin(async {
+            let accounts = self.accounts().await?.clone();
+            tokio::task::spawn_blocking(move || accounts.read()).await.ok()
+        })
+    }
+
     fn end(&self, grace: Duration) -> Doing<'_, ()> {
         Box::pin(async move {
             if self.frozen.load(Ordering::Relaxed)
@@ -281,7 +306,10 @@ async fn remove(engine: &Engine, id: &str) -> Result<(), String> {
             Err(e) if engine::status(&e) == Some(404) => return Ok(()),
             // Among them 409: somebody else is at it.
             Err(e) if tries == REMOVALS_MAX => return Err(engine::why(&e)),
-            Err(_) => tokio::time::sleep(pause).await,
+            Err(e) => {
+                engine.tally.retry(tally::REMOVE, engine::status(&e).into());
+                tokio::time::sleep(pause).await;
+            }
         }
         pause *= 2;
         tries += 1;
@@ -296,11 +324,18 @@ async fn outcome(engine: &Engine, id: &str) -> Exit {
         let options = WaitContainerOptions { condition: "not-running".to_owned() };
         let _ = engine.api.wait_container(id, Some(options)).next().await;
         match state(engine, id).await {
-            Ok(state) if state.running != Some(true) => return exit(&state),
+            Ok(state) if state.running != Some(true) => {
+                let exit = exit(&state);
+                engine.tally.exit(status(exit));
+                return exit;
+            }
             // Somebody has removed it.
             Err(e) if engine::status(&e) == Some(404) => break,
             Ok(_) => {}
-            Err(e) => tracing::warn!(container = id, tries, "how did it end? {}", engine::why(&e)),
+            Err(e) => {
+                engine.tally.retry(tally::INSPECT, engine::status(&e).into());
+                tracing::warn!(container = id, tries, "how did it end? {}", engine::why(&e));
+            }
         }
         tokio::time::sleep(pause).await;
         pause *= 2;
@@ -318,6 +353,16 @@ fn exit(state: &ContainerState) -> Exit {
         Ok(signal) if (1..SIGNALS_END).contains(&i64::from(signal)) => Exit::Signal(signal),
         _ => Exit::Code(i32::try_from(code).unwrap_or(i32::MAX)),
     }
+}
+
+/// As engines and shells tell it.
+fn status(exit: Exit) -> u8 {
+    let code = match exit {
+        Exit::Code(code) => i64::from(code),
+        Exit::OutOfMemory => SIGNALLED + i64::from(KILL),
+        Exit::Signal(signal) => SIGNALLED + i64::from(signal),
+    };
+    u8::try_from(code).unwrap_or(u8::MAX)
 }
 
 async fn state(engine: &Engine, id: &str) -> Result<ContainerState, bollard::errors::Error> {

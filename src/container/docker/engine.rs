@@ -19,6 +19,7 @@ use hyper_util::client::legacy::Client;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use serde::Deserialize;
 
+use super::tally::{self, Tally};
 use super::wire::{Address, Dialler, Wire};
 use crate::container::DriverError;
 
@@ -42,6 +43,9 @@ const API_KNOWN: Api = Api { major: 1, minor: 47 };
 const API_MIN: Api = Api { major: 1, minor: 33 };
 /// The oldest that we try things with (20.10).
 const API_TRIED: Api = Api { major: 1, minor: 41 };
+
+/// The path that a container's streams are asked for at, as it is counted.
+const ATTACH: &str = "containers/id/attach";
 
 /// A version of the interface.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -72,6 +76,9 @@ pub(super) struct Engine {
     version: Api,
     /// Are files it hands to a container to be labelled for that?
     pub(super) selinux: bool,
+    pub(super) tally: Arc<Tally>,
+    /// A number of its own.
+    pub(super) instance: u64,
 }
 
 impl Engine {
@@ -96,9 +103,16 @@ impl Engine {
         let version = about.api().map_err(failed)?;
 
         let client = Arc::new(builder.build(Dialler(address.clone())));
+        let tally = Arc::new(Tally::default());
+        let counts = tally.clone();
         let transport = move |request: BollardRequest| {
-            let client = client.clone();
-            async move { client.request(versioned(request, version)).await.map_err(Error::from) }
+            let (client, tally) = (client.clone(), counts.clone());
+            async move {
+                let asked = tally.ask(request.method(), request.uri().path());
+                let answer = client.request(versioned(request, version)).await;
+                asked.ended(answer.as_ref().ok().map(http::Response::status));
+                answer.map_err(Error::from)
+            }
         };
         let words = ClientVersion { major_version: version.major, minor_version: version.minor };
         let patience = REQUEST_PATIENCE.as_secs();
@@ -117,7 +131,8 @@ impl Engine {
         if about.is_docker() && version < API_TRIED {
             tracing::warn!(version = about.version, "Docker before 20.10 is not tried with this program");
         }
-        Ok(Self { api, address, version, selinux })
+        let instance = tally::number(&info.id.unwrap_or_default());
+        Ok(Self { api, address, version, selinux, tally, instance })
     }
 
     /// Can a process of its containers be one of ours to look at? Not over TCP, where it may be
@@ -129,6 +144,7 @@ impl Engine {
     /// Takes over a connection for the streams of container `id`: what comes is in
     /// [frames](super::frames::Frames), what is written is its standard input.
     pub(super) async fn attach(&self, id: &str, stdin: Stdin) -> Result<(Wire, Bytes), String> {
+        let asked = self.tally.ask(&Method::POST, ATTACH);
         let stdin = u8::from(stdin == Stdin::Open);
         let path = format!("/v{}/containers/{id}/attach?stream=1&stdout=1&stderr=1&stdin={stdin}", self.version);
         let request = Request::builder()
@@ -144,7 +160,9 @@ impl Engine {
             let (mut sender, connection) =
                 hyper::client::conn::http1::handshake(TokioIo::new(wire)).await.map_err(|e| e.to_string())?;
             let connection = tokio::spawn(connection.with_upgrades());
-            let response = sender.send_request(request).await.map_err(|e| e.to_string())?;
+            let response = sender.send_request(request).await.map_err(|e| e.to_string());
+            asked.ended(response.as_ref().ok().map(http::Response::status));
+            let response = response?;
             // A Docker that does not know of upgrades says 200, and takes it over all the same.
             if response.status() != StatusCode::SWITCHING_PROTOCOLS {
                 connection.abort();

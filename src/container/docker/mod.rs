@@ -15,6 +15,7 @@
 //! * `body` is what an engine is told of a container: the sandbox, property by property.
 //! * `container` is one container's life, with a `background` for what nobody waits for; `networks` is
 //!   which network it is in; [`frames`] and `streams` are what it prints.
+//! * `tally` is what is counted of all this, with `events` that the engine tells of.
 //!
 //! Whatever an engine keeps for us outlives us if we are killed. So every container carries the label
 //! [`LABEL_NODE`], by which the next agent finds what is left of a dead one.
@@ -23,20 +24,25 @@
 //! engine's host anyway; building images; Fn's pool of containers that hold a network for others.
 
 use std::collections::HashMap;
+use std::convert::Infallible;
+use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use bollard::query_parameters::{CreateContainerOptions, ListContainersOptions};
 use hotfn_images::{Progress, Store};
+use tokio_util::task::AbortOnDropHandle;
 
 use super::sandbox::{IOFS, Sandbox};
 use super::{Created, Doing, Driver, DriverError, Spec, View};
+use crate::metrics::Page;
 
 mod auth;
 mod background;
 mod body;
 mod container;
 mod engine;
+mod events;
 #[doc(hidden)]
 pub mod frames;
 mod images;
@@ -45,6 +51,7 @@ mod networks;
 mod pull;
 mod store;
 mod streams;
+mod tally;
 mod wire;
 
 pub use body::Seen;
@@ -108,6 +115,8 @@ struct Shop {
     networks: Arc<Networks>,
     terms: Terms,
     background: Background,
+    /// Counts what the engine tells of.
+    _events: AbortOnDropHandle<Infallible>,
 }
 
 impl DockerDriver {
@@ -137,7 +146,8 @@ impl DockerDriver {
             label_tag: docker.label_tag,
             selinux: engine.selinux,
         };
-        Ok(Self { shop: Arc::new(Shop { engine, images, networks, terms, background: Background::here() }) })
+        let (background, events) = (Background::here(), events::follow(engine.clone()));
+        Ok(Self { shop: Arc::new(Shop { engine, images, networks, terms, background, _events: events }) })
     }
 }
 
@@ -164,6 +174,10 @@ impl Driver for DockerDriver {
         Box::pin(self.shop.sweep(node))
     }
 
+    fn tell(&self, page: &mut Page<'_>) -> fmt::Result {
+        self.shop.engine.tally.tell(page, self.shop.engine.instance)
+    }
+
     fn settled(&self) -> Doing<'_, ()> {
         Box::pin(self.shop.background.settled())
     }
@@ -185,6 +199,7 @@ impl Shop {
                 }
                 // Somebody has removed the image since we saw it.
                 Err(e) if engine::status(&e) == Some(404) && !retried => {
+                    self.engine.tally.retry(tally::CREATE, engine::status(&e).into());
                     self.images.forget(&spec.image);
                     retried = true;
                 }

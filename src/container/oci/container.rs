@@ -4,7 +4,7 @@ use std::fs;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use hotfn_exec::{Child, GONE_PATIENCE, Signal, Stdio};
@@ -16,8 +16,9 @@ use tokio::sync::watch;
 use super::engine::Engine;
 use super::remains::Remains;
 use super::runtime;
-use crate::container::cgroup::Cgroup;
+use crate::container::cgroup::{Accounts, Cgroup};
 use crate::container::streams::{self, Logs};
+use crate::container::usage::Usage;
 use crate::container::{Container, Created, Doing, DriverError, LogLine};
 
 /// A status above this is that of a program which a signal ended, as runtimes and shells tell it.
@@ -82,6 +83,8 @@ impl Ready {
             // Not reaped before its runtime ended, so that until now the number was no other's.
             first: first.filter(|_| child.ended().is_none()),
             group: group.clone(),
+            pid: number(pid),
+            accounts: OnceLock::new(),
             exit: exit.subscribe(),
             gone: all_gone,
             pipes: Mutex::new(pipes),
@@ -138,6 +141,10 @@ pub(super) struct Running {
     first: Option<OwnedFd>,
     /// `None` if it had ended, or no control group is its own.
     group: Option<Cgroup>,
+    /// The number that its first process had.
+    pid: u32,
+    /// Found when somebody asks what it uses; `None` inside if there are none.
+    accounts: OnceLock<Option<Accounts>>,
     exit: watch::Receiver<Option<Exit>>,
     /// Closed when nothing is left.
     gone: watch::Receiver<()>,
@@ -185,6 +192,13 @@ impl Container for Running {
     fn thaw(&self) -> Doing<'_, Result<(), DriverError>> {
         let thawed = self.wake().map_err(self.os("thaw"));
         Box::pin(async { thawed })
+    }
+
+    fn usage(&self) -> Doing<'_, Option<Usage>> {
+        Box::pin(async {
+            let accounts = self.accounts.get_or_init(|| Accounts::of(self.pid, &self.id).ok()).clone()?;
+            tokio::task::spawn_blocking(move || accounts.read()).await.ok()
+        })
     }
 
     fn end(&self, grace: Duration) -> Doing<'_, ()> {

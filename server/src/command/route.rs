@@ -11,6 +11,7 @@ pub(super) enum Route<'a> {
     Find(&'a str),
     Greeting,
     Health,
+    Metrics,
     Ready,
     Run,
     Shell,
@@ -25,6 +26,7 @@ pub(super) fn find<'a>(method: &Method, target: &'a str) -> Result<Route<'a>, Re
     let (route, allow) = match path {
         "/" => (reads.then_some(Route::Greeting), "GET, HEAD"),
         "/healthz" => (reads.then_some(Route::Health), "GET, HEAD"),
+        "/metrics" => (reads.then_some(Route::Metrics), "GET, HEAD"),
         "/readyz" => (reads.then_some(Route::Ready), "GET, HEAD"),
         "/run" => ((*method == Method::POST).then_some(Route::Run), "POST"),
         "/shell" => ((*method == Method::POST).then_some(Route::Shell), "POST"),
@@ -52,6 +54,7 @@ mod tests {
         check(Method::GET, "/", Ok(Route::Greeting));
         check(Method::HEAD, "/?x", Ok(Route::Greeting));
         check(Method::GET, "/healthz", Ok(Route::Health));
+        check(Method::GET, "/metrics", Ok(Route::Metrics));
         check(Method::GET, "/readyz", Ok(Route::Ready));
         check(Method::POST, "/shell", Ok(Route::Shell));
         check(Method::POST, "/shell?a=/run", Ok(Route::Shell));

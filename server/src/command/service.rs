@@ -26,6 +26,7 @@ use super::route::{self, Route};
 use super::stream::{self, Notation};
 use super::tally::Tally;
 use super::{answer, intake};
+use crate::metrics::{Metrics, OPEN_METRICS};
 
 /// Runs commands for whoever holds a key.
 pub struct Service {
@@ -34,6 +35,8 @@ pub struct Service {
     crew: Arc<Crew>,
     courier: Arc<Courier>,
     tally: Tally,
+    /// What is shown of this service and its process.
+    metrics: Metrics,
     clock: fn() -> SystemTime,
     /// Nobody waits any longer.
     hurry: CancellationToken,
@@ -70,7 +73,8 @@ impl Service {
         warn_of(&config);
         let state_dir = config.state_dir.clone();
         let current = Arc::new(Current::new(config));
-        let tally = Tally::default();
+        let (tally, metrics) = (Tally::default(), Metrics::default());
+        metrics.add(|registry| tally.register(registry));
         let Means { functions, clock } = means;
         let courier = Courier::start(current.clone(), state_dir.as_deref(), functions, clock, tally.clone());
         Ok(Arc::new(Self {
@@ -79,6 +83,7 @@ impl Service {
             current,
             courier,
             tally,
+            metrics,
             clock,
             hurry: CancellationToken::new(),
             requests: TaskTracker::new(),
@@ -157,7 +162,8 @@ impl Service {
             Route::Health => return Ok(Answer::new(StatusCode::OK, answer::TEXT, "ok\n")),
             Route::Ready if self.is_ready(config) => return Ok(Answer::new(StatusCode::OK, answer::TEXT, "ready\n")),
             Route::Ready => return Err(Refusal::new(Reason::Unavailable, "not ready: no key, or ending")),
-            Route::Find(_) | Route::Run | Route::Shell | Route::Stop(_) => {}
+            Route::Metrics if is_ours(peer) => return Ok(self.shown().await),
+            Route::Find(_) | Route::Metrics | Route::Run | Route::Shell | Route::Stop(_) => {}
         }
         let body = intake::gather(body, &config.bounds).await?;
         let received =
@@ -173,6 +179,7 @@ impl Service {
         let ask = match &route {
             Route::Find(id) => return Ok(told(self.crew.find(id, &asker.caller)?, notation)),
             Route::Stop(id) => return Ok(told(self.crew.stop(id, &asker.caller, &config.bounds).await?, None)),
+            Route::Metrics => return Ok(self.shown().await),
             Route::Run => Ask::run(&body, &config.bounds)?,
             _ => Ask::shell(&body, &config.bounds)?,
         };
@@ -180,6 +187,11 @@ impl Service {
         let once = intake::once(head, &body)?;
         let job = self.crew.take_on(config, &ask, &asker, once).await?;
         self.reply(config, &ask, &job, notation).await
+    }
+
+    /// What is measured.
+    async fn shown(&self) -> Answer {
+        Answer::new(StatusCode::OK, OPEN_METRICS, self.metrics.text().await)
     }
 
     /// When and how the caller wants to hear of it.
@@ -257,6 +269,11 @@ fn warn_of(config: &Config) {
     if config.keys.is_empty() && config.trusted_users.is_empty() {
         tracing::warn!("no secret key is configured: nothing but the greeting is answered");
     }
+}
+
+/// Is it a process of root's or of our own user, which could look at us anyway?
+fn is_ours(peer: Peer) -> bool {
+    matches!(peer, Peer::Process { uid, .. } if uid == 0 || uid == rustix::process::geteuid().as_raw())
 }
 
 fn allow(config: &Config, peer: Peer) -> Result<(), Refusal> {

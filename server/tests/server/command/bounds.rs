@@ -224,6 +224,30 @@ async fn a_unix_socket_lets_its_trusted_users_ask_without_a_signature() {
 }
 
 #[tokio::test]
+async fn what_is_counted_is_told_to_who_signs_and_by_the_socket_to_its_own_user() {
+    let sidecar = Sidecar::start(config()).await;
+    assert_eq!(sidecar.output("echo hi").await, "hi\n");
+    let stranger = ask(sidecar.addr, "GET /metrics HTTP/1.1\n\n").await;
+    assert_eq!((stranger.status, stranger.body.contains("hotfn_")), (401, false));
+    let signed = Ask { method: "GET", target: "/metrics", path: "/metrics", body: b"", ..Ask::shell("") };
+    let signed = sidecar.send(&signed).await;
+    assert_eq!(signed.status, 200);
+    assert!(signed.body.contains("hotfn_command_requests_total{reason=\"Ok\"} 1\n"), "{}", signed.body);
+
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("command.sock");
+    let listening = Listening::start(&[Bind::Unix(path.clone())], Vec::new(), &sidecar.service, None).unwrap();
+    eventually("the socket", || path.exists().then_some(())).await;
+    let mut stream = soon(UnixStream::connect(&path)).await.unwrap();
+    stream.write_all(b"GET /metrics HTTP/1.1\r\nConnection: close\r\n\r\n").await.unwrap();
+    let mut told = String::new();
+    soon(stream.read_to_string(&mut told)).await.unwrap();
+    assert!(told.starts_with("HTTP/1.1 200") && told.ends_with("# EOF\n"), "{told}");
+    assert!(told.contains("hotfn_command_requests_total{reason=\"Unauthorized\"} 1\n"), "{told}");
+    listening.close(Duration::ZERO).await;
+}
+
+#[tokio::test]
 async fn who_waits_when_the_service_ends_is_told_which_job_goes_on() {
     let bounds = Bounds { drain_patience: Duration::from_millis(50), ..Bounds::default() };
     let sidecar = Sidecar::start(Config { bounds, ..config() }).await;

@@ -1,6 +1,8 @@
 //! What a node tells those who watch it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::Path;
 use std::time::Duration;
 
 use hotfn_tests::client::{self, held};
@@ -37,7 +39,7 @@ async fn while_running(node: &Node) -> BTreeMap<String, f64> {
 }
 
 /// The names that dashboards of Fn know, as far as there is something to tell by them.
-const FN: [&str; 32] = [
+const FN: [&str; 41] = [
     "fn_queued",
     "fn_calls",
     "fn_running",
@@ -62,9 +64,18 @@ const FN: [&str; 32] = [
     "fn_util_cpu_avail",
     "fn_util_mem_used",
     "fn_util_mem_avail",
+    "fn_docker_stats_cpu_kernel_count",
+    "fn_docker_stats_cpu_total_count",
+    "fn_docker_stats_cpu_user_count",
+    "fn_docker_stats_disk_read_count",
+    "fn_docker_stats_disk_write_count",
+    "fn_docker_stats_mem_limit_count",
+    "fn_docker_stats_mem_usage_count",
+    "fn_docker_stats_net_rx_count",
+    "fn_docker_stats_net_tx_count",
     "fn_api_request_count{path=\"/invoke/:fn_id\",method=\"POST\"}",
-    "fn_api_response_count{path=\"/invoke/:fn_id\",method=\"POST\",status=\"200\",blame=\"\"}",
-    "fn_api_latency_count{path=\"/invoke/:fn_id\",method=\"POST\",status=\"200\",blame=\"\"}",
+    "fn_api_response_count{path=\"/invoke/:fn_id\",method=\"POST\",status=\"200\",blame=\"\",fn_fdk_version=\"\"}",
+    "fn_api_latency_count{path=\"/invoke/:fn_id\",method=\"POST\",status=\"200\",blame=\"\",fn_fdk_version=\"\"}",
     "process_cpu_seconds_total",
     "process_resident_memory_bytes",
     "process_open_fds",
@@ -106,12 +117,73 @@ async fn what_happens_is_counted_under_the_names_that_dashboards_know() {
     check("hotfn_containers{state=\"busy\"}", 1.0);
     check("hotfn_functions", 2.0);
     check("hotfn_store_up", 1.0);
-    check("fn_api_response_count{path=\"/invoke/:fn_id\",method=\"POST\",status=\"200\",blame=\"\"}", 5.0);
-    check("fn_api_response_count{path=\"/invoke/:fn_id\",method=\"POST\",status=\"404\",blame=\"caller\"}", 1.0);
+    let answered = |rest: &str| format!("fn_api_response_count{{path=\"/invoke/:fn_id\",method=\"POST\",{rest}}}");
+    let kit = env!("CARGO_PKG_VERSION");
+    check(&answered(&format!("status=\"200\",blame=\"\",fn_fdk_version=\"fdk-rust/{kit}\"")), 5.0);
+    check(&answered("status=\"404\",blame=\"caller\",fn_fdk_version=\"\""), 1.0);
+    check("hotfn_container_looked_at", 1.0);
+    assert!(seen["fn_docker_stats_mem_usage_count"] >= 1.0 && seen["hotfn_container_memory_bytes"] > 0.0, "{seen:#?}");
     assert!(seen["fn_util_mem_used"] > 0.0 && seen["fn_util_mem_avail"] > 0.0);
     hold.release();
     assert_eq!(in_flight.await.unwrap().unwrap().ok().text(), "first and last");
     assert!(metrics(&node).await["fn_completed"] > 5.0);
+    node.drain().await;
+}
+
+/// What `docs/metrics.md` says that there is on a node like those of these stories, as families are called.
+fn documented() -> BTreeSet<String> {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/metrics.md");
+    let page = fs::read_to_string(page).expect("the page is there");
+    let rows = page.lines().filter_map(|line| line.strip_prefix("| `")?.split_once(" | ")).map(|(names, _)| names);
+    let names = rows.flat_map(|names| names.split(", ")).map(|name| name.trim_matches('`'));
+    let mut families = BTreeSet::new();
+    for name in names.filter(|name| !name.starts_with('/')) {
+        // After an underscore braces hold ways to go on, and elsewhere labels.
+        let (start, rest) = name.split_once('{').unwrap_or((name, ""));
+        let (inside, end) = rest.split_once('}').unwrap_or_default();
+        let ways = if start.ends_with('_') { inside.split(',').collect() } else { vec![""] };
+        families.extend(ways.into_iter().map(|way| family(&format!("{start}{way}{end}")).to_owned()));
+    }
+    families
+}
+
+/// The name of a family whose members have this one: what a counter adds to it is left away, but where Fn's own
+/// name ends in it.
+fn family(name: &str) -> &str {
+    if name.starts_with("fn_") {
+        return name;
+    }
+    name.strip_suffix("_total").or_else(|| name.strip_suffix("_info")).unwrap_or(name)
+}
+
+#[tokio::test]
+async fn the_page_about_metrics_names_what_there_is() {
+    let node = Home::of(&[Function::new("echo", &binaries::image("echo"))]).start().await;
+    let mut detached = client::invoke("echo", client::whole("hi"));
+    detached.headers_mut().insert("fn-invoke-type", http::HeaderValue::from_static("detached"));
+    let accepted = node.connect().await.call(detached).await.unwrap();
+    assert_eq!(accepted.status, 202);
+    let told = async {
+        loop {
+            let text = node.api(Method::GET, "/metrics", None).await.ok().text();
+            // Of attempts there is nothing to tell before the first.
+            if text.contains("hotfn_detached_attempts_total") {
+                return text;
+            }
+        }
+    };
+    let text = tokio::time::timeout(Duration::from_secs(30), told).await.expect("a detached call is made soon");
+    let types = text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next());
+    let told: BTreeSet<String> = types.map(str::to_owned).collect();
+    let documented = documented();
+    // Some are told in the words of others, and some only where there is what they are of.
+    let elsewhere = ["fn_docker_api_", "fn_docker_e", "fn_docker_i", "hotfn_engine_", "hotfn_command_"];
+    let is_here = |name: &&String| !elsewhere.iter().any(|there| name.starts_with(there)) && !name.contains('*');
+    let missing: Vec<_> = documented.iter().filter(is_here).filter(|name| !told.contains(*name)).collect();
+    assert!(missing.is_empty(), "documented, and not told: {missing:?} in {told:?}");
+    let wild: Vec<&str> = documented.iter().filter_map(|name| name.split_once('*')).map(|(start, _)| start).collect();
+    let unsaid = told.iter().filter(|name| !documented.contains(*name) && !wild.iter().any(|w| name.starts_with(w)));
+    assert_eq!(unsaid.collect::<Vec<_>>(), Vec::<&String>::new(), "told, and not documented");
     node.drain().await;
 }
 

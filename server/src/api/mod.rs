@@ -146,7 +146,7 @@ impl Api {
         };
         let writes = *request.method != Method::GET;
         if writes && let Some(origin) = request.origin {
-            rules::origin(origin, request.base)?;
+            rules::origin(origin, request.base, &request.caller, self.public_url.as_deref())?;
         }
         self.check_app(endpoint, &captured, &request).await?;
         let answer = self.at(endpoint, &captured, &request).await?;

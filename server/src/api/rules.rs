@@ -1,9 +1,13 @@
 //! What members may say. What a config file may say as well is in `config::function`.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
+use http::StatusCode;
+use http::uri::Authority;
 use serde_json::Value;
 
+use crate::access::Caller;
 use crate::config::function as limit;
 use crate::store::record::{Secret, Secrets, Variables};
 
@@ -101,21 +105,40 @@ pub(super) fn shape(shape: &str) -> Result<(), String> {
 
 /// A page of another site may not write here: a browser would let it send what it likes, and a
 /// function is a program of its choice.
-pub(super) fn origin(origin: &[u8], base: &str) -> Result<(), Problem> {
-    let host = |url: &str| url.split_once("://").map(|(_, host)| host.to_owned());
+///
+/// A page whose host is the one that the request was sent to may be of another site all the same:
+/// whoever owns a name can have it lead here when the page is already open. Such a page has no token.
+/// Where none was asked for, names count that nobody else can have: addresses, `localhost`, and that of
+/// `public_url`.
+pub(super) fn origin(origin: &[u8], base: &str, caller: &Caller, public_url: Option<&str>) -> Result<(), Problem> {
+    let refused = |why| Err(Problem::new(StatusCode::FORBIDDEN, format!("Origin not allowed: {why}")));
+    let host = |url: &str| url.split_once("://").map(|(_, host)| host.to_ascii_lowercase());
     let from = std::str::from_utf8(origin).ok().and_then(host);
-    if from.is_some() && from == host(base) {
+    let Some(from) = from.filter(|from| Some(from) == host(base).as_ref()) else {
+        return refused("a page of another site may not change this node");
+    };
+    let is_ours =
+        matches!(caller, Caller::Holder(_)) || is_nobody_elses(&from) || public_url.and_then(host) == Some(from);
+    if is_ours {
         return Ok(());
     }
-    Err(Problem::new(
-        http::StatusCode::FORBIDDEN,
-        "Origin not allowed: a page of another site may not change this node",
-    ))
+    refused("any site's name may be made to lead here; name this one in cors_origins or public_url, or ask for tokens")
+}
+
+/// Is it a host that no name can be given to lead to?
+fn is_nobody_elses(host: &str) -> bool {
+    let Ok(authority) = host.parse::<Authority>() else { return false };
+    let name = authority.host();
+    let is_address = name.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>().is_ok();
+    is_address || name == "localhost" || name.ends_with(".localhost")
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
+    use crate::access::{Role, Token};
 
     #[test]
     fn a_syslog_url_has_a_scheme_of_five() {
@@ -133,11 +156,31 @@ mod tests {
 
     #[test]
     fn only_pages_of_our_own_may_write() {
-        let check = |from: &str, ok: bool| assert_eq!(origin(from.as_bytes(), "http://h:8080").is_ok(), ok, "{from}");
+        let (token, _) = Token::make("t".to_owned(), Role::Admin, BTreeSet::new(), String::new()).unwrap();
+        let holder = Caller::Holder(token.grant().into());
+        let check = |from: &str, ok: bool| {
+            assert_eq!(origin(from.as_bytes(), "http://h:8080", &holder, None).is_ok(), ok, "{from}");
+        };
         check("http://h:8080", true);
-        check("https://h:8080", true);
+        check("https://H:8080", true);
         check("http://h", false);
         check("https://evil.example", false);
         check("null", false);
+    }
+
+    #[test]
+    fn a_site_whose_name_was_made_to_lead_here_is_another_site() {
+        let check = |host: &str, public_url: Option<&str>, ok: bool| {
+            let url = format!("http://{host}");
+            assert_eq!(origin(url.as_bytes(), &url, &Caller::Anybody, public_url).is_ok(), ok, "{host} {public_url:?}");
+        };
+        for ours in ["localhost", "localhost:8080", "shop.localhost:8080", "127.0.0.1:8080", "[::1]:8080", "10.1.2.3"] {
+            check(ours, None, true);
+        }
+        for any in ["evil.example:8080", "node", "localhost.evil.example", "127.0.0.1.evil.example", "u@evil.example"] {
+            check(any, None, false);
+        }
+        check("fn.example", Some("https://fn.example"), true);
+        check("evil.example", Some("https://fn.example"), false);
     }
 }

@@ -52,16 +52,19 @@ async fn a_body_is_bounded() {
 
 #[tokio::test]
 async fn pages_of_other_sites_cannot_write() {
-    let api = Api::start().await;
-    let create = async |origin: &str, name: &str| {
+    let settings = Settings { public_url: Some("https://fn.example".to_owned()), ..Settings::default() };
+    let api = Api::with(settings).await;
+    let create = async |host: &str, origin: &str, name: &str| {
         let body = json!({ "name": name }).to_string();
-        let head =
-            format!("POST /v2/apps HTTP/1.1\nHost: fn.example\nOrigin: {origin}\nContent-Length: {}", body.len());
+        let head = format!("POST /v2/apps HTTP/1.1\nHost: {host}\nOrigin: {origin}\nContent-Length: {}", body.len());
         ask(api.addr, &format!("{head}\n\n{body}")).await.status
     };
-    assert_eq!(create("https://evil.example", "a").await, 403);
-    assert_eq!(create("null", "a").await, 403);
-    assert_eq!(create("http://fn.example", "a").await, 200);
+    assert_eq!(create("fn.example", "https://evil.example", "a").await, 403);
+    assert_eq!(create("fn.example", "null", "a").await, 403);
+    assert_eq!(create("fn.example", "http://fn.example", "a").await, 200);
+    assert_eq!(create("localhost:8080", "http://localhost:8080", "b").await, 200);
+    // A name of a stranger's that leads here by now is the same host to the browser, and to us.
+    assert_eq!(create("evil.example", "http://evil.example", "c").await, 403);
     let read = ask(api.addr, "GET /v2/apps HTTP/1.1\nHost: fn.example\nOrigin: https://evil.example\n\n").await;
     assert_eq!(read.status, 200, "what it cannot read without being allowed to is not refused");
 }

@@ -46,7 +46,7 @@ struct File {
 }
 
 /// Where it stands in a folder: the first of these that is there.
-const FILES: [&str; 2] = ["app.yaml", "app.yml"];
+pub(super) const FILES: [&str; 2] = ["app.yaml", "app.yml"];
 
 impl AppFile {
     /// The one in `dir`, if there is one.

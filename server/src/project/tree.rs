@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use std::fs::DirEntry;
 use std::path::{Path, PathBuf};
 
+use super::app;
 use super::manifest::FILES;
 use super::watch::is_source;
 use super::{Project, ProjectError};
@@ -20,8 +21,8 @@ const FOLDERS_MAX: usize = 10_000;
 /// Why the functions below a folder are not told.
 #[derive(Debug, thiserror::Error)]
 pub enum TreeError {
-    /// A link leads to a function that is not below it.
-    #[error("{} leads out of {}; put the function itself there, or deploy it by its own folder", .link.display(), .dir.display())]
+    /// A link leads to a function, or to what is said of one, that is not below it.
+    #[error("{} leads out of {}; put what it leads to there, or deploy that by its own folder", .link.display(), .dir.display())]
     Elsewhere {
         /// The link.
         link: PathBuf,
@@ -126,7 +127,7 @@ fn folders(root: &Path) -> Result<Vec<PathBuf>, TreeError> {
 /// A link to a function or to its manifest leads nowhere else than below `root`. Other links are no function's matter.
 fn stays(entry: &DirEntry, root: &Path) -> Result<(), TreeError> {
     let link = entry.path();
-    let is_manifest = FILES.iter().any(|name| entry.file_name() == *name);
+    let is_manifest = FILES.iter().chain(&app::FILES).any(|name| entry.file_name() == *name);
     let Ok(target) = link.canonicalize() else { return Ok(()) };
     if target.starts_with(root) || !(is_manifest || has_manifest(&target)) {
         return Ok(());
@@ -204,5 +205,8 @@ mod tests {
         fs::remove_file(root.path().join("a/func.yaml")).unwrap();
         symlink("/etc/passwd", root.path().join("a/func.yaml")).unwrap();
         assert!(refused(root.path()).contains("func.yaml leads out of /"), "{}", refused(root.path()));
+        let root = tree(&[("a", "")]);
+        symlink("/etc/passwd", root.path().join("app.yaml")).unwrap();
+        assert!(refused(root.path()).contains("app.yaml leads out of /"), "{}", refused(root.path()));
     }
 }

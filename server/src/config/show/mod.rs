@@ -5,7 +5,7 @@
 //! secret: keys, secrets, credentials, the values of variables, and what URLs have of users, passwords and
 //! queries. They are left out and said to be; a key that a table cannot be without is to be put back.
 //!
-//! The [`page`] knows how things are written, and a file each knows what a table holds. A knob that
+//! `page` knows how things are written, and a file each knows what a table holds. A knob that
 //! the reader of a table knows and its page does not is found by a test.
 
 mod calls;

@@ -5,7 +5,7 @@
 //! the asking and the taking one step, so that of two servers started together exactly one wins.
 
 use std::ffi::OsString;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixListener;
 use std::path::Path;
 
@@ -16,14 +16,15 @@ use rustix::net::SocketType;
 use crate::address::Owner;
 use crate::file::{File, Spot};
 use crate::kind::Listener;
-use crate::{Dir, Peer, SocketError, address};
+use crate::{BACKLOG, Dir, Peer, SocketError, address};
 
 /// A path that is ours, and the listener there. Dropping it removes the path, if it is still ours.
 #[derive(Debug)]
 pub struct Claim<L = UnixListener> {
     listener: L,
     spot: Spot,
-    file: File,
+    /// What is removed at the end; nothing when the path was left to another process.
+    file: Option<File>,
     /// Held as long as the path is. The lock file itself stays for the next owner: if it were
     /// removed, two could hold a lock on two files of one name.
     _lock: OwnedFd,
@@ -42,10 +43,36 @@ pub fn claim<L: Listener>(path: &Path, mode: u32, owner: Owner) -> Result<Claim<
     let lock = lock(&spot)?;
     clear(&spot)?;
     let (listener, file) = address::listen(&spot, Mode::from_raw_mode(mode), owner)?;
-    Ok(Claim { listener, spot, file, _lock: lock })
+    Ok(Claim { listener, spot, file: Some(file), _lock: lock })
+}
+
+/// Takes over `path` from a process that listened there with this very `socket` and has
+/// [left](Claim::leave) it, or died. Who connects meanwhile waits as ever.
+///
+/// That the path still leads to this socket is found out by asking it: a connection is made and not
+/// used. To listen once more makes us the one whom the kernel names to those who connect.
+///
+/// # Errors
+/// [`SocketError::InUse`] if the other has not left it yet, or the path leads elsewhere by now; the
+/// socket is as good as before then, and the path nobody's to remove.
+pub fn adopt<L: Listener + AsFd>(path: &Path, socket: OwnedFd) -> Result<Claim<L>, SocketError> {
+    let spot = Spot::of(path)?;
+    let lock = lock(&spot)?;
+    rustix::net::listen(&socket, BACKLOG).map_err(|e| spot.failed("listen on", e))?;
+    let file = spot.file()?;
+    match ask(&spot) {
+        Ok(pid) if pid == Some(std::process::id()) => Ok(Claim { listener: L::from(socket), spot, file, _lock: lock }),
+        Ok(pid) => Err(in_use(&spot, pid)),
+        Err(e) => Err(spot.failed("ask who listens at", e)),
+    }
 }
 
 impl<L> Claim<L> {
+    /// Leaves the path to a process that has the same socket, and is to [adopt](adopt()) it.
+    pub fn leave(mut self) {
+        self.file = None;
+    }
+
     /// The listener. A copy (`try_clone`) may outlive the claim, the path does not.
     #[must_use]
     pub fn listener(&self) -> &L {
@@ -69,7 +96,9 @@ impl<L> Claim<L> {
 
 impl<L> Drop for Claim<L> {
     fn drop(&mut self) {
-        self.spot.remove_if(self.file);
+        if let Some(file) = self.file {
+            self.spot.remove_if(file);
+        }
     }
 }
 
@@ -205,6 +234,40 @@ mod tests {
         fs::remove_file(&path).unwrap();
         let _other = UnixListener::bind(&path).unwrap();
         drop(claim);
+        assert!(path.exists());
+    }
+
+    #[test]
+    fn a_path_that_was_left_is_adopted_with_its_socket() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("s");
+        let first = take(&path, 0o600).unwrap();
+        let socket = || OwnedFd::from(first.listener().try_clone().unwrap());
+        let (one, two) = (socket(), socket());
+        assert!(matches!(adopt::<UnixListener>(&path, one).unwrap_err(), SocketError::InUse { .. }));
+        let waiting = UnixStream::connect(&path).unwrap();
+        first.leave();
+        assert!(path.exists());
+
+        let second: Claim = adopt(&path, two).unwrap();
+        assert!(matches!(take(&path, 0o600).unwrap_err(), SocketError::InUse { .. }));
+        second.listener().accept().unwrap();
+        drop(waiting);
+        drop(second);
+        assert!(!path.exists());
+    }
+
+    #[test]
+    fn a_path_that_leads_elsewhere_by_now_is_not_adopted() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("s");
+        let first = take(&path, 0o600).unwrap();
+        let socket = OwnedFd::from(first.listener().try_clone().unwrap());
+        first.leave();
+        fs::remove_file(&path).unwrap();
+        // Nobody listens there, so it cannot be taken for us.
+        drop(UnixListener::bind(&path).unwrap());
+        assert!(adopt::<UnixListener>(&path, socket).is_err());
         assert!(path.exists());
     }
 

@@ -11,7 +11,8 @@
 //! * [`announce`]: a function says that it is there, under the name it was given, so that the name
 //!   appears only when everything behind it is right.
 //! * [`claim`]: a server takes a path for itself alone, tells a dead owner from a living one, and
-//!   takes away at its end only what is still its own.
+//!   takes away at its end only what is still its own. [`adopt`](adopt()) has it go over to another
+//!   process with its socket.
 //! * [`Dir`]: a directory held open. [`Dir::look`] finds the socket of a name in it, and follows
 //!   links only to names beside them; [`Socket::connect`] reaches exactly what was found.
 //! * [`ready()`]: any other socket, for those who read and write it themselves.
@@ -47,7 +48,7 @@ pub use activation::{INHERITED_MAX, Inherited, inherited};
 pub use address::Owner;
 pub use announce::{Announced, Sign, announce};
 pub use backoff::Backoff;
-pub use claim::{Claim, claim};
+pub use claim::{Claim, adopt, claim};
 pub use connect::{connect, connect_of, connect_packets};
 pub use dir::{Dir, LINKS_MAX, LookError, Socket};
 pub use error::SocketError;

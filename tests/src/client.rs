@@ -14,6 +14,7 @@ use hyper::body::Incoming;
 use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 
@@ -92,6 +93,14 @@ impl Connection {
     pub async fn open(address: SocketAddr) -> Result<Self, Broken> {
         let stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
+        Self::over(stream).await
+    }
+
+    /// Speaks over what is connected already.
+    ///
+    /// # Errors
+    /// When it breaks at once.
+    pub async fn over(stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static) -> Result<Self, Broken> {
         let (requests, connection) = handshake(TokioIo::new(stream)).await?;
         // Ends with the connection, which ends when `requests` is dropped.
         tokio::spawn(connection);

@@ -20,6 +20,7 @@ mod exec;
 mod faults;
 mod fn_cli;
 mod formats;
+mod hangup;
 mod hot;
 mod identity;
 mod manager;

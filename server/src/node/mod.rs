@@ -92,6 +92,9 @@ impl Node {
 
     /// Reads its certificate again, if it has one, and that of its host commands.
     pub fn reload(&self) {
+        if self.tls.is_none() && self.commands.is_none() {
+            tracing::info!("there is no certificate to be read again; a successor (USR2) follows a changed config");
+        }
         if let Some(tls) = &self.tls {
             tls.reload_aloud();
         }

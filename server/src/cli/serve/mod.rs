@@ -40,7 +40,8 @@ use successor::Successor;
 #[derive(clap::Args, Debug)]
 #[command(after_help = "Example:\n  hotfn serve --config hotfn.toml --listen 0.0.0.0:8080\n\n\
     Signals: TERM or INT drains and ends, a second one at once; USR1 logs more, or as before; USR2 starts this\n\
-    program again, which takes over without losing a call.\n\n\
+    program again, which takes over without losing a call; HUP reads certificates again, or ends it as TERM does if\n\
+    it was started at a terminal that is gone, or there are none.\n\n\
     docs/operating.md says what a config file holds and which environment variables count.")]
 pub(super) struct Args {
     /// A file with settings, and functions to put into the store [default: hotfn.toml, if there is one]
@@ -88,7 +89,7 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     for name in env::passed_over(&env::process) {
         tracing::warn!("{name} is set, and there is nothing here that follows it; see docs/operating.md");
     }
-    let mut signals = Signals::new()?;
+    let mut signals = Signals::new(plan.has_certificates())?;
     let Ground { taken, socket, others, settings } = Ground::find(args.take_over, plan.settings).await?;
     // For a successor, whatever becomes of ours.
     let kept = others.iter().map(Inherited::again).collect::<Result<Vec<_>, _>>()?;

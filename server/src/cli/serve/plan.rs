@@ -50,6 +50,11 @@ impl Plan {
         let Self { settings, functions, connectors, commands, exec } = self;
         Effective { settings, exec, commands: commands.as_ref(), functions, connectors }
     }
+
+    /// Is there a certificate that could be read again?
+    pub(super) fn has_certificates(&self) -> bool {
+        self.settings.tls.is_some() || self.commands.as_ref().is_some_and(|commands| commands.tls.is_some())
+    }
 }
 
 /// Says everything that cannot be followed. Exit code 2 if there is anything.

@@ -1,6 +1,7 @@
 //! What a node can be told by signals.
 
-use std::io;
+use std::fs;
+use std::io::{self, IsTerminal as _};
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -11,7 +12,11 @@ use crate::log;
 pub(super) struct Signals {
     end: signals::Signals,
     log: Signal,
-    reload: Signal,
+    /// Unless we are deaf to it.
+    hangup: Option<Signal>,
+    has_certificates: bool,
+    /// We were started at a terminal.
+    had_terminal: bool,
     successor: Signal,
 }
 
@@ -29,12 +34,16 @@ pub(super) enum Wish {
 }
 
 impl Signals {
-    /// From now on these signals end nothing by themselves.
-    pub(super) fn new() -> io::Result<Self> {
+    /// From now on these signals end nothing by themselves. `has_certificates`: some could be read again. Whoever
+    /// has started us deaf to HUP, as `nohup` does, wants us to stay so.
+    pub(super) fn new(has_certificates: bool) -> io::Result<Self> {
+        let hangup = if is_deaf_to_hangup() { None } else { Some(signal(SignalKind::hangup())?) };
         Ok(Self {
             end: signals::Signals::new()?,
             log: signal(SignalKind::user_defined1())?,
-            reload: signal(SignalKind::hangup())?,
+            hangup,
+            has_certificates,
+            had_terminal: has_terminal(),
             successor: signal(SignalKind::user_defined2())?,
         })
     }
@@ -44,9 +53,19 @@ impl Signals {
         tokio::select! {
             () = self.end.next() => Wish::End,
             _ = self.log.recv() => Wish::Log,
-            _ = self.reload.recv() => Wish::Reload,
+            () = heard(&mut self.hangup) => self.hung_up(),
             _ = self.successor.recv() => Wish::Successor,
         }
+    }
+
+    fn hung_up(&mut self) -> Wish {
+        let wish = hangup(self.had_terminal, has_terminal(), self.has_certificates);
+        if wish == Wish::End {
+            // A terminal that is closed says so more than once, by the system and by the shell; the second time
+            // is no hurry.
+            self.hangup = None;
+        }
+        wish
     }
 
     /// Resolves when the end is wished for; what is said of the log is done meanwhile. Cancel safe.
@@ -68,5 +87,65 @@ impl Signals {
             done = work => Some(done),
             () = self.asked_to_end() => None,
         }
+    }
+}
+
+/// What a HUP means. To a service it is the usual word for "read your files again". It also comes when a terminal is
+/// closed, or whoever works there logs out, and then what was started there is to end, as everything else there
+/// does. Where there is nothing to be read again, a HUP from a terminal's user can mean nothing but the end either.
+fn hangup(had_terminal: bool, has_terminal: bool, has_certificates: bool) -> Wish {
+    let is_service = !had_terminal;
+    if is_service || has_terminal && has_certificates { Wish::Reload } else { Wish::End }
+}
+
+/// A terminal that was closed is none any more: the system answers no question about it.
+fn has_terminal() -> bool {
+    io::stdin().is_terminal() || io::stderr().is_terminal()
+}
+
+async fn heard(signal: &mut Option<Signal>) {
+    match signal {
+        Some(signal) => {
+            signal.recv().await;
+        }
+        None => std::future::pending().await,
+    }
+}
+
+/// Are we deaf to HUP since before we began?
+fn is_deaf_to_hangup() -> bool {
+    fs::read_to_string("/proc/self/status").is_ok_and(|status| ignores_hangup(&status))
+}
+
+/// Reads it from what the system tells of a process: a bit for each signal, the first for HUP.
+fn ignores_hangup(status: &str) -> bool {
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).is_some_and(|mask| mask & 1 != 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hangup_ends_what_has_lost_its_terminal_and_reloads_a_service() {
+        let check = |had: bool, has: bool, certificates: bool, expected: Wish| {
+            assert_eq!(hangup(had, has, certificates), expected, "had {had}, has {has}, certificates {certificates}");
+        };
+        for certificates in [true, false] {
+            check(false, false, certificates, Wish::Reload);
+            check(true, false, certificates, Wish::End);
+        }
+        check(true, true, true, Wish::Reload);
+        check(true, true, false, Wish::End);
+    }
+
+    #[test]
+    fn what_nohup_has_done_is_seen() {
+        let check = |status: &str, expected: bool| assert_eq!(ignores_hangup(status), expected, "{status}");
+        check("Name:\thotfn\nSigIgn:\t0000000000001001\nSigCgt:\t0\n", true);
+        check("SigBlk:\t0000000000000001\nSigIgn:\t0000000000001000\n", false);
+        check("SigIgn:\tx\n", false);
+        check("", false);
     }
 }

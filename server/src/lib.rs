@@ -41,6 +41,7 @@ mod manager;
 pub mod metrics;
 pub mod mirror;
 pub mod node;
+mod people;
 mod percent;
 pub mod project;
 pub mod pulls;

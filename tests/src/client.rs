@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::path::Path;
 
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
@@ -15,7 +16,7 @@ use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::oneshot;
 
 /// What a request carries.
@@ -94,6 +95,14 @@ impl Connection {
         let stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
         Self::over(stream).await
+    }
+
+    /// Connects to a unix socket.
+    ///
+    /// # Errors
+    /// When nobody listens there, or not for us.
+    pub async fn open_unix(path: &Path) -> Result<Self, Broken> {
+        Self::over(UnixStream::connect(path).await?).await
     }
 
     /// Speaks over what is connected already.

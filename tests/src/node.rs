@@ -130,17 +130,27 @@ impl Home {
 
     /// The same with more arguments. Unless they say otherwise, what it serves is kept in memory.
     pub async fn start_with(&self, args: &[&str]) -> Node {
+        self.start_at("127.0.0.1:0", args).await
+    }
+
+    /// The same at places of the story's choice, one of which is an address of this machine.
+    pub async fn start_at(&self, listen: &str, args: &[&str]) -> Node {
         let mut command = Command::new(binaries::program("hotfn"));
-        command.args(["serve", "--listen", "127.0.0.1:0", "--config"]).arg(self.config()).args(args);
+        command.args(["serve", "--listen", listen, "--config"]).arg(self.config()).args(args);
         Node::start(command.env("TMPDIR", self.scratch()).env("FN_DB_URL", "memory")).await
     }
 
     /// Starts a node that takes over from `node`, and waits until it listens as well.
     pub async fn start_in_place_of(&self, node: &Node) -> Node {
+        self.start_in_place_of_with(node, &[]).await
+    }
+
+    /// The same with more arguments.
+    pub async fn start_in_place_of_with(&self, node: &Node, args: &[&str]) -> Node {
         node.says("ready").await;
         let mut command = Command::new(binaries::program("hotfn"));
         let address = node.address().to_string();
-        command.args(["serve", "--take-over", "--listen", &address, "--config"]).arg(self.config());
+        command.args(["serve", "--take-over", "--listen", &address, "--config"]).arg(self.config()).args(args);
         Node::start(command.env("TMPDIR", self.scratch()).env("FN_DB_URL", "memory")).await
     }
 

@@ -23,6 +23,7 @@ mod formats;
 mod hangup;
 mod hot;
 mod identity;
+mod listening;
 mod manager;
 mod package;
 mod real_fdks;

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -10,7 +11,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use hotfn_tests::client::{self, Connection, held, whole};
 use hotfn_tests::node::{Function, Home, Node};
-use hotfn_tests::{binaries, processes, soon};
+use hotfn_tests::{binaries, processes, program, soon};
 use rustix::process::Signal;
 
 /// Callers who never stop calling.
@@ -172,4 +173,28 @@ async fn connectors_go_over_as_well() {
     let line = soon("an answer by the successor's connector", echo).await;
     assert_eq!(line, "hi\n");
     new.drain().await;
+}
+
+#[tokio::test]
+async fn a_path_goes_over_with_its_socket() {
+    let home = Home::of(&[Function::new("echo", &binaries::image("echo"))]);
+    let path = home.scratch().join("http.sock");
+    let listen = format!("127.0.0.1:0,unix:{}", path.display());
+    let old = home.start_at(&listen, &[]).await;
+    let inode = || fs::metadata(&path).unwrap().ino();
+    let before = inode();
+    let call = async |text: &'static str| {
+        let mut connection = Connection::open_unix(&path).await.expect("nobody is refused");
+        connection.call(client::invoke("echo", whole(text))).await.expect("it is answered").ok()
+    };
+    assert_eq!(call("old").await.text(), "old");
+    let new = home.start_in_place_of(&old).await;
+    new.says("took over").await;
+    old.end().await;
+    assert_eq!((call("new").await.text().as_str(), inode()), ("new", before), "it is the very socket");
+    // It knows whose the path is by now: nobody else gets it, and it goes with the last who has it.
+    let refused = program::hotfn(&["serve", "--db", "memory", "--listen", &format!("unix:{}", path.display())]);
+    assert!(refused.stderr.contains(&format!("in use by process {}", new.pid())), "{}", refused.stderr);
+    new.drain().await;
+    assert!(!path.exists());
 }

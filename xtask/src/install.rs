@@ -77,7 +77,7 @@ pub(crate) const CNI: Debian =
     Debian { at_hand: || Path::new("/usr/lib/cni/bridge").exists(), package: "containernetworking-plugins" };
 /// Users for the containers of somebody who is not root.
 pub(crate) const UIDMAP: Debian = Debian { at_hand: || Path::new("/usr/bin/newuidmap").exists(), package: "uidmap" };
-/// The yardstick of the benchmarks.
+/// The yardstick of the benchmarks, and a proxy before a node.
 pub(crate) const NGINX: Debian = Debian { at_hand: || works(Command::new("nginx").arg("-v")), package: "nginx-light" };
 /// A server that the store's tests start for themselves. Its programs are on nobody's path.
 pub(crate) const POSTGRES: Debian =

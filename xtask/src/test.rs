@@ -7,16 +7,16 @@ use anyhow::Result;
 
 use crate::engine;
 use crate::install::{
-    self, CNI, CRUN, DOCKER, Debian, LZ4, NETCAT, NODE, NPM, POSTGRES, PYTHON, REGISTRY, RSYSLOG, RUNC, SOCAT, SYSTEMD,
-    TINI, UIDMAP, ZSTD,
+    self, CNI, CRUN, DOCKER, Debian, LZ4, NETCAT, NGINX, NODE, NPM, POSTGRES, PYTHON, REGISTRY, RSYSLOG, RUNC, SOCAT,
+    SYSTEMD, TINI, UIDMAP, ZSTD,
 };
 use crate::step::{run, step};
 use crate::tree;
 
 /// What the tests need of Debian.
 const NEEDED: &[Debian] = &[
-    CNI, CRUN, DOCKER, LZ4, NETCAT, NODE, NPM, POSTGRES, PYTHON, REGISTRY, RSYSLOG, RUNC, SOCAT, SYSTEMD, TINI, UIDMAP,
-    ZSTD,
+    CNI, CRUN, DOCKER, LZ4, NETCAT, NGINX, NODE, NPM, POSTGRES, PYTHON, REGISTRY, RSYSLOG, RUNC, SOCAT, SYSTEMD, TINI,
+    UIDMAP, ZSTD,
 ];
 
 /// What is not built unless it is asked for, and tested all the same.

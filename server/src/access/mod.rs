@@ -22,7 +22,8 @@
 //! is not hashed for each call.
 //!
 //! Absent on purpose: users, sessions and passwords; rights finer than a role in an app; and any
-//! look at the peer's address. A unix socket needs no token: its file's mode says who may connect.
+//! look at the peer's address. A unix socket counts as an address of this machine: a proxy may be behind it that
+//! lets in everybody, so it is no way around tokens where they are asked for.
 
 mod denied;
 mod gate;

@@ -41,8 +41,8 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let project = Project::open(&args.dir).map_err(Usage::of)?;
     let mut settings = args.driver.over(env::settings(&env::process).map_err(Usage::of)?);
     // Plain processes for trusted code: nobody else on the network is asked in.
-    let port = args.port.or_else(|| settings.listen.map(|listen| listen.port()));
-    settings.listen = port.map(|port| SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
+    let port = args.port.or_else(|| settings.listen.as_ref()?.first().tcp().map(|address| address.port()));
+    settings.listen = port.map(|port| SocketAddr::from((Ipv4Addr::LOCALHOST, port)).into());
     let mut signals = Signals::new()?;
     // Watched before it is built, so that a change during the build is seen.
     let mut watch = Watch::new(&project.dir)?;
@@ -92,7 +92,7 @@ async fn swap(args: &Args, settings: &Settings, node: &Node, before: &FunctionId
 }
 
 fn announce(project: &Project, Deployment { function, triggers, .. }: &Deployment, node: &Node) {
-    let base = format!("http://{}", node.local_addr());
+    let base = node.bases().remove(0);
     println!("{} is served ({}, {})", function.name, project.runtime, function.format);
     println!("  {base}/invoke/{}", function.id);
     for trigger in triggers {

@@ -32,7 +32,7 @@ pub(super) struct Args {
     #[arg(short, long)]
     parents: bool,
     /// The socket's mode, octal
-    #[arg(long, default_value = "0600", value_parser = mode)]
+    #[arg(long, default_value = "0600", value_parser = config::function::mode)]
     mode: u32,
     /// A limit of every job: nofile, nproc, core or fsize, in the units of setrlimit(2); many times
     #[arg(long, value_name = "NAME=N", value_parser = limit)]
@@ -162,13 +162,6 @@ fn path(word: &str) -> Result<PathBuf, String> {
         return Err(format!("{word:?} would be an abstract name, which has no permissions; for a file write ./{word}"));
     }
     Ok(word.into())
-}
-
-fn mode(word: &str) -> Result<u32, String> {
-    u32::from_str_radix(word, 8)
-        .ok()
-        .filter(|mode| *mode <= 0o777)
-        .ok_or_else(|| format!("{word:?} is not a mode like 0600"))
 }
 
 #[cfg(test)]

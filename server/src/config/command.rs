@@ -38,7 +38,8 @@ use crate::command::{
 };
 
 pub use self::lines::{BIND, Lines, SECRET_KEY, SECRET_KEY_PREVIOUS};
-use self::table::{AlgorithmName, FieldsName, File, ModeName, StraysName, Table, Words};
+pub(super) use self::table::Words;
+use self::table::{AlgorithmName, FieldsName, File, ModeName, StraysName, Table};
 
 /// Names of the two keys that have no other.
 pub(super) const CURRENT: &str = "default";
@@ -73,7 +74,7 @@ pub fn without_file(lines: &Lines) -> Result<Settings, Refused> {
     settings(Table::default(), ExecTable::default(), &place, lines)
 }
 
-const COMMAS: &[char] = &[','];
+pub(super) const COMMAS: &[char] = &[','];
 
 fn settings(table: Table, exec: ExecTable, place: &Place<'_>, lines: &Lines) -> Result<Settings, Refused> {
     let bind = match (lines.find(BIND), &table.bind) {

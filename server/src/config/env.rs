@@ -43,7 +43,9 @@ impl Malformed {
 pub fn settings(lookup: &dyn Fn(&str) -> Option<String>) -> Result<Settings, Malformed> {
     let env = Env { lookup };
     Ok(Settings {
-        listen: env.read::<u16>(PORT, "a port, 0 to 65535")?.map(|p| SocketAddr::from((Ipv4Addr::UNSPECIFIED, p))),
+        listen: env
+            .read::<u16>(PORT, "a port, 0 to 65535")?
+            .map(|p| SocketAddr::from((Ipv4Addr::UNSPECIFIED, p)).into()),
         db: env.map(DB_URL, "memory, sqlite3:///PATH or postgres://USER:PASSWORD@HOST/NAME", |url| url.parse().ok())?,
         tokens: env.map(TOKENS, "required, except-triggers or off", |word| word.parse().ok())?,
         public_url: env
@@ -267,6 +269,6 @@ mod tests {
         let file = tempfile::NamedTempFile::new().unwrap();
         fs::write(file.path(), "9001\n").unwrap();
         let settings = with(&[("FN_PORT_FILE", file.path().to_str().unwrap())]).unwrap();
-        assert_eq!(settings.listen.unwrap().port(), 9001);
+        assert_eq!(settings.listen, Some("0.0.0.0:9001".parse().unwrap()));
     }
 }

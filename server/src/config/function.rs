@@ -10,6 +10,7 @@ use hotfn::Rate;
 use hotfn_protocols::Format;
 
 use crate::front::Cors;
+use crate::people::{self, GROUPS};
 use crate::store;
 
 /// A container's memory, in MB.
@@ -134,6 +135,24 @@ pub fn rate(per_second: Option<u32>, burst: Option<u32>) -> Result<Option<Rate>,
 /// When it is none of the places that a store can have.
 pub fn db(url: &str) -> Result<store::Url, String> {
     url.parse().map_err(|e: store::UnknownUrl| e.to_string())
+}
+
+/// Who may connect to a unix socket, as the nine bits of its mode.
+///
+/// # Errors
+/// When it is not octal, or more than nine bits.
+pub fn mode(text: &str) -> Result<u32, String> {
+    let mode = u32::from_str_radix(text, 8).ok().filter(|mode| *mode <= 0o777);
+    mode.ok_or_else(|| format!("{text:?} is not a mode like 0600"))
+}
+
+/// A group, by name or number.
+///
+/// # Errors
+/// When nobody has that name.
+pub fn group(text: &str) -> Result<u32, String> {
+    let unknown = || format!("{text:?} is not in {GROUPS}; write a name of there or a number");
+    people::id(text, GROUPS).ok_or_else(unknown)
 }
 
 /// What functions are called by from outside, without a slash at its end.

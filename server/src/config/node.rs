@@ -1,6 +1,5 @@
 //! The `[node]` table: where the node is, how much it takes on, and how it meets its callers.
 
-use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
@@ -8,6 +7,7 @@ use std::path::PathBuf;
 use serde::Deserialize;
 use toml::Spanned;
 
+use super::command::{COMMAS, Words};
 use super::function as limit;
 use super::place::Place;
 use super::{Calls, Containers, Refused, Settings};
@@ -15,7 +15,9 @@ use super::{Calls, Containers, Refused, Settings};
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct NodeTable {
-    listen: Option<SocketAddr>,
+    listen: Option<Spanned<Words>>,
+    listen_mode: Option<Spanned<String>>,
+    listen_group: Option<Spanned<String>>,
     tokens: Option<Spanned<String>>,
     tls_certificate: Option<Spanned<PathBuf>>,
     tls_key: Option<Spanned<PathBuf>>,
@@ -51,7 +53,15 @@ impl NodeTable {
         let size = |value, range| place.size(value, range, "bytes");
         let count = |value| place.size(value, 1..=1 << 20, "");
         Ok(Settings {
-            listen: self.listen,
+            listen: self
+                .listen
+                .map(|listen| place.check(&listen, |words| words.split(COMMAS).join(",").parse()))
+                .transpose()?,
+            listen_mode: self.listen_mode.map(|mode| place.check(&mode, |mode| limit::mode(mode))).transpose()?,
+            listen_group: self
+                .listen_group
+                .map(|group| place.check(&group, |group| limit::group(group)))
+                .transpose()?,
             tokens: self.tokens.map(|tokens| place.check(&tokens, |word| word.parse())).transpose()?,
             tls: place.tls(self.tls_certificate.as_ref(), self.tls_key.as_ref())?,
             db: None,

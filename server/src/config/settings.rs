@@ -1,6 +1,5 @@
 //! The knobs of a node.
 
-use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -10,7 +9,7 @@ use hotfn_exec::rules::Rules;
 
 use super::{Calls, Containers};
 use crate::access::Tokens;
-use crate::front::Cors;
+use crate::front::{Cors, Listen, Permissions};
 use crate::threads::Threads;
 use crate::{calls, front, store, tls};
 
@@ -20,7 +19,11 @@ use crate::{calls, front, store, tls};
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Settings {
     /// Where to listen for HTTP. Default `127.0.0.1:8080`.
-    pub listen: Option<SocketAddr>,
+    pub listen: Option<Listen>,
+    /// The mode of the unix sockets among these. Default 0660.
+    pub listen_mode: Option<u32>,
+    /// Their group. Default: that of the process.
+    pub listen_group: Option<u32>,
     /// Are tokens asked for? Default: where it listens for others than this machine.
     pub tokens: Option<Tokens>,
     /// A certificate to encrypt connections with. Default: none, and nothing is encrypted.
@@ -84,6 +87,8 @@ impl Settings {
     pub fn or(self, below: Self) -> Self {
         Self {
             listen: self.listen.or(below.listen),
+            listen_mode: self.listen_mode.or(below.listen_mode),
+            listen_group: self.listen_group.or(below.listen_group),
             tokens: self.tokens.or(below.tokens),
             tls: self.tls.or(below.tls),
             db: self.db.or(below.db),
@@ -116,8 +121,15 @@ impl Settings {
 
     /// Where to listen.
     #[must_use]
-    pub fn listen(&self) -> SocketAddr {
-        self.listen.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], PORT)))
+    pub fn listen(&self) -> Listen {
+        self.listen.clone().unwrap_or_default()
+    }
+
+    /// Who may connect at a unix socket.
+    #[must_use]
+    pub fn permissions(&self) -> Permissions {
+        let usual = Permissions::default();
+        Permissions { mode: self.listen_mode.unwrap_or(usual.mode), group: self.listen_group.or(usual.group) }
     }
 
     /// Are tokens asked for?
@@ -130,7 +142,7 @@ impl Settings {
     /// Can others than this machine reach it?
     #[must_use]
     pub fn is_public(&self) -> bool {
-        !self.listen().ip().to_canonical().is_loopback()
+        self.listen().is_public()
     }
 
     /// Where a server keeps what it serves.
@@ -216,9 +228,6 @@ impl Settings {
 /// The store's file, where nobody says where it is.
 const DB_FILE: &str = "hotfn.db";
 
-/// Fn's port.
-pub(crate) const PORT: u16 = 8080;
-
 /// Beyond a year of idleness, "very large" means never.
 const NEVER_MS: u64 = 365 * 24 * 3600 * 1000;
 
@@ -243,10 +252,10 @@ mod tests {
             assert_eq!(settings.tokens(), expected, "{listen:?} {said:?}");
         };
         check(None, None, Tokens::Off);
-        for own in ["127.0.0.1:1", "127.9.9.9:1", "[::1]:1", "[::ffff:127.0.0.1]:1"] {
+        for own in ["127.0.0.1:1", "127.9.9.9:1", "[::1]:1", "[::ffff:127.0.0.1]:1", "unix:/run/x"] {
             check(Some(own), None, Tokens::Off);
         }
-        for public in ["0.0.0.0:1", "[::]:1", "10.0.0.1:1", "192.168.0.1:1", "[fe80::1]:1"] {
+        for public in ["0.0.0.0:1", "[::]:1", "10.0.0.1:1", "192.168.0.1:1", "[fe80::1]:1", "unix:/run/x,0.0.0.0:1"] {
             check(Some(public), None, Tokens::Required);
             check(Some(public), Some(Tokens::Off), Tokens::Off);
         }

@@ -14,8 +14,8 @@
 //! | any | `/v2/…` | the API's, on a node that has one |
 //! | any | anything else | 404, or 405 where only the method was wrong |
 //!
-//! Read on in the order a request walks: [`listen`] accepts connections, `connection` is asked by
-//! one and knows its `origin`, `walk` is a request's way from its head to its answer, [`routes`] finds
+//! Read on in the order a request walks: [`listen`] accepts connections from each [`listener`] at its
+//! `address`, `connection` is asked by one and knows its `origin`, `walk` is a request's way from its head to its answer, [`routes`] finds
 //! whom it is for, `door` says what token that takes, `call` makes a [`Call`](hotfn_protocols::Call) of
 //! it with `request`, `answer` makes an answer of a [`Reply`](hotfn_protocols::Reply), and `fault` knows
 //! which HTTP status a [`Fault`](hotfn_protocols::Fault) is. `management` is the way to the API, `cors`
@@ -32,6 +32,7 @@
 //! Absent on purpose: HTTP/2 (a proxy's work), upgrades (a function answers once), and
 //! CONNECT on triggers, whose answer HTTP defines to be a tunnel.
 
+mod address;
 mod answer;
 mod body;
 mod call;
@@ -41,6 +42,7 @@ mod door;
 mod fault;
 mod kits;
 pub mod listen;
+pub mod listener;
 mod management;
 mod meter;
 mod origin;
@@ -62,7 +64,9 @@ use crate::calls::Calls;
 use crate::metrics::Metrics;
 use crate::readiness::Readiness;
 
+pub use address::{ADDRESSES_MAX, Address, Listen, Nowhere, PATH_BYTES_MAX};
 pub use cors::Cors;
+pub use listener::Permissions;
 pub use routes::{Routes, Trigger};
 
 use meter::Meter;

@@ -15,7 +15,8 @@ pub(super) struct Origin {
 /// Our end of a connection.
 #[derive(Clone, Copy)]
 pub(super) struct Place {
-    pub(super) local: SocketAddr,
+    /// Nothing at a unix socket.
+    pub(super) local: Option<SocketAddr>,
     /// What URLs that lead here begin with.
     pub(super) scheme: &'static str,
 }

@@ -41,15 +41,16 @@ pub(super) fn within(length: Length, bytes_max: Option<u64>) -> Result<(), Fault
 }
 
 /// The URL as the caller would write it, of what stood in its target. HTTP/1.0 knows no `Host`;
-/// then it is where we listen.
+/// then it is where we listen, and at a unix socket `localhost`.
 pub(super) fn url(authority: Option<&str>, path: &str, host: Option<&[u8]>, at: Place) -> String {
     let host = authority.or_else(|| host.and_then(|host| std::str::from_utf8(host).ok()));
     let mut url = String::with_capacity("https://".len() + host.map_or(32, str::len) + path.len());
     url.push_str(at.scheme);
     url.push_str("://");
-    match host {
-        Some(host) => url.push_str(host),
-        None => write!(url, "{}", at.local).expect("writing to a string does not fail"),
+    match (host, at.local) {
+        (Some(host), _) => url.push_str(host),
+        (None, Some(local)) => write!(url, "{local}").expect("writing to a string does not fail"),
+        (None, None) => url.push_str("localhost"),
     }
     url.push_str(path);
     url
@@ -61,7 +62,7 @@ mod tests {
 
     fn check(authority: Option<&str>, path: &str, host: Option<&'static str>, expected: &str) {
         let host = host.map(str::as_bytes);
-        let at = Place { local: "127.0.0.1:8080".parse().unwrap(), scheme: "http" };
+        let at = Place { local: Some("127.0.0.1:8080".parse().unwrap()), scheme: "http" };
         assert_eq!(url(authority, path, host, at), expected);
     }
 
@@ -70,6 +71,7 @@ mod tests {
         check(None, "/t/a/b?q=1", Some("shop.example"), "http://shop.example/t/a/b?q=1");
         check(Some("other.example:81"), "/t/a", Some("shop.example"), "http://other.example:81/t/a");
         check(None, "/t/a", None, "http://127.0.0.1:8080/t/a");
+        assert_eq!(url(None, "/t/a", None, Place { local: None, scheme: "http" }), "http://localhost/t/a");
     }
 
     #[test]

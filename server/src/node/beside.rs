@@ -41,6 +41,11 @@ impl Node {
         Ok(connectors.start_all(beside.connectors)?)
     }
 
+    /// Takes what a predecessor shared with it until it let go: the paths of unix sockets.
+    pub fn inherit(&self) {
+        self.server.adopt_paths();
+    }
+
     /// Lets go of what a successor cannot share: the sockets of connectors and of commands. What they have
     /// under way is answered first.
     pub async fn let_go(&mut self) {

@@ -12,10 +12,11 @@ const CALLS_GRACE: Duration = Duration::from_secs(5);
 const CLOSE_GRACE: Duration = Duration::from_secs(1);
 
 impl Node {
-    /// Leaves new connections to whoever else has the socket, and closes those there are after their next
+    /// Leaves new connections to whoever else has the sockets, and closes those there are after their next
     /// answer.
     pub fn accept_no_more(&self) {
         self.front.leave();
+        self.server.leave_paths();
         self.server.stop_accepting();
     }
 

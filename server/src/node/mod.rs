@@ -13,7 +13,6 @@ mod start;
 
 use std::io;
 use std::net::SocketAddr;
-use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,8 +24,9 @@ use crate::calls::Calls;
 use crate::command;
 use crate::config::Deployment;
 use crate::connector::Connectors;
-use crate::front::Front;
 use crate::front::listen::Server;
+use crate::front::listener::Handed;
+use crate::front::{Address, Front};
 use crate::takeover;
 use crate::threads::Threads;
 use crate::tls::Tls;
@@ -62,12 +62,12 @@ impl Node {
         &self.threads
     }
 
-    /// The very socket that it listens at, for a successor.
+    /// The very sockets that it listens at, for a successor.
     ///
     /// # Errors
     /// When descriptors have run out.
-    pub fn socket(&self) -> io::Result<OwnedFd> {
-        self.server.socket()
+    pub fn sockets(&self) -> io::Result<Vec<Handed>> {
+        self.server.sockets()
     }
 
     /// What its containers have, all together.
@@ -77,17 +77,22 @@ impl Node {
         takeover::Room { memory_mb, cpu_milli }
     }
 
-    /// Where it listens.
+    /// Where it listens; at one place at least.
     #[must_use]
-    pub fn local_addr(&self) -> SocketAddr {
-        self.server.local_addr()
+    pub fn addresses(&self) -> &[Address] {
+        self.server.addresses()
     }
 
-    /// What its URLs begin with: `http://ADDR:PORT`, or `https://`.
+    /// Where it listens on the network, if it does.
     #[must_use]
-    pub fn base(&self) -> String {
-        let scheme = if self.tls.is_some() { "https" } else { "http" };
-        format!("{scheme}://{}", self.local_addr())
+    pub fn local_addr(&self) -> Option<SocketAddr> {
+        self.addresses().iter().find_map(Address::tcp)
+    }
+
+    /// What its URLs begin with, at each of its places: `http://ADDR:PORT`, `https://` or `unix:///PATH`.
+    #[must_use]
+    pub fn bases(&self) -> Vec<String> {
+        self.addresses().iter().map(|address| address.base(self.tls.is_some())).collect()
     }
 
     /// Reads its certificate again, if it has one, and that of its host commands.

@@ -1,12 +1,9 @@
 //! How a node begins: it listens first, so that who connects early waits and is not refused.
 
 use std::io;
-use std::net::SocketAddr;
-use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Instant;
 
-use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 
 use hotfn::Agent;
@@ -23,6 +20,7 @@ use crate::connector::{self, Callable, Connectors, World};
 use crate::drivers::{self, DriverRefused};
 use crate::front::Front;
 use crate::front::listen::Server;
+use crate::front::listener::{Handed, Listener, OpenError};
 use crate::metrics::{Pulled, Reached, Stored};
 use crate::mirror::Mirror;
 use crate::pulls;
@@ -46,14 +44,12 @@ pub enum StartError {
     /// There is no driver, or it does not take a function's image.
     #[error(transparent)]
     Driver(#[from] DriverRefused),
-    /// The address cannot be listened on.
-    #[error("cannot listen on {addr}")]
-    Listen {
-        /// The address.
-        addr: SocketAddr,
-        /// The system's answer.
-        source: io::Error,
-    },
+    /// What was handed over cannot be listened at.
+    #[error("cannot listen at the socket that was handed over")]
+    Handed(#[source] io::Error),
+    /// An address cannot be listened on.
+    #[error(transparent)]
+    Listen(#[from] OpenError),
     /// The certificate or its key cannot be used.
     #[error("cannot encrypt connections")]
     Tls(#[from] tls::LoadError),
@@ -76,25 +72,25 @@ impl Node {
         for deployment in &functions {
             drivers::check(settings, deployment)?;
         }
-        let Begun { listener, agent, pulls, lines } = begin(settings, None).await?;
+        let Begun { listeners, agent, pulls, lines } = begin(settings, Vec::new()).await?;
         // Nobody asks for what is not served, so nothing of it need outlive the node.
         let store = Arc::new(Store::open(&Url::Memory).await.map_err(StartError::Store)?);
         let rules = Arc::new(Rules::new(settings.calls.retries));
         let calls = Calls::start(store, Arc::new(agent.clone()), rules, lines, settings.calls());
         let front = Front::with_calls(Arc::new(agent.clone()), calls.clone(), settings.front());
         let threads = threads(settings)?;
-        let node = Self::answer(settings, listener, agent, pulls, front, calls, threads)?;
+        let node = Self::answer(settings, listeners, agent, pulls, front, calls, threads)?;
         functions.into_iter().for_each(|deployment| node.deploy(deployment));
         Ok(node)
     }
 
-    /// The same with the functions that `store` has, and will have: clients may change them. With a
-    /// `socket` that listens already, it answers there.
+    /// The same with the functions that `store` has, and will have: clients may change them. With
+    /// `sockets` that listen already, it answers there, and nowhere else.
     ///
     /// # Errors
     /// When the address is taken or not ours, or the agent cannot start.
-    pub async fn serve(settings: &Settings, store: Store, socket: Option<OwnedFd>) -> Result<Self, StartError> {
-        let Begun { listener, agent, pulls, lines } = begin(settings, socket).await?;
+    pub async fn serve(settings: &Settings, store: Store, sockets: Vec<Handed>) -> Result<Self, StartError> {
+        let Begun { listeners, agent, pulls, lines } = begin(settings, sockets).await?;
         let rules = Arc::new(Rules::new(settings.calls.retries));
         let mirror =
             Arc::new(Mirror::new(Arc::new(store), agent.clone(), Access::new(settings.tokens()), rules.clone()));
@@ -119,13 +115,13 @@ impl Node {
             connectors: Some(connectors.clone()),
             since: Instant::now(),
         });
-        let node = Self::answer(settings, listener, agent, pulls, front, calls, threads)?;
+        let node = Self::answer(settings, listeners, agent, pulls, front, calls, threads)?;
         Ok(Self { following: Some(Following::start(mirror)), connectors: Some(connectors), ..node })
     }
 
     fn answer(
         settings: &Settings,
-        listener: TcpListener,
+        listeners: Vec<Listener>,
         agent: Agent,
         pulls: Arc<pulls::Counts>,
         front: Arc<Front>,
@@ -139,9 +135,8 @@ impl Node {
         });
         let means = readiness::Means { agent: agent.clone(), mirror: None, connectors: None, since: Instant::now() };
         front.readiness().look_at(means);
-        let refused = |source| StartError::Listen { addr: settings.listen(), source };
         let tls = settings.tls.clone().map(Tls::start).transpose()?;
-        let server = Server::start(listener, front.clone(), threads.clone(), tls.clone()).map_err(refused)?;
+        let server = Server::start(listeners, front.clone(), threads.clone(), tls.clone());
         let patience = settings.drain_patience();
         Ok(Self {
             agent,
@@ -164,30 +159,24 @@ fn threads(settings: &Settings) -> Result<Arc<Threads>, StartError> {
 
 /// What a node has before it knows what to serve.
 struct Begun {
-    listener: TcpListener,
+    listeners: Vec<Listener>,
     agent: Agent,
     pulls: Arc<pulls::Counts>,
     /// What containers write.
     lines: mpsc::Receiver<Line>,
 }
 
-async fn begin(settings: &Settings, socket: Option<OwnedFd>) -> Result<Begun, StartError> {
-    let addr = settings.listen();
-    let listener = match socket {
-        None => TcpListener::bind(addr).await,
-        Some(socket) => listening(socket),
-    };
-    let listener = listener.map_err(|source| StartError::Listen { addr, source })?;
+async fn begin(settings: &Settings, sockets: Vec<Handed>) -> Result<Begun, StartError> {
+    let handed = sockets.into_iter().map(Listener::handed).collect::<io::Result<Vec<_>>>();
+    let mut listeners = handed.map_err(StartError::Handed)?;
+    if listeners.is_empty() {
+        for address in settings.listen().addresses() {
+            listeners.push(Listener::open(address, settings.permissions()).await?);
+        }
+    }
     let pulls = Arc::default();
     let driver = drivers::start(settings, &pulls).await?;
     let (lines, written) = hotfn::log::pipe();
     let agent = settings.agent().driver(driver).lines(lines).start()?;
-    Ok(Begun { listener, agent, pulls, lines: written })
-}
-
-/// A socket that somebody opened for us.
-fn listening(socket: OwnedFd) -> io::Result<TcpListener> {
-    let listener = std::net::TcpListener::from(socket);
-    listener.set_nonblocking(true)?;
-    TcpListener::from_std(listener)
+    Ok(Begun { listeners, agent, pulls, lines: written })
 }

@@ -28,13 +28,16 @@ mod offer;
 mod take;
 mod wire;
 
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+
+use crate::front::Address;
+use crate::percent;
 
 pub use offer::{Heir, Offer};
 pub use take::{Taken, Untaken};
 
-/// What the socket for calls over HTTP is called.
+/// What a socket for calls over HTTP is called, by service managers as well. Between processes one whose path goes
+/// over with it is called by that instead, as `unix:/PATH`.
 pub const HTTP: &str = "http";
 
 /// What a process passes on beside its sockets.
@@ -49,16 +52,24 @@ pub struct Room {
 
 /// Where a node that listens at `address` and keeps its state in `state` can be taken over.
 #[must_use]
-pub fn place(state: &Path, address: SocketAddr) -> PathBuf {
-    state.join(format!("node-{address}.sock"))
+pub fn place(state: &Path, address: &Address) -> PathBuf {
+    let name = match address {
+        Address::Tcp(address) => address.to_string(),
+        // As one name, from which no other path comes.
+        Address::Unix(path) => percent::encode(&path.to_string_lossy()),
+    };
+    state.join(format!("node-{name}.sock"))
 }
 
 #[cfg(test)]
 mod tests {
-    use std::net::{TcpListener, TcpStream};
+    use std::net::{SocketAddr, TcpListener, TcpStream};
     use std::os::fd::OwnedFd;
 
+    use hotfn_socket::Inherited;
+
     use super::*;
+    use crate::front::listener::Handed;
 
     fn listener() -> (TcpListener, SocketAddr) {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -72,14 +83,20 @@ mod tests {
         let (listener, address) = listener();
         let _waiting = TcpStream::connect(address).unwrap();
         let room = Room { memory_mb: 5, cpu_milli: 7 };
-        let path = place(dir.path(), address);
-        let offer = Offer::make(&path, vec![(HTTP.to_owned(), OwnedFd::from(listener))], room).unwrap();
+        let path = place(dir.path(), &Address::Tcp(address));
+        let another = || OwnedFd::from(TcpListener::bind("127.0.0.1:0").unwrap());
+        let for_calls = vec![Handed::Managed(listener.into()), Handed::Left("/run/x".into(), another())];
+        let offer = Offer::make(&path, for_calls, vec![Inherited::new("lines", another())], room).unwrap();
         let predecessor = tokio::spawn(async move { offer.taken().await });
 
         let mut taken = Taken::ask(&path).await.unwrap();
         assert_eq!(taken.room(), room);
-        let taken_over = TcpListener::from(taken.socket(HTTP).unwrap());
-        assert!(taken.socket(HTTP).is_none(), "it is given once");
+        let mut for_calls = taken.for_calls();
+        assert!(matches!(&for_calls[1], Handed::Left(path, _) if path == Path::new("/run/x")), "{for_calls:?}");
+        let Handed::Managed(taken_over) = for_calls.swap_remove(0) else { panic!("{for_calls:?}") };
+        let taken_over = TcpListener::from(taken_over);
+        assert!(taken.for_calls().is_empty(), "they are given once");
+        assert_eq!(taken.others().iter().map(|other| &*other.name).collect::<Vec<_>>(), ["lines"]);
         assert!(taken_over.accept().is_ok(), "who came before is served");
         taken.ready().await.unwrap();
 
@@ -94,9 +111,9 @@ mod tests {
     async fn a_successor_that_gives_up_takes_nothing_along() {
         let dir = tempfile::tempdir().unwrap();
         let (listener, address) = listener();
-        let path = place(dir.path(), address);
-        let offer =
-            Offer::make(&path, vec![(HTTP.to_owned(), listener.try_clone().unwrap().into())], Room::default()).unwrap();
+        let path = place(dir.path(), &Address::Tcp(address));
+        let socket = Handed::Managed(listener.try_clone().unwrap().into());
+        let offer = Offer::make(&path, vec![socket], Vec::new(), Room::default()).unwrap();
         let predecessor = tokio::spawn(async move { offer.taken().await });
         drop(Taken::ask(&path).await.unwrap());
 
@@ -104,6 +121,16 @@ mod tests {
         taken.ready().await.unwrap();
         predecessor.await.unwrap();
         assert!(TcpStream::connect(address).is_ok());
+    }
+
+    #[test]
+    fn every_address_has_a_place_of_its_own() {
+        let check = |address: &str, name: &str| {
+            assert_eq!(place(Path::new("/state"), &address.parse().unwrap()), Path::new("/state").join(name));
+        };
+        check("127.0.0.1:80", "node-127.0.0.1:80.sock");
+        check("unix:/run/a-b.sock", "node-%2Frun%2Fa-b.sock.sock");
+        check("unix:/run/a%2Fb", "node-%2Frun%2Fa%252Fb.sock");
     }
 
     #[tokio::test]

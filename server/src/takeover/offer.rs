@@ -5,10 +5,13 @@ use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::time::Duration;
 
-use hotfn_socket::{AsyncPacketListener, AsyncPackets, Claim, Owner, PacketListener, Peer, SocketError, claim};
+use hotfn_socket::{
+    AsyncPacketListener, AsyncPackets, Claim, Inherited, Owner, PacketListener, Peer, SocketError, claim,
+};
 
 use super::Room;
 use super::wire::{self, SOCKETS_MAX, Said};
+use crate::front::listener::Handed;
 
 /// How long a successor may take to say what it wants.
 const WANT_PATIENCE: Duration = Duration::from_secs(5);
@@ -37,16 +40,17 @@ pub struct Heir {
 }
 
 impl Offer {
-    /// Offers `sockets` at `path`. Needs a tokio runtime with I/O.
+    /// Offers the sockets `for_calls` and the `others` at `path`. Needs a tokio runtime with I/O.
     ///
     /// # Errors
     /// When the path cannot be had.
-    pub fn make(path: &Path, sockets: Vec<(String, OwnedFd)>, room: Room) -> Result<Self, SocketError> {
+    pub fn make(path: &Path, for_calls: Vec<Handed>, others: Vec<Inherited>, room: Room) -> Result<Self, SocketError> {
         let claim: Claim<PacketListener> = claim(path, MODE, Owner::default())?;
         let listener = claim.listener().try_clone().and_then(AsyncPacketListener::new);
         let listener =
             listener.map_err(|source| SocketError::Os { what: "listen on", path: path.to_owned(), source })?;
-        let (names, sockets) = sockets.into_iter().unzip();
+        let others = others.into_iter().map(|socket| (socket.name.clone(), socket.into_socket()));
+        let (names, sockets) = for_calls.into_iter().map(wire::name).chain(others).unzip();
         Ok(Self { claim, listener, names, sockets, room })
     }
 

@@ -9,6 +9,7 @@ use hotfn_socket::{AsyncPackets, Inherited, connect_packets};
 
 use super::Room;
 use super::wire::{self, Said};
+use crate::front::listener::Handed;
 
 /// How long a predecessor may take to hand over its sockets. It does nothing else for another successor.
 const SOCKETS_PATIENCE: Duration = Duration::from_secs(10);
@@ -67,13 +68,19 @@ impl Taken {
         Ok(Self { packets, sockets, room })
     }
 
-    /// The socket called `name`, once.
-    pub fn socket(&mut self, name: &str) -> Option<OwnedFd> {
-        let at = self.sockets.iter().position(|(given, _)| given == name)?;
-        Some(self.sockets.swap_remove(at).1)
+    /// The sockets for calls, in the predecessor's order; once.
+    pub fn for_calls(&mut self) -> Vec<Handed> {
+        let mut found = Vec::new();
+        for (name, socket) in std::mem::take(&mut self.sockets) {
+            match wire::for_calls(&name, socket) {
+                Ok(handed) => found.push(handed),
+                Err(socket) => self.sockets.push((name, socket)),
+            }
+        }
+        found
     }
 
-    /// All sockets that are left.
+    /// All sockets that are left, after [those for calls](Self::for_calls).
     pub fn others(&mut self) -> Vec<Inherited> {
         self.sockets.drain(..).map(|(name, socket)| Inherited::new(name, socket)).collect()
     }

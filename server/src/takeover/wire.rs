@@ -7,8 +7,11 @@ use serde::{Deserialize, Serialize};
 
 use hotfn_socket::{AsyncPackets, FILES_MAX};
 
-/// Bytes of a packet. Names are short.
-const PACKET_BYTES_MAX: usize = 4096;
+use crate::front::Address;
+use crate::front::listener::Handed;
+
+/// Bytes of a packet: as many sockets as one carries, each named by a path, and every byte of it escaped.
+const PACKET_BYTES_MAX: usize = 32 << 10;
 
 /// Sockets that one packet carries.
 pub(super) const SOCKETS_MAX: usize = FILES_MAX;
@@ -25,6 +28,26 @@ pub(super) enum Said {
     Ready,
     /// The predecessor has let go of what cannot be shared.
     Released,
+}
+
+/// What a socket for calls is called on its way.
+pub(super) fn name(socket: Handed) -> (String, OwnedFd) {
+    match socket {
+        Handed::Left(path, socket) => (Address::Unix(path).to_string(), socket),
+        Handed::Managed(socket) => (super::HTTP.to_owned(), socket),
+    }
+}
+
+/// The socket for calls that is called `name`.
+///
+/// # Errors
+/// The socket, if it is for something else.
+pub(super) fn for_calls(name: &str, socket: OwnedFd) -> Result<Handed, OwnedFd> {
+    match name.parse() {
+        _ if name == super::HTTP => Ok(Handed::Managed(socket)),
+        Ok(Address::Unix(path)) => Ok(Handed::Left(path, socket)),
+        _ => Err(socket),
+    }
 }
 
 /// Says `what`, and passes `sockets` on.

@@ -84,8 +84,9 @@ async fn listening(front: Arc<Front>) -> Running {
     front.routes().put(&"f".into(), sources);
     let threads = Arc::new(Threads::start(NonZeroUsize::MIN).unwrap());
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let server = Server::start(listener, front.clone(), threads, None).unwrap();
-    Running { addr: server.local_addr(), front, server }
+    let addr = listener.local_addr().unwrap();
+    let server = Server::start(vec![listener.try_into().unwrap()], front.clone(), threads, None);
+    Running { addr, front, server }
 }
 
 /// The reply of a function that says `body`.

@@ -10,7 +10,6 @@ mod plan;
 mod signals;
 mod successor;
 
-use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -25,6 +24,8 @@ use crate::access::Tokens;
 use crate::config::{self, Settings, env};
 use crate::drivers::DriverRefused;
 use crate::footprint;
+use crate::front::Listen;
+use crate::front::listener::OpenError;
 use crate::log;
 use crate::manager;
 use crate::node::{Beside, Node, StartError};
@@ -50,9 +51,10 @@ pub(super) struct Args {
     /// Where functions are kept: memory, sqlite3:///PATH or postgres://… [default: hotfn.db in the state directory]
     #[arg(long, value_name = "URL")]
     db: Option<Url>,
-    /// Where to listen, before what file and environment say [default: 127.0.0.1:8080]
-    #[arg(long, value_name = "ADDR:PORT")]
-    listen: Option<SocketAddr>,
+    /// Where to listen, before what file and environment say: ADDR:PORT or unix:/PATH, or several with commas
+    /// [default: 127.0.0.1:8080]
+    #[arg(long, value_name = "WHERE")]
+    listen: Option<Listen>,
     /// Threads that serve, each with its own connections [default: half the CPUs]
     #[arg(long, value_name = "N")]
     threads: Option<NonZeroUsize>,
@@ -90,7 +92,7 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
         tracing::warn!("{name} is set, and there is nothing here that follows it; see docs/operating.md");
     }
     let mut signals = Signals::new(plan.has_certificates())?;
-    let Ground { taken, socket, others, settings } = Ground::find(args.take_over, plan.settings).await?;
+    let Ground { taken, sockets, others, settings } = Ground::find(args.take_over, plan.settings).await?;
     // For a successor, whatever becomes of ours.
     let kept = others.iter().map(Inherited::again).collect::<Result<Vec<_>, _>>()?;
     let url = settings.db();
@@ -98,14 +100,14 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
         .await
         .with_context(|| format!("cannot use the store {url}; choose another with --db URL, or --db memory"))?;
     store.give(&plan.functions).await?;
-    let mut node = Node::serve(&settings, store, socket).await.map_err(|e| with_advice(e, "--listen"))?;
+    let mut node = Node::serve(&settings, store, sockets).await.map_err(|e| with_advice(e, "--listen"))?;
     // Ends with the runtime.
     tokio::spawn(manager::show_life(node.threads().clone()));
     let mut beside = Some(Beside { commands: plan.commands, connectors: plan.connectors, handed_over: others });
     if taken.is_none() {
         node.begin_beside(beside.take().unwrap_or_default())?;
     }
-    tracing::info!(functions = node.functions(), store = %url, "listening on {}", node.base());
+    tracing::info!(functions = node.functions(), store = %url, "listening on {}", node.bases().join(", "));
     warn(&settings, &node);
     if signals.until(node.ready()).await.is_none() {
         return end(node, signals, ExitCode::SUCCESS).await;
@@ -120,6 +122,7 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
             Some(Ok(())) => tracing::info!("took over"),
             Some(Err(e)) => tracing::warn!("the predecessor went without a word: {e}"),
         }
+        node.inherit();
         // Calls are served by now, and by nobody else: what fails here is no reason to end.
         if let Err(e) = node.begin_beside(beside.take().unwrap_or_default()) {
             tracing::error!("calls are served, but not all else: {:#}", anyhow::Error::from(e));
@@ -129,7 +132,7 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     tracing::info!("ready");
     footprint::give_back();
 
-    let place = takeover::place(&settings.state_dir(), node.local_addr());
+    let place = takeover::place(&settings.state_dir(), node.addresses().first().expect("a node listens somewhere"));
     let mut taken_over = Box::pin(offered(offer(&node, &settings, &place, kept)));
     let mut successor = Successor::new(place)?;
     let heir = loop {
@@ -183,14 +186,10 @@ async fn leave(mut node: Node, mut signals: Signals, heir: Heir) -> anyhow::Resu
 
 /// Makes it possible to take this node over; a node that cannot be is as good as another otherwise.
 fn offer(node: &Node, settings: &Settings, place: &Path, kept: Vec<Inherited>) -> Option<Offer> {
-    let others = kept.into_iter().map(|socket| (socket.name.clone(), socket.into_socket()));
     let made = std::fs::create_dir_all(settings.state_dir())
-        .and_then(|()| node.socket())
+        .and_then(|()| node.sockets())
         .map_err(anyhow::Error::from)
-        .and_then(|socket| {
-            let sockets = [(takeover::HTTP.to_owned(), socket)].into_iter().chain(others).collect();
-            Ok(Offer::make(place, sockets, node.room())?)
-        });
+        .and_then(|sockets| Ok(Offer::make(place, sockets, kept, node.room())?));
     made.inspect_err(|e| tracing::warn!("no successor can take over from this process: {e:#}")).ok()
 }
 
@@ -204,7 +203,7 @@ async fn offered(offer: Option<Offer>) -> Heir {
 /// Says what is unsafe about who may call, or in the way of everybody.
 fn warn(settings: &Settings, node: &Node) {
     if settings.is_public() && settings.tokens() == Tokens::Off {
-        let at = node.base();
+        let at = node.bases().join(", ");
         tracing::warn!("whoever reaches {at} may change and call everything: tokens are off");
     }
     if settings.is_public() && settings.tokens() != Tokens::Off && settings.tls.is_none() {
@@ -226,8 +225,9 @@ pub(super) async fn start(settings: &Settings, functions: Vec<config::Deployment
 
 fn with_advice(e: StartError, flag: &str) -> anyhow::Error {
     match e {
-        StartError::Listen { addr, source } => {
-            anyhow::Error::from(source).context(format!("cannot listen on {addr}; choose another address with {flag}"))
+        StartError::Listen(OpenError { address, source }) => {
+            let what = format!("cannot listen on {address}; choose another address with {flag}");
+            anyhow::Error::from(source).context(what)
         }
         StartError::Driver(refused @ DriverRefused::Image { .. }) => Usage::of(refused),
         other => other.into(),

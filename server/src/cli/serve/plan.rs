@@ -37,7 +37,7 @@ impl Plan {
         };
         let tls = args.tls_certificate.clone().zip(args.tls_key.clone());
         let tls = tls.map(|(certificate, key)| tls::Files { certificate, key });
-        let (listen, db, threads, tokens) = (args.listen, args.db.clone(), args.threads, args.tokens);
+        let (listen, db, threads, tokens) = (args.listen.clone(), args.db.clone(), args.threads, args.tokens);
         let flags = Settings { listen, db, threads, tokens, tls, ..Settings::default() };
         let Config { settings, functions, exec, connectors } = file;
         let below = env::settings(&env::process).map_err(Usage::of)?.or(settings);

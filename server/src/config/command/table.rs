@@ -83,13 +83,13 @@ pub(super) struct KeyTable {
 /// A list, or a text of words.
 #[derive(Deserialize)]
 #[serde(untagged)]
-pub(super) enum Words {
+pub(in crate::config) enum Words {
     List(Vec<String>),
     Text(String),
 }
 
 impl Words {
-    pub(super) fn split(&self, by: &[char]) -> Vec<String> {
+    pub(in crate::config) fn split(&self, by: &[char]) -> Vec<String> {
         match self {
             Self::List(words) => words.clone(),
             Self::Text(text) => {

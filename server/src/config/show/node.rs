@@ -12,6 +12,9 @@ pub(super) fn table(page: &mut Page, settings: &Settings) {
     let unbound = |max: Option<u64>| number(max.unwrap_or(0));
     page.header("[node]");
     page.line("listen", settings.listen.is_some(), settings.listen().to_string());
+    let permissions = settings.permissions();
+    page.line("listen_mode", settings.listen_mode.is_some(), format!("{:04o}", permissions.mode));
+    page.perhaps("listen_group", permissions.group.map(|group| group.to_string()), "the node's own");
     page.line("tokens", settings.tokens.is_some(), tokens(settings.tokens()));
     page.perhaps("tls_certificate", settings.tls.as_ref().map(|tls| text(&tls.certificate)), "none");
     page.perhaps("tls_key", settings.tls.as_ref().map(|tls| text(&tls.key)), "none");

@@ -39,8 +39,8 @@ impl Api {
             ..settings
         };
         let store = Store::open(&settings.db.clone().unwrap_or(Url::Memory)).await.unwrap();
-        let node = Node::serve(&settings, store, None).await.unwrap();
-        Self { addr: node.local_addr(), node, _folder: folder }
+        let node = Node::serve(&settings, store, Vec::new()).await.unwrap();
+        Self { addr: node.local_addr().unwrap(), node, _folder: folder }
     }
 
     /// Ends the node, in order.

@@ -1,9 +1,11 @@
 //! A node is replaced by another process, and nobody who calls it notices.
 
+use std::collections::HashSet;
 use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::os::unix::net::UnixStream;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -11,7 +13,8 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use hotfn_tests::client::{self, Connection, held, whole};
 use hotfn_tests::node::{Function, Home, Node};
-use hotfn_tests::{binaries, processes, program, soon};
+use hotfn_tests::{binaries, processes, program, soon, until};
+use http::HeaderValue;
 use rustix::process::Signal;
 
 /// Callers who never stop calling.
@@ -174,6 +177,79 @@ async fn connectors_go_over_as_well() {
     assert_eq!(line, "hi\n");
     new.drain().await;
 }
+
+/// How many lines with an id there are in the file.
+fn runs(marks: &Path) -> usize {
+    const LINE_BYTES: u64 = 27;
+    fs::metadata(marks).map_or(0, |file| usize::try_from(file.len() / LINE_BYTES).unwrap_or(usize::MAX))
+}
+
+/// What callers who do not wait were promised, while one process took over from another.
+#[tokio::test]
+async fn detached_calls_that_either_process_accepts_are_all_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let (marks, store) = (folder.path().join("marks"), format!("sqlite3://{}", folder.path().join("fn.db").display()));
+    let image = r#"process:/bin/sh -c 'echo "$FN_CALL_ID" >> "$MARKS"'"#;
+    let mark = Function::new("mark", image).set("format", "default").set("max_containers", 2);
+    let home = Home::of(&[mark.config("MARKS", &marks.display().to_string())]);
+    let args = ["--db", &*store];
+    let old = home.start_with(&args).await;
+    let (stop, accepted) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
+    let callers = (0..4).map(|_| {
+        let (stop, accepted, marks, address) = (stop.clone(), accepted.clone(), marks.clone(), old.address());
+        tokio::spawn(async move {
+            let mut ids = Vec::new();
+            while !stop.load(Ordering::Relaxed) {
+                let mut connection = Connection::open(address).await.expect("nobody is refused");
+                while !stop.load(Ordering::Relaxed) {
+                    let mut request = client::invoke("mark", whole(""));
+                    request.headers_mut().insert("fn-invoke-type", HeaderValue::from_static("detached"));
+                    let answer = connection.call(request).await.expect("every call is answered").is(202);
+                    ids.push(answer.header("fn-call-id").to_owned());
+                    accepted.fetch_add(1, Ordering::Relaxed);
+                    if answer.header("connection") == "close" {
+                        break;
+                    }
+                    // They are written down faster than they are run, and some hundreds are enough.
+                    let waiting = || accepted.load(Ordering::Relaxed).saturating_sub(runs(&marks));
+                    soon("earlier ones to be run", || (waiting() < WAITING_MAX).then_some(())).await;
+                }
+            }
+            ids
+        })
+    });
+    let callers: Vec<_> = callers.collect();
+    let goes_on = async |more: usize| {
+        let before = accepted.load(Ordering::Relaxed);
+        soon("more to be accepted", || (accepted.load(Ordering::Relaxed) >= before + more).then_some(())).await;
+    };
+    goes_on(100).await;
+    let new = home.start_in_place_of_with(&old, &args).await;
+    new.says("took over").await;
+    goes_on(100).await;
+    let (status, said) = old.end().await;
+    assert!(status.success(), "{status}\n{said}");
+    goes_on(100).await;
+    stop.store(true, Ordering::Relaxed);
+    let mut ids = HashSet::new();
+    for caller in callers {
+        ids.extend(caller.await.expect("no call failed"));
+    }
+
+    let lines = || fs::read_to_string(&marks).unwrap_or_default().lines().map(str::to_owned).collect::<Vec<_>>();
+    let ran = || lines().into_iter().collect::<HashSet<_>>();
+    until("every call to be run", ALL_BOUND, || ids.is_subset(&ran()).then_some(())).await;
+    // The old process ends in order and gives back what it could not run, so that nobody has to guess.
+    let twice = lines().len() - ran().len();
+    assert_eq!(twice, 0, "of {} calls", ids.len());
+    new.drain().await;
+    home.is_bare();
+}
+
+/// How many may wait before callers do.
+const WAITING_MAX: usize = 100;
+/// How long all that were accepted may take: a process each.
+const ALL_BOUND: Duration = Duration::from_secs(120);
 
 #[tokio::test]
 async fn a_path_goes_over_with_its_socket() {

@@ -36,6 +36,19 @@ pub fn static_program(name: &str) -> PathBuf {
     path
 }
 
+/// The program `hotfn` without need of any library, as a release ships it.
+///
+/// It is linked once more from what the other one was linked from, which takes seconds. To build it as
+/// `cargo xtask package` does would take minutes: each of its dependencies is then built anew.
+///
+/// # Panics
+/// When it cannot be linked.
+#[must_use]
+pub fn static_hotfn() -> PathBuf {
+    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+    PROGRAM.get_or_init(link_static).clone()
+}
+
 /// The image of the example `name`, as a node's config names it.
 #[must_use]
 pub fn image(name: &str) -> String {
@@ -90,6 +103,21 @@ fn static_folder() -> PathBuf {
     cargo.args(STATIC.iter().flat_map(|name| ["--package", name])).current_dir(root());
     build(&folder, cargo.env("RUSTFLAGS", "-Ctarget-feature=+crt-static"));
     folder.join(triple).join("release")
+}
+
+fn link_static() -> PathBuf {
+    let built = program("hotfn");
+    let built = built.parent().expect("it lies in a folder");
+    let folder = target().join("static").join("linked");
+    fs::create_dir_all(&folder).expect("the target folder is writable");
+    let room = |name: &str| format!("{name}={}", built.join(format!("lib{name}.rlib")).display());
+    let out = folder.join("hotfn");
+    let mut rustc = Command::new(Path::new(env!("CARGO")).with_file_name("rustc"));
+    rustc.args(["--edition=2024", "--crate-name=hotfn", "--crate-type=bin", "-Ctarget-feature=+crt-static"]);
+    rustc.args(["-Cstrip=symbols", "--extern", &room("hotfn_server"), "--extern", &room("hotfn_exec"), "-L"]);
+    rustc.arg(format!("dependency={}", built.join("deps").display()));
+    build(&folder, rustc.arg("-o").arg(&out).arg(root().join("server/src/main.rs")));
+    out
 }
 
 /// Where this very test program was built: `target/<profile>/deps/stories-…`.

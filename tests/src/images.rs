@@ -30,9 +30,15 @@ impl Image {
     /// Of the example `name`, with the tag `hotfn-stories/NAME:latest`.
     #[must_use]
     pub fn of(name: &str) -> Self {
-        let config = json!({ "Entrypoint": ["/function"], "Env": ["PATH=/", "FROM_IMAGE=1"] });
-        let entries = vec![(binaries::static_program(name), "/function".into())];
-        Self { entries, tag: format!("hotfn-stories/{name}:latest"), config }
+        let image = Self::from_scratch(name, &["/function"]).config("Env", json!(["PATH=/", "FROM_IMAGE=1"]));
+        image.and_at(&binaries::static_program(name), Path::new("/function"))
+    }
+
+    /// With nothing in it but `/tmp`, to be started by `start`.
+    #[must_use]
+    pub fn from_scratch(name: &str, start: &[&str]) -> Self {
+        let config = json!({ "Entrypoint": start });
+        Self { entries: Vec::new(), tag: format!("hotfn-stories/{name}:latest"), config }
     }
 
     /// Of a program with the libraries it is linked to, at the places they have here, that is started

@@ -29,6 +29,7 @@ mod package;
 mod real_fdks;
 mod rooms;
 mod secrets;
+mod static_program;
 mod store;
 mod streaming;
 mod taking_over;

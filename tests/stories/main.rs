@@ -32,5 +32,6 @@ mod secrets;
 mod static_program;
 mod store;
 mod streaming;
+mod systemd;
 mod taking_over;
 mod watching;

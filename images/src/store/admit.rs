@@ -1,7 +1,7 @@
 //! How an image gets into the store, and out of it as an [`Image`].
 
 use std::collections::BTreeSet;
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{Read, Write};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
@@ -226,8 +226,18 @@ impl Shared {
         Ok(Descriptor::new(media_type, digest, size))
     }
 
+    /// A document among the blobs. What has its name may be anything, such as another image's layer: so no
+    /// more of it is read than a document may have.
     fn read_blob(&self, digest: Digest) -> Result<Vec<u8>, Trouble> {
         let path = self.dirs.blob(digest);
-        fs::read(&path).map_err(|e| Trouble::os(format!("cannot read {}", path.display()), e))
+        let bytes_max = self.config.limits.document_bytes_max;
+        let mut bytes = Vec::new();
+        File::open(&path)
+            .and_then(|file| file.take(bytes_max.saturating_add(1)).read_to_end(&mut bytes))
+            .map_err(|e| Trouble::os(format!("cannot read {}", path.display()), e))?;
+        if bytes.len() as u64 > bytes_max {
+            return Err(Trouble::Invalid(format!("its document {digest} is over the bound document_bytes_max")));
+        }
+        Ok(bytes)
     }
 }

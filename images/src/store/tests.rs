@@ -6,6 +6,7 @@ use std::process::Command;
 use tempfile::TempDir;
 
 use super::*;
+use crate::document::{CONFIG, Descriptor, MANIFEST, Manifest};
 use crate::testing::{Archive, Made, layout, program, skipped};
 use crate::{Blame, ImageConfig};
 
@@ -227,6 +228,28 @@ async fn a_layer_that_unpacks_to_something_else_is_refused() {
     if place.store().overlay().is_some() {
         assert!(error.unwrap_err().to_string().contains("unpacks to"));
     }
+}
+
+#[tokio::test]
+async fn another_images_layer_is_not_read_as_a_configuration() {
+    let place = Place::new();
+    let store = place.store_with(|config| config.limits.document_bytes_max = 2048);
+    // What no compression makes short.
+    let noise = std::iter::successors(Some(1_u64), |n| {
+        let n = n ^ n << 13;
+        let n = n ^ n >> 7;
+        Some(n ^ n << 17)
+    });
+    let noise: Vec<u8> = noise.take(1024).flat_map(u64::to_le_bytes).collect();
+    let honest = Made::new(vec![Archive::new().file("noise", noise)]);
+    store.obtain(&place.layout("honest", &[&honest]), &()).await.unwrap();
+
+    let mut hostile = one_file("x");
+    let manifest = Manifest::new(Descriptor::new(CONFIG, honest.layer(), 100), Vec::new()).write();
+    hostile.manifest = Descriptor::new(MANIFEST, Digest::of(&manifest), manifest.len() as u64);
+    hostile.blobs.insert(hostile.manifest.digest, manifest);
+    let error = store.obtain(&place.layout("hostile", &[&hostile]), &()).await.unwrap_err().to_string();
+    assert!(error.contains("is over the bound document_bytes_max"), "{error}");
 }
 
 #[tokio::test]

@@ -15,7 +15,8 @@ pub struct Limits {
     pub unpacked_bytes_max: u64,
     /// Most bytes of one file. Default 4 GiB.
     pub file_bytes_max: u64,
-    /// Most files, directories and links of all layers together. Default 1 million.
+    /// Most files, directories and links of all layers together, with the directories that are only part of a
+    /// path. Default 1 million.
     pub entries_max: u64,
     /// Most bytes of a path within an image, and of a link's target. Default 4095, the system's own bound.
     pub path_bytes_max: usize,

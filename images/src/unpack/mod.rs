@@ -110,6 +110,8 @@ impl Unpack<'_> {
                 Pass::Fill => self.put(&mut tree, &mut member)?,
                 Pass::Hide => {}
             }
+            // A path of a hundred names is one member and a hundred directories.
+            budget.spend(0, tree.implied())?;
         }
         // The digest is of all bytes, also of those after the archive's end.
         io::copy(decoded, &mut io::sink()).map_err(UnpackError::Archive)?;

@@ -239,6 +239,7 @@ fn what_is_over_a_bound_is_refused_by_its_name() {
     check("file_bytes_max", |l| l.file_bytes_max = 9, Archive::new().file("a", "0123456789"));
     check("unpacked_bytes_max", |l| l.unpacked_bytes_max = 4000, Archive::new().file("a", [0; 4000]));
     check("entries_max", |l| l.entries_max = 2, Archive::new().file("a", "").file("b", "").file("c", ""));
+    check("entries_max", |l| l.entries_max = 3, Archive::new().file("a/b/c/d", ""));
     check("depth_max", |l| l.depth_max = 3, Archive::new().file("a/b/c/d", ""));
     check("path_bytes_max", |l| l.path_bytes_max = 120, Archive::new().file(&long(121), ""));
     check("path_bytes_max", |l| l.path_bytes_max = 50, Archive::new().file(&long(51), ""));

@@ -50,6 +50,8 @@ pub(super) struct Tree<'a> {
     /// The directory that was asked for last, for what comes next is in it as a rule. Forgotten
     /// whenever something is taken away.
     last: Option<(Vec<u8>, OwnedFd)>,
+    /// Directories that were made since this was last asked, though no member described them.
+    implied: u64,
     buffer: Vec<u8>,
 }
 
@@ -76,7 +78,12 @@ pub(super) fn hides(path: &[u8]) -> bool {
 
 impl<'a> Tree<'a> {
     pub(super) fn new(root: &'a OwnedFd, style: Style, ownership: Ownership, limits: &'a Limits) -> Self {
-        Self { root, style, ownership, limits, last: None, buffer: vec![0; BUFFER_BYTES] }
+        Self { root, style, ownership, limits, last: None, implied: 0, buffer: vec![0; BUFFER_BYTES] }
+    }
+
+    /// How many directories were made since the last time because something was to go into them.
+    pub(super) fn implied(&mut self) -> u64 {
+        std::mem::take(&mut self.implied)
     }
 
     /// A directory, new or as it is there.
@@ -251,8 +258,9 @@ impl<'a> Tree<'a> {
         Ok(dir)
     }
 
-    fn make_parent(&self, dir: &OwnedFd, name: &[u8]) -> Result<OwnedFd, Errno> {
+    fn make_parent(&mut self, dir: &OwnedFd, name: &[u8]) -> Result<OwnedFd, Errno> {
         mkdirat(dir, name, MODE_UNSAID)?;
+        self.implied += 1;
         let made = open_directory(dir, name)?;
         fchmod(&made, MODE_UNSAID)?;
         Ok(made)

@@ -33,6 +33,7 @@ mod groups;
 mod home;
 mod ids;
 mod init;
+mod inside;
 mod netns;
 mod network;
 mod probe;

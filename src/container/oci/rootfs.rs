@@ -16,11 +16,12 @@ use std::fmt::Write;
 use std::fs;
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
-use std::os::unix::fs::PermissionsExt;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 use rustix::fs::{Mode, OFlags};
 use rustix::mount::{MountFlags, UnmountFlags};
+
+use super::inside::Inside;
 
 /// What a container's image is here as.
 #[derive(Clone, Debug)]
@@ -48,7 +49,7 @@ pub(super) enum Writes {
 /// Places that containers' mounts need, whatever an image has there.
 const PLACES: [&str; 4] = ["dev", "proc", "sys", "tmp"];
 /// Runtimes give a file system in memory the mode of the place it is mounted on.
-const TMP_MODE: u32 = 0o1777;
+const TMP_MODE: Mode = Mode::from_raw_mode(0o1777);
 /// Files that containers' mounts need, unless an image has them.
 const FILES: [&str; 2] = ["etc/hosts", "etc/resolv.conf"];
 
@@ -74,6 +75,8 @@ impl Rootfs {
             Tree::Layers { layers, userxattr } => (layers, *userxattr),
         };
         let (top, base) = (bundle.join("top"), bundle.join("base"));
+        fs::create_dir(&top)?;
+        fs::create_dir(&base)?;
         make_top(&top)?;
         make_base(&base, places)?;
         let mut rootfs = Self { path: bundle.join("rootfs"), mounted: Vec::new() };
@@ -146,27 +149,50 @@ impl Drop for Rootfs {
 
 /// What lies over an image.
 fn make_top(top: &Path) -> io::Result<()> {
-    for place in PLACES {
-        fs::create_dir_all(top.join(place))?;
-    }
-    fs::set_permissions(top.join("tmp"), fs::Permissions::from_mode(TMP_MODE))
+    let inside = Inside::open(top)?;
+    PLACES.iter().try_for_each(|place| inside.directory(place).map(drop))?;
+    Ok(rustix::fs::fchmod(inside.directory("tmp")?, TMP_MODE)?)
 }
 
 /// What lies under an image.
 fn make_base(base: &Path, places: &[&str]) -> io::Result<()> {
-    for file in FILES.map(|file| base.join(file)) {
-        fs::create_dir_all(file.parent().expect("it was joined"))?;
-        fs::File::options().create(true).append(true).open(file)?;
-    }
-    places.iter().try_for_each(|place| fs::create_dir_all(base.join(inside(place))))
-}
-
-/// A path in the container, as one below its root, which it cannot leave.
-fn inside(path: &str) -> PathBuf {
-    Path::new(path).components().filter(|part| matches!(part, Component::Normal(_))).collect()
+    let inside = Inside::open(base)?;
+    FILES.iter().try_for_each(|file| inside.file(Path::new(file)))?;
+    places.iter().try_for_each(|place| inside.directory(place).map(drop))
 }
 
 fn open(dir: &Path) -> io::Result<OwnedFd> {
     let opened = rustix::fs::open(dir, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty());
     opened.map_err(|e| io::Error::new(e.kind(), format!("cannot open the layer {dir:?}: {e}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    use super::*;
+
+    #[test]
+    fn an_image_in_one_directory_has_no_place_made_outside_of_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let (image, host) = (dir.path().join("image"), dir.path().join("host"));
+        fs::create_dir(&image).unwrap();
+        fs::create_dir(&host).unwrap();
+        fs::set_permissions(&host, fs::Permissions::from_mode(0o700)).unwrap();
+        let host_is_untouched = || {
+            assert_eq!(fs::read_dir(&host).unwrap().count(), 0);
+            assert_eq!(fs::metadata(&host).unwrap().permissions().mode() & 0o7777, 0o700);
+        };
+        let lay_out = |places: &[&str]| Rootfs::new(dir.path(), &Tree::Flat(image.clone()), Writes::None, places);
+
+        for link in ["tmp", "etc", "work"] {
+            symlink(&host, image.join(link)).unwrap();
+            lay_out(&["/work/place"]).unwrap_err();
+            host_is_untouched();
+            fs::remove_file(image.join(link)).unwrap();
+        }
+        lay_out(&["/work/place"]).unwrap();
+        assert!(image.join("work/place").is_dir() && image.join("etc/hosts").is_file());
+        assert_eq!(fs::metadata(image.join("tmp")).unwrap().permissions().mode() & 0o7777, 0o1777);
+    }
 }

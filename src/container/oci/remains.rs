@@ -75,7 +75,8 @@ impl Parts {
             // The runtime does that, unless it was killed before it had noted the group.
             groups::remove_one(&self.node, id).await;
         }
-        if let Some(attachment) = self.attachment.take() {
+        // Of one whose making was given up half way there is only the note.
+        if let Some(attachment) = self.attachment.take().or_else(|| Attachment::of(&self.bundle)) {
             attachment.delete(&engine.supervisor, &self.bundle).await;
         }
         drop(self.rootfs.take());

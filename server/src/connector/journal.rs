@@ -10,16 +10,17 @@
 //!
 //! A record that broke off, or does not match its sum, ends the file: it was never acknowledged.
 //! The file is written by one thread, which syncs once for all who wait at that moment, and begins
-//! anew whenever nothing in it is undone and it is longer than [`LENGTH_KEPT`].
+//! anew whenever nothing in it is undone and it is longer than [`LENGTH_KEPT`]. So it must never take for
+//! undone what is not: an event that could not be written is forgotten, and no note is lost on its way.
 
 mod record;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::Path;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 
 use tokio::sync::{mpsc, oneshot};
@@ -43,8 +44,12 @@ pub(super) struct Journal {
     /// `None` once it is closed.
     orders: Mutex<Option<mpsc::Sender<Order>>>,
     writer: Mutex<Option<JoinHandle<()>>>,
+    done: Arc<DoneWith>,
     interrupted: Mutex<Vec<Interrupted>>,
 }
+
+/// Events that are done with, until the writer has noted them: never more than are under way.
+type DoneWith = Mutex<Vec<u64>>;
 
 /// An event's place in the journal.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -62,7 +67,8 @@ pub(super) struct Interrupted {
 
 #[derive(Debug)]
 enum Order {
-    Done(u64),
+    /// Some are done with.
+    Note,
     Write(Record, oneshot::Sender<io::Result<()>>),
 }
 
@@ -80,12 +86,14 @@ impl Journal {
         let interrupted = undone.values().cloned().collect();
         let (orders, waiting) = mpsc::channel(WAITING_MAX);
         let undone = undone.into_keys().collect();
-        let writer = Writer { file, length, undone };
+        let done = Arc::default();
+        let writer = Writer { file, length, undone, done: Arc::clone(&done) };
         let writer = thread::Builder::new().name("hotfn-journal".to_owned()).spawn(move || writer.run(waiting))?;
         Ok(Self {
             next: next.into(),
             orders: Mutex::new(Some(orders)),
             writer: Mutex::new(Some(writer)),
+            done,
             interrupted: Mutex::new(interrupted),
         })
     }
@@ -104,10 +112,13 @@ impl Journal {
     /// Notes that an event is done with. The note is not synced: if a crash loses it, the event
     /// happens again.
     pub(super) fn done(&self, Entry(id): Entry) {
-        if let Some(orders) = self.orders()
-            && orders.try_send(Order::Done(id)).is_err()
-        {
-            tracing::debug!(id, "note of a done event is left out: it would be called again after a crash");
+        let mut done = self.done.lock().expect("no code panics while it holds this lock");
+        let is_first = done.is_empty();
+        done.push(id);
+        drop(done);
+        if is_first && let Some(orders) = self.orders() {
+            // Where there is no room the writer has orders before it, and looks at the list with them.
+            let _ = orders.try_send(Order::Note);
         }
     }
 
@@ -155,7 +166,8 @@ fn read(bytes: &[u8]) -> (BTreeMap<u64, Interrupted>, u64) {
 struct Writer {
     file: File,
     length: u64,
-    undone: std::collections::BTreeSet<u64>,
+    undone: BTreeSet<u64>,
+    done: Arc<DoneWith>,
 }
 
 impl Writer {
@@ -171,34 +183,38 @@ impl Writer {
 
     /// Writes all these with one sync, and tells those who wait.
     fn carry_out(&mut self, orders: Vec<Order>) {
-        let (mut bytes, mut told) = (Vec::new(), Vec::new());
+        let (mut bytes, mut written, mut told) = (Vec::new(), Vec::new(), Vec::new());
+        for id in std::mem::take(&mut *self.done.lock().expect("no code panics while it holds this lock")) {
+            self.undone.remove(&id);
+            Record::Done { id }.encode(&mut bytes);
+        }
         for order in orders {
-            match order {
-                Order::Done(id) => {
-                    self.undone.remove(&id);
-                    Record::Done { id }.encode(&mut bytes);
-                }
-                Order::Write(record, teller) => {
-                    self.undone.insert(record.id());
-                    record.encode(&mut bytes);
-                    told.push(teller);
-                }
+            if let Order::Write(record, teller) = order {
+                written.push(record.id());
+                record.encode(&mut bytes);
+                told.push(teller);
             }
         }
-        let written = self.append(&bytes, !told.is_empty());
+        let appended = self.append(&bytes, !told.is_empty());
+        if appended.is_ok() {
+            self.undone.extend(written);
+        }
         for teller in told {
-            let copy = written.as_ref().map_or_else(|e| Err(io::Error::new(e.kind(), e.to_string())), |()| Ok(()));
+            let copy = appended.as_ref().map_or_else(|e| Err(io::Error::new(e.kind(), e.to_string())), |()| Ok(()));
             // One that does not wait any more has left; its event is called again after a crash.
             let _ = teller.send(copy);
         }
-        if let Err(e) = written.and_then(|()| self.begin_anew()) {
+        if let Err(e) = appended.and(self.begin_anew()) {
             tracing::warn!("journal cannot be written: {e}");
         }
     }
 
     fn append(&mut self, bytes: &[u8], is_synced: bool) -> io::Result<()> {
         if is_synced && self.length + bytes.len() as u64 > LENGTH_MAX {
-            return Err(io::Error::other(format!("journal would be longer than {LENGTH_MAX} bytes")));
+            self.begin_anew()?;
+            if self.length + bytes.len() as u64 > LENGTH_MAX {
+                return Err(io::Error::other(format!("journal would be longer than {LENGTH_MAX} bytes")));
+            }
         }
         let appended = self.file.write_all(bytes).and_then(|()| if is_synced { self.file.sync_data() } else { Ok(()) });
         match appended {
@@ -282,5 +298,78 @@ mod tests {
         journal.done(entry);
         journal.close().await;
         assert_eq!(std::fs::metadata(&path).unwrap().len(), 0);
+    }
+
+    /// A writer at the end of a file of this length, in which nothing is undone.
+    fn writer(path: &Path, length: u64) -> Writer {
+        let mut file = OpenOptions::new().create(true).truncate(false).write(true).open(path).unwrap();
+        file.set_len(length).unwrap();
+        file.seek(SeekFrom::End(0)).unwrap();
+        Writer { file, length, undone: BTreeSet::new(), done: Arc::default() }
+    }
+
+    fn write(writer: &mut Writer, id: u64) -> io::Result<()> {
+        let (told, mut written) = oneshot::channel();
+        writer.carry_out(vec![Order::Write(Record::written(id, 0, 0, 0, Bytes::from_static(b"x")), told)]);
+        written.try_recv().unwrap()
+    }
+
+    #[test]
+    fn an_event_that_could_not_be_written_is_not_waited_for() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("journal");
+        let mut writer = writer(&path, LENGTH_KEPT + 1);
+        let whole = std::mem::replace(&mut writer.file, File::open(&path).unwrap());
+        assert!(write(&mut writer, 1).is_err(), "the file is open for reading alone");
+        writer.file = whole;
+        write(&mut writer, 2).unwrap();
+        writer.done.lock().unwrap().push(2);
+        writer.carry_out(vec![Order::Note]);
+        assert_eq!(writer.length, 0, "it begins anew");
+    }
+
+    #[test]
+    fn a_full_file_with_nothing_undone_takes_the_next_event() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut writer = writer(&dir.path().join("journal"), LENGTH_MAX);
+        writer.undone.insert(1);
+        assert!(write(&mut writer, 2).is_err());
+        writer.done.lock().unwrap().push(1);
+        write(&mut writer, 3).unwrap();
+        assert!(writer.length < LENGTH_KEPT, "it began anew: {}", writer.length);
+    }
+
+    #[tokio::test]
+    async fn no_note_is_lost_however_many_come_at_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("journal");
+        let journal = Journal::open(&path).unwrap();
+        let whole = event(0, "x");
+        let entries = futures_util::future::join_all((0..4 * WAITING_MAX).map(|_| journal.write(&whole, 0))).await;
+        for entry in entries {
+            journal.done(entry.unwrap());
+        }
+        journal.close().await;
+        assert_eq!(Journal::open(&path).unwrap().interrupted(), []);
+    }
+
+    #[test]
+    fn a_file_cut_anywhere_has_all_that_came_before() {
+        let (mut bytes, mut ends) = (Vec::new(), Vec::new());
+        for id in 0..4 {
+            Record::written(id, 1, id, 9, Bytes::from_static(b"a frame")).encode(&mut bytes);
+            ends.push(bytes.len());
+        }
+        for cut in 0..=bytes.len() {
+            let whole = ends.iter().filter(|end| **end <= cut).count();
+            let (undone, length) = read(&bytes[..cut]);
+            assert_eq!((undone.len(), length), (whole, whole.checked_sub(1).map_or(0, |n| ends[n]) as u64), "{cut}");
+        }
+        for at in 0..bytes.len() {
+            let mut other = bytes.clone();
+            other[at] ^= 1;
+            let harmed = ends.iter().filter(|end| **end <= at).count();
+            assert_eq!(read(&other).0.len(), harmed, "a record that is not what it was ends the file: byte {at}");
+        }
     }
 }

@@ -56,7 +56,7 @@ impl Place {
             _ if self.is_escaped => self.is_escaped = false,
             b'\\' => self.is_escaped = self.is_quoted,
             b'"' => self.is_quoted = !self.is_quoted,
-            b'{' | b'[' if !self.is_quoted => self.depth += 1,
+            b'{' | b'[' if !self.is_quoted => self.depth = self.depth.saturating_add(1),
             b'}' | b']' if !self.is_quoted => self.depth = self.depth.saturating_sub(1),
             _ => {}
         }

@@ -111,7 +111,12 @@ pub(super) async fn run(desk: Arc<Desk>, mailbox: Arc<Mailbox>, state: Arc<State
     let mut outbox = Outbox::default();
     loop {
         state.set(Phase::Connecting);
-        let next = match connect(&desk.definition.socket.path, desk.definition.socket.kind).await {
+        let connected = tokio::select! {
+            connected = connect(&desk.definition.socket.path, desk.definition.socket.kind) => connected,
+            // A listener whose backlog is full may never make room.
+            () = desk.stop.cancelled() => return,
+        };
+        let next = match connected {
             Ok((wire, who)) => {
                 attempts.succeeded();
                 state.connected();

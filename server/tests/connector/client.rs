@@ -89,3 +89,14 @@ async fn a_name_that_leads_nowhere_is_refused() {
     assert_eq!(refused.to_string(), "connector \"lines\": to: there is no client connector \"nobody\"");
     assert!(!stage.path("lines").exists(), "what it had claimed is free again");
 }
+
+#[tokio::test]
+async fn one_that_waits_in_a_full_backlog_stops_when_it_is_told_to() {
+    let stage = Stage::new();
+    let listener = std::os::unix::net::UnixListener::bind(stage.path("lines")).unwrap();
+    rustix::net::listen(&listener, 0).unwrap();
+    let _before = std::os::unix::net::UnixStream::connect(stage.path("lines")).unwrap();
+    stage.start("client", "unix_socket_client", json!({"reconnect": RETRY()})).unwrap();
+    until(|| stage.shown("client")["state"]["state"] == "connecting").await;
+    soon(stage.connectors.stop_all()).await;
+}

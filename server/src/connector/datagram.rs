@@ -34,38 +34,54 @@ struct Senders {
     known: HashMap<SocketAddrUnix, Present>,
 }
 
+/// A packet that was received, as far as it was followed. One may hold any number of events.
+struct Packet {
+    inbound: Inbound,
+    origin: Arc<Origin>,
+}
+
+/// Events of a packet that are followed before whoever writes down what came of them is waited for.
+const TURN_EVENTS: usize = 1024;
+
 /// Serves whoever sends, until the connector stops and what is under way is done.
 pub(super) async fn serve(desk: Arc<Desk>, listener: Listener) {
     let mut receiving = Receiving {
         calls: Calls::new(false),
         senders: Senders::default(),
         buf: vec![0; desk.definition.socket.buf_bytes],
+        packet: None,
         desk,
     };
     let socket = listener.socket();
     let stop = receiving.desk.stop.clone();
     loop {
-        let has_room = receiving.calls.len() < receiving.desk.definition.bounds.in_flight_total;
+        receiving.follow(socket);
+        receiving.desk.flush().await;
         tokio::select! {
             biased;
             () = stop.cancelled() => break,
             done = std::future::poll_fn(|cx| receiving.calls.poll_done(cx)) => receiving.finish(done, socket),
-            ready = socket.readable(), if has_room => match ready {
+            () = tokio::task::yield_now(), if receiving.packet.is_some() && receiving.has_room() => {}
+            ready = socket.readable(), if receiving.packet.is_none() && receiving.has_room() => match ready {
                 Ok(mut guard) => {
-                    if guard.try_io(|socket| receiving.receive(socket)).is_err() {
-                        continue;
-                    }
+                    // If nothing is there after all, it says so when something is.
+                    let _ = guard.try_io(|socket| receiving.receive(socket));
                 }
                 Err(e) => tracing::warn!(connector = receiving.desk.definition.name, "cannot receive: {e}"),
             },
         }
-        receiving.desk.flush().await;
     }
     let drain = receiving.desk.definition.bounds.drain;
     let rest = async {
-        while !receiving.calls.is_empty() {
-            let done = std::future::poll_fn(|cx| receiving.calls.poll_done(cx)).await;
-            receiving.finish(done, socket);
+        loop {
+            receiving.follow(socket);
+            receiving.desk.flush().await;
+            if !receiving.calls.is_empty() {
+                let done = std::future::poll_fn(|cx| receiving.calls.poll_done(cx)).await;
+                receiving.finish(done, socket);
+            } else if receiving.packet.is_none() {
+                return;
+            }
         }
     };
     // What is not done by then is given up.
@@ -77,9 +93,15 @@ struct Receiving {
     calls: Calls,
     senders: Senders,
     buf: Vec<u8>,
+    /// The last packet, while there are events in it yet. None is received before.
+    packet: Option<Packet>,
 }
 
 impl Receiving {
+    fn has_room(&self) -> bool {
+        self.calls.len() < self.desk.definition.bounds.in_flight_total
+    }
+
     fn receive(&mut self, socket: &AsyncFd<OwnedFd>) -> std::io::Result<()> {
         let (read, length, from) = rustix::net::recvfrom(socket, &mut self.buf[..], RecvFlags::TRUNC)?;
         let from = from.and_then(|from| SocketAddrUnix::try_from(from).ok()).filter(|from| from.path().is_some());
@@ -94,10 +116,26 @@ impl Receiving {
         let origin = Arc::new(Origin::new(&self.desk.definition, sender, None, inbound.content_type()));
         inbound.feed(Bytes::copy_from_slice(&self.buf[..read]));
         inbound.finish();
-        while let Some(next) = inbound.next(now_ns()) {
-            match next {
-                Err((trouble, seq)) => self.wrong(&trouble, sender, seq, socket),
-                Ok(event) => {
+        self.packet = Some(Packet { inbound, origin });
+        Ok(())
+    }
+
+    /// Has the events of the packet answered, as long as there is room for them.
+    fn follow(&mut self, socket: &AsyncFd<OwnedFd>) {
+        let Some(Packet { mut inbound, origin }) = self.packet.take() else { return };
+        let frames = inbound.frames();
+        let mut is_over = false;
+        for _ in 0..TURN_EVENTS {
+            if !self.has_room() {
+                break;
+            }
+            match inbound.next(now_ns()) {
+                None => {
+                    is_over = true;
+                    break;
+                }
+                Some(Err((trouble, seq))) => self.wrong(&trouble, origin.peer, seq, socket),
+                Some(Ok(event)) => {
                     let (desk, origin) = (self.desk.clone(), origin.clone());
                     let (seq, ingest_ns) = (event.seq, event.ingest_ns);
                     self.calls.push(Box::pin(async move {
@@ -107,8 +145,10 @@ impl Receiving {
                 }
             }
         }
-        self.desk.counts.frames_in.add(inbound.frames());
-        Ok(())
+        self.desk.counts.frames_in.add(inbound.frames() - frames);
+        if !is_over {
+            self.packet = Some(Packet { inbound, origin });
+        }
     }
 
     fn finish(&mut self, done: Done, socket: &AsyncFd<OwnedFd>) {

@@ -180,6 +180,46 @@ async fn a_client_may_send_datagrams() {
 }
 
 #[tokio::test]
+async fn a_packet_of_many_events_is_followed_as_there_is_room() {
+    let (go, wait) = tokio::sync::watch::channel(false);
+    let stage = Stage::answering(move |_| {
+        let mut wait = wait.clone();
+        async move {
+            let _ = wait.wait_for(|go| *go).await;
+            Ok(Reply::default())
+        }
+    });
+    let options = json!({"socket": "dgram", "call": "f", "in_flight_total": 2, "buf_size": "64KiB"});
+    let path = stage.lines(options);
+    let socket = packets(SocketType::DGRAM, &path, None);
+    let frames_in = || stage.shown("lines")["counts"]["frames_in"].as_u64().unwrap();
+    rustix::net::send(&socket, "{}\n".repeat(5000).as_bytes(), SendFlags::empty()).unwrap();
+    rustix::net::send(&socket, b"{}\n", SendFlags::empty()).unwrap();
+    until(|| stage.shown("lines")["in_flight"] == 2).await;
+    assert_eq!(frames_in(), 2, "the others wait in their packet");
+    go.send(true).unwrap();
+    until(|| frames_in() == 5001).await;
+}
+
+#[tokio::test]
+async fn a_packet_that_no_socket_takes_is_lost_alone() {
+    let stage = Stage::new();
+    let out = stage.path("out");
+    let plain = json!({"socket": "seqpacket", "preprocessors": [], "to": [format!("file:{}", out.display())]});
+    stage.lines(plain);
+    // Longer than what the kernel has for what is sent on a connection.
+    std::fs::write(stage.path("in"), format!("1\n\"{}\"\n[2]\n", "x".repeat(900_000))).unwrap();
+    let client = json!({
+        "socket": "seqpacket", "postprocessors": [], "from": format!("file:{}", stage.path("in").display()),
+        "reconnect": {"retry": {"interval_ms": 10, "randomized": false}}, "to": ["discard"],
+    });
+    stage.start("client", "unix_socket_client", client).unwrap();
+    until(|| std::fs::read_to_string(&out).is_ok_and(|text| text == "1\n[2]\n")).await;
+    let counts = stage.shown("client")["counts"].clone();
+    assert_eq!((&counts["undelivered"], &counts["reconnects"]), (&json!(1), &json!(0)), "{counts}");
+}
+
+#[tokio::test]
 async fn a_client_of_datagrams_comes_back_when_its_receiver_does() {
     let stage = Stage::new();
     let bind = || {

@@ -20,10 +20,12 @@ mod going;
 mod news;
 mod timing;
 
+use std::io;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
 use bytes::{Bytes, BytesMut};
+use rustix::io::Errno;
 
 use hotfn_socket::Peer;
 
@@ -163,6 +165,7 @@ impl Session {
             News::Fed(Ok(())) => {}
             News::Late(how) => return Some(how),
             News::Left => return Some(Ended::Left),
+            News::Written(Err(e)) if is_too_long(&e) => self.lose_packet(),
             News::Read(Err(e)) | News::Written(Err(e)) => return Some(Ended::Lost(e)),
             News::Done(done) => self.finish(done),
             News::Fed(Err(e)) => {
@@ -189,6 +192,14 @@ impl Session {
         None
     }
 
+    /// The first packet that waits is longer than a socket takes, on this connection or on any other.
+    fn lose_packet(&mut self) {
+        let bytes = self.outbox.first().map_or(0, <[u8]>::len);
+        self.outbox.advance_packet();
+        self.desk.counts.undelivered.add(1);
+        self.report(&Trouble::new(Kind::Write, format!("packet of {bytes} bytes is longer than the socket takes")), 0);
+    }
+
     fn read(&mut self, bytes: Bytes, is_cut: bool) {
         self.timing.note_read();
         self.tally.bytes_in += bytes.len() as u64;
@@ -204,6 +215,11 @@ impl Session {
             self.input = Input::Fed;
         }
     }
+}
+
+/// Was it that a packet has to be sent whole, and cannot be? On a stream there is no such thing.
+fn is_too_long(e: &io::Error) -> bool {
+    e.raw_os_error() == Some(Errno::MSGSIZE.raw_os_error())
 }
 
 /// Now, in ns since 1970.

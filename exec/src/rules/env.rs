@@ -36,20 +36,32 @@ pub type Variable = (OsString, OsString);
 /// number, so that a program which ends up calling itself is stopped by its own client.
 pub const DEPTH: &str = "HOTFN_EXEC_DEPTH";
 
-/// Variables by which a program can be made to do something else.
-pub const DANGEROUS: [&str; 12] = [
+/// Variables by which a program can be made to do something else. A shell's functions are among them: one
+/// called as a command is run in its place.
+pub const DANGEROUS: [&str; 23] = [
+    "BASHOPTS",
     "BASH_ENV",
+    "BASH_FUNC_*",
     "DYLD_*",
     "ENV",
     "GCONV_PATH",
+    "GLIBC_TUNABLES",
     "IFS",
+    "JAVA_TOOL_OPTIONS",
     "LD_*",
     "NODE_OPTIONS",
     "PERL5*",
+    "PERLLIB",
+    "PS4",
     "PYTHONHOME",
+    "PYTHONINSPECT",
     "PYTHONPATH",
     "PYTHONSTARTUP",
+    "PYTHONUSERBASE",
+    "RUBYLIB",
     "RUBYOPT",
+    "SHELLOPTS",
+    "ZDOTDIR",
 ];
 
 impl Environment {

@@ -192,6 +192,11 @@ fn case_12_the_environment_is_the_servers_choice_and_the_rules_list() {
     );
     assert_eq!(all[OsStr::new("PGHOST")], "db");
 
+    let star = Environment { pass: vec![Pattern::text("*")], ..Environment::default() };
+    for hidden in ["BASH_FUNC_git%%", "GLIBC_TUNABLES", "SHELLOPTS", "JAVA_TOOL_OPTIONS"] {
+        assert!(!star.passes(OsStr::new(hidden)), "{hidden}");
+    }
+
     rule.env = Environment::default();
     assert!(!env(&rule).contains_key(OsStr::new("TERM")));
     rule.env = Environment::of_server();

@@ -5,10 +5,10 @@
 //! renamed. The plain path is preferred where it fits: it works without `/proc`, and it is the
 //! address that a peer sees.
 
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, Gid, Mode, Uid};
+use rustix::fs::{AtFlags, CWD, FileType, Gid, Mode, OFlags, Uid};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags};
 
@@ -32,18 +32,18 @@ pub(crate) fn listen<L: Listener>(spot: &Spot, mode: Mode, owner: Owner) -> Resu
         Errno::ADDRINUSE => SocketError::InUse { path: spot.path.clone(), pid: None },
         e => spot.failed("bind", e),
     })?;
-    let file = spot.file()?.ok_or_else(|| spot.failed("find, just bound,", Errno::NOENT))?;
-    let ready = owner
-        .give(spot)
-        .and_then(|()| rustix::fs::chmodat(&spot.dir, &spot.name, mode, AtFlags::empty()))
-        .map_err(|e| spot.failed("set mode and owner of", e))
-        .and_then(|()| match L::KIND {
-            // It has no connections, and is reached from the moment it is bound.
-            Kind::Datagram => Ok(()),
-            Kind::Seqpacket | Kind::Stream => {
-                rustix::net::listen(&socket, BACKLOG).map_err(|e| spot.failed("listen on", e))
-            }
-        });
+    // Whatever becomes of its name: the file itself is what gets owner and mode, and no link is followed.
+    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let bound = rustix::fs::openat(&spot.dir, &spot.name, flags, Mode::empty());
+    let bound = bound.map_err(|e| spot.failed("find, just bound,", e))?;
+    let file = File::of(&bound).map_err(|e| spot.failed("look at", e))?;
+    let ready = furnish(spot, &bound, mode, owner).and_then(|()| match L::KIND {
+        // It has no connections, and is reached from the moment it is bound.
+        Kind::Datagram => Ok(()),
+        Kind::Seqpacket | Kind::Stream => {
+            rustix::net::listen(&socket, BACKLOG).map_err(|e| spot.failed("listen on", e))
+        }
+    });
     match ready {
         Ok(()) => Ok((L::from(socket), file)),
         Err(e) => {
@@ -51,6 +51,21 @@ pub(crate) fn listen<L: Listener>(spot: &Spot, mode: Mode, owner: Owner) -> Resu
             Err(e)
         }
     }
+}
+
+/// Gives the file of a socket that was just bound its owner and its mode.
+fn furnish(spot: &Spot, bound: &OwnedFd, mode: Mode, owner: Owner) -> Result<(), SocketError> {
+    let failed = |e| spot.failed("set mode and owner of", e);
+    let stat = rustix::fs::fstat(bound).map_err(failed)?;
+    if FileType::from_raw_mode(stat.st_mode) != FileType::Socket {
+        return Err(SocketError::NotASocket { path: spot.path.clone() });
+    }
+    owner.give(bound).map_err(failed)?;
+    if Mode::from_raw_mode(stat.st_mode) == mode {
+        return Ok(());
+    }
+    // The umask took something away. What is open by its place alone has no other way to a mode.
+    rustix::fs::chmodat(CWD, through(bound), mode, AtFlags::empty()).map_err(failed)
 }
 
 /// Whose file a socket is to be; `None` leaves it to the one who makes it.
@@ -63,12 +78,12 @@ pub struct Owner {
 }
 
 impl Owner {
-    fn give(self, spot: &Spot) -> Result<(), Errno> {
+    fn give(self, file: &OwnedFd) -> Result<(), Errno> {
         if self == Self::default() {
             return Ok(());
         }
         let (uid, gid) = (self.uid.map(Uid::from_raw), self.gid.map(Gid::from_raw));
-        rustix::fs::chownat(&spot.dir, &spot.name, uid, gid, AtFlags::SYMLINK_NOFOLLOW)
+        rustix::fs::chownat(file, "", uid, gid, AtFlags::EMPTY_PATH)
     }
 }
 
@@ -107,5 +122,19 @@ mod tests {
         let long = Spot::of(&deep.join("s".repeat(NAME_BYTES_MAX))).unwrap();
         let address = of(&long).unwrap();
         assert!(address.path_bytes().unwrap().starts_with(b"/proc/self/fd/"));
+    }
+
+    #[test]
+    fn a_link_that_has_taken_the_name_lends_its_target_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let (dear, name) = (dir.path().join("dear"), dir.path().join("s"));
+        std::fs::write(&dear, "mine").unwrap();
+        let before = std::fs::metadata(&dear).unwrap().permissions();
+        std::os::unix::fs::symlink(&dear, &name).unwrap();
+        let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let bound = rustix::fs::open(&name, flags, Mode::empty()).unwrap();
+        let refused = furnish(&Spot::of(&name).unwrap(), &bound, Mode::from_raw_mode(0o666), Owner::default());
+        assert!(matches!(refused, Err(SocketError::NotASocket { .. })), "{refused:?}");
+        assert_eq!(std::fs::metadata(&dear).unwrap().permissions(), before);
     }
 }

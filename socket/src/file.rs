@@ -5,7 +5,7 @@ use std::fmt;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, FileType, Mode, OFlags};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 
 use crate::SocketError;
@@ -84,11 +84,20 @@ pub(crate) struct File {
 impl File {
     pub(crate) fn at(dir: BorrowedFd<'_>, name: &OsStr) -> Result<Option<Self>, Errno> {
         match rustix::fs::statat(dir, name, AtFlags::SYMLINK_NOFOLLOW) {
-            Ok(stat) => {
-                Ok(Some(Self { kind: FileType::from_raw_mode(stat.st_mode), dev: stat.st_dev, ino: stat.st_ino }))
-            }
+            Ok(stat) => Ok(Some(Self::from(stat))),
             Err(Errno::NOENT) => Ok(None),
             Err(e) => Err(e),
         }
+    }
+
+    /// The one that is open.
+    pub(crate) fn of(file: impl AsFd) -> Result<Self, Errno> {
+        rustix::fs::fstat(file).map(Self::from)
+    }
+}
+
+impl From<Stat> for File {
+    fn from(stat: Stat) -> Self {
+        Self { kind: FileType::from_raw_mode(stat.st_mode), dev: stat.st_dev, ino: stat.st_ino }
     }
 }

@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
+use rustix::net::sockopt::{Timeout, set_socket_timeout};
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 
 use crate::{Backoff, Kind, Packets, Socket, Stream, address};
@@ -60,36 +61,42 @@ impl Socket {
     }
 }
 
-impl Socket {
-    /// Connects to this very socket for packets. Blocks while its backlog is full.
-    ///
-    /// # Errors
-    /// As `connect(2)`: `ConnectionRefused` if nobody listens.
-    pub fn connect_packets(&self) -> io::Result<Packets> {
-        let socket = rustix::net::socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)?;
-        let address = address::of_open(self)?;
-        loop {
-            match rustix::net::connect(&socket, &address) {
-                Err(Errno::INTR) => {}
-                connected => return Ok(connected.map(|()| socket.into())?),
-            }
-        }
-    }
-}
-
 /// Connects to the socket at `path`, of any length, for packets; `@name` is an abstract one. Blocks
 /// while its backlog is full. Links are followed, as [`connect`] does.
 ///
 /// # Errors
 /// As `open(2)` and `connect(2)`.
 pub fn connect_packets(path: &Path) -> io::Result<Packets> {
-    if let Some(name) = path.as_os_str().as_bytes().strip_prefix(b"@") {
-        let socket = rustix::net::socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)?;
-        rustix::net::connect(&socket, &SocketAddrUnix::new_abstract_name(name)?)?;
-        return Ok(socket.into());
+    connect_packets_within(path, None)
+}
+
+/// The same, which blocks no longer than `patience`; nor does anything that is sent or received on the
+/// connection, each time.
+///
+/// # Errors
+/// As [`connect_packets`]; `WouldBlock` when it takes longer.
+pub fn connect_packets_within(path: &Path, patience: Option<Duration>) -> io::Result<Packets> {
+    let socket = rustix::net::socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)?;
+    for direction in [Timeout::Recv, Timeout::Send] {
+        set_socket_timeout(&socket, direction, patience)?;
     }
-    let file = rustix::fs::open(path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?;
-    Socket::from(file).connect_packets()
+    match path.as_os_str().as_bytes().strip_prefix(b"@") {
+        Some(name) => connected(socket, &SocketAddrUnix::new_abstract_name(name)?),
+        None => {
+            // Held open until it is connected to: the address leads through it.
+            let file = rustix::fs::open(path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?;
+            connected(socket, &address::of_open(&file)?)
+        }
+    }
+}
+
+fn connected(socket: OwnedFd, address: &SocketAddrUnix) -> io::Result<Packets> {
+    loop {
+        match rustix::net::connect(&socket, address) {
+            Err(Errno::INTR) => {}
+            connected => return Ok(connected.map(|()| socket.into())?),
+        }
+    }
 }
 
 /// Connects to the socket at `path`, of any length, and waits while its backlog is full, as
@@ -178,5 +185,17 @@ mod tests {
         let path = dir.path().join("s");
         drop(UnixListener::bind(&path).unwrap());
         assert_eq!(connect(&path).await.unwrap_err().kind(), io::ErrorKind::ConnectionRefused);
+    }
+
+    #[test]
+    fn who_has_no_time_does_not_wait_for_one_who_does_not_accept() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("s");
+        let claim: crate::Claim<crate::PacketListener> = crate::claim(&path, 0o600, crate::Owner::default()).unwrap();
+        rustix::net::listen(claim.listener(), 0).unwrap();
+        let patience = Some(Duration::from_millis(20));
+        let accepted_later = connect_packets_within(&path, patience).unwrap();
+        assert_eq!(accepted_later.recv(&mut [0; 8]).unwrap_err().kind(), io::ErrorKind::WouldBlock);
+        assert_eq!(connect_packets_within(&path, patience).unwrap_err().kind(), io::ErrorKind::WouldBlock);
     }
 }

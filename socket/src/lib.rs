@@ -49,7 +49,7 @@ pub use address::Owner;
 pub use announce::{Announced, Sign, announce};
 pub use backoff::Backoff;
 pub use claim::{Claim, adopt, claim};
-pub use connect::{connect, connect_of, connect_packets};
+pub use connect::{connect, connect_of, connect_packets, connect_packets_within};
 pub use dir::{Dir, LINKS_MAX, LookError, Socket};
 pub use error::SocketError;
 pub use kind::{Datagrams, Kind, Listener};

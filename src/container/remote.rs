@@ -32,6 +32,9 @@ use super::{Container, Created, Doing, Driver, DriverError, LogLine, Spec, Stdio
 /// What an image for this driver begins with.
 pub const SCHEME: &str = "remote:";
 
+/// How long a server may take to each step of a start. It begins what it is asked for at once, or says no.
+const START_PATIENCE: Duration = Duration::from_secs(30);
+
 /// Starts functions in containers where an exec server runs.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct RemoteDriver;
@@ -96,7 +99,7 @@ impl Described {
         let Self { socket, request, image, pipes } = self;
         let asking = move || {
             let files: Vec<_> = files.iter().map(AsFd::as_fd).collect();
-            Asked::start(&socket, Version::Two, &request, &files)
+            Asked::start_within(&socket, Version::Two, &request, &files, START_PATIENCE)
         };
         let asked = tokio::task::spawn_blocking(asking).await.map_err(|e| unusable(io::Error::other(e)))?;
         let (packets, talk) = asked.map_err(|e| refused(&image, e))?.into_parts();
@@ -189,10 +192,14 @@ impl Container for Remote {
     fn end(&self, grace: Duration) -> Doing<'_, ()> {
         Box::pin(async move {
             for (signal, patience) in [(Signal::TERM, grace), (Signal::KILL, GONE_PATIENCE)] {
-                // If it cannot be told it is gone, or its server is, which ends it.
-                let _ = self.signal(signal).await;
-                let _ = self.signal(Signal::CONT).await;
-                if tokio::time::timeout(patience, self.exit()).await.is_ok() {
+                let asked = async {
+                    // If it cannot be told it is gone, or its server is, which ends it.
+                    let _ = self.signal(signal).await;
+                    let _ = self.signal(Signal::CONT).await;
+                    self.exit().await;
+                };
+                // The telling too: a server that does not listen takes no more than its socket holds.
+                if tokio::time::timeout(patience, asked).await.is_ok() {
                     return;
                 }
             }
@@ -277,6 +284,30 @@ mod tests {
         assert_eq!(&room, b"abc");
         container.end(Duration::from_secs(20)).await;
         assert_eq!(container.exit().await, Exit::Signal(15));
+    }
+
+    /// A server that starts what it is asked for, and then hears nothing any more.
+    fn serve_once(dir: &std::path::Path) -> tokio::task::JoinHandle<()> {
+        let claim: hotfn_socket::Claim<hotfn_socket::PacketListener> =
+            hotfn_socket::claim(&dir.join("s"), 0o600, hotfn_socket::Owner::default()).unwrap();
+        let listener = hotfn_socket::AsyncPacketListener::new(claim.listener().try_clone().unwrap()).unwrap();
+        tokio::spawn(async move {
+            let caller = listener.accept().await.unwrap();
+            caller.recv(&mut vec![0; PACKET_BYTES_MAX]).await.unwrap();
+            caller.send(&Tell::Started { pid: 1, job: 1 }.encode(), &[]).await.unwrap();
+            let _still_there = (claim, caller);
+            std::future::pending().await
+        })
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_server_that_does_not_listen_is_not_talked_to_for_ever() {
+        let dir = tempfile::tempdir().unwrap();
+        let server = serve_once(dir.path());
+        let container = started(dir.path(), "sh").await.unwrap();
+        while tokio::time::timeout(Duration::from_secs(1), container.freeze()).await.is_ok() {}
+        container.end(Duration::from_secs(1)).await;
+        server.abort();
     }
 
     #[tokio::test]

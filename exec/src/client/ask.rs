@@ -3,8 +3,9 @@
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
+use std::time::Duration;
 
-use hotfn_socket::{Packets, connect_packets};
+use hotfn_socket::{Packets, connect_packets, connect_packets_within};
 
 use super::talk::{Talk, Version};
 use crate::packet::{Class, Invalid, PACKET_BYTES_MAX, Request, Signal, Tell};
@@ -39,6 +40,9 @@ pub enum Failure {
     /// The server went away before the program's end.
     #[error("the server went away")]
     ServerGone,
+    /// The server took nothing, or said nothing, for as long as somebody would wait.
+    #[error("the server says nothing")]
+    Silent,
     /// The system refused something here.
     #[error("cannot {what}: {source}")]
     Here {
@@ -72,7 +76,29 @@ impl Asked {
         request: &Request,
         files: &[BorrowedFd<'_>],
     ) -> Result<Self, Failure> {
-        let packets = connect_packets(socket).map_err(Failure::Connect)?;
+        Self::over(connect_packets(socket).map_err(Failure::Connect)?, version, request, files)
+    }
+
+    /// The same, but for no longer than `patience` at any step: for those who have no time of their own to
+    /// give it.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start), and [`Failure::Silent`].
+    pub fn start_within(
+        socket: &Path,
+        version: Version,
+        request: &Request,
+        files: &[BorrowedFd<'_>],
+        patience: Duration,
+    ) -> Result<Self, Failure> {
+        let packets = connect_packets_within(socket, Some(patience)).map_err(|e| match e.kind() {
+            io::ErrorKind::WouldBlock => Failure::Silent,
+            _ => Failure::Connect(e),
+        })?;
+        Self::over(packets, version, request, files)
+    }
+
+    fn over(packets: Packets, version: Version, request: &Request, files: &[BorrowedFd<'_>]) -> Result<Self, Failure> {
         let talk = Talk::new(version);
         for (packet, carries) in talk.opening(request) {
             let files = if carries { files } else { &[] };
@@ -84,6 +110,7 @@ impl Asked {
                     let message = "the request does not fit one packet, as version 1 wants it".to_owned();
                     return Err(Failure::Refused { class: Class::TooLarge, message });
                 }
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => return Err(Failure::Silent),
                 Err(source) => return Err(Failure::Here { what: "send the request", source }),
             }
         }
@@ -106,7 +133,10 @@ impl Asked {
             // It closed before it had read all we sent. What it had said comes after that news.
             received = self.packets.recv(&mut room);
         }
-        let received = received.map_err(|_| Failure::ServerGone)?;
+        let received = received.map_err(|e| match e.kind() {
+            io::ErrorKind::WouldBlock => Failure::Silent,
+            _ => Failure::ServerGone,
+        })?;
         if received.bytes == 0 {
             return Err(Failure::ServerGone);
         }

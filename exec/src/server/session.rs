@@ -237,6 +237,9 @@ impl Started {
             tokio::select! {
                 biased;
                 _ = &mut exit => return None,
+                // Before the caller: one who never stops talking has no more time than others.
+                () = &mut time_up => return Some(Cause::TimeUp),
+                () = room.force.cancelled() => return Some(Cause::ServerEnds),
                 news = wire.news() => match news {
                     News::Gone => return Some(Cause::CallerGone),
                     News::Signal(signal) => self.pass(signal),
@@ -246,8 +249,6 @@ impl Started {
                     Some(Change::Continued) => wire.state(None).await,
                     Some(Change::Stopped(signal)) => wire.state(Some(signal)).await,
                 },
-                () = &mut time_up => return Some(Cause::TimeUp),
-                () = room.force.cancelled() => return Some(Cause::ServerEnds),
             }
         }
     }

@@ -6,10 +6,11 @@ use std::os::fd::AsFd;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use hotfn_exec::client::{Asked, Failure, Version};
-use hotfn_exec::packet::{Class, Request, Streams};
+use hotfn_exec::packet::{self, Class, How, Request, Streams, Tell};
 use hotfn_socket::connect_packets;
 use rustix::process::Signal;
 
@@ -239,4 +240,31 @@ fn another_user_is_refused_by_a_server_without_rules() {
     let output = run.arg("true").output().unwrap();
     assert_eq!(output.status.code(), Some(125), "{}", String::from_utf8_lossy(&output.stderr));
     assert!(served.log().contains("uid 12345"));
+}
+
+#[test]
+fn one_who_never_stops_talking_has_no_more_time_than_others() {
+    let served = Served::by("brief");
+    let mut request = Request::new("sleep");
+    request.args = vec!["600".into()];
+    let asked = Asked::start_within(&served.socket(), Version::Two, &request, &[], PATIENCE).unwrap();
+    let (packets, mut talk) = asked.into_parts();
+    let packets = Arc::new(packets);
+    // A signal that does nothing, as often as the server takes it.
+    let window = talk.signal(packet::Signal { number: 28, only_it: true });
+    for _ in 0..2 {
+        let (packets, window) = (packets.clone(), window.clone());
+        std::thread::spawn(move || while packets.send(&window, &[]).is_ok() {});
+    }
+    let mut room = [0; 1024];
+    let ended = soon("the end of its time", || match packets.recv(&mut room) {
+        Ok(received) => match talk.read(&room[..received.bytes]).unwrap() {
+            Tell::Exited(ended) => Some(ended),
+            _ => None,
+        },
+        // It closes with much of ours unread; what it had said comes after that news.
+        Err(e) if e.kind() == std::io::ErrorKind::ConnectionReset => None,
+        Err(e) => panic!("{e}"),
+    });
+    assert_eq!(ended.how, How::TimedOut);
 }

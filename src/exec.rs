@@ -36,21 +36,23 @@ pub(crate) struct Door {
 }
 
 impl Door {
-    /// One for the container in `iofs`; `None` if the function may run nothing. What runs by it is
-    /// counted in `counts`.
+    /// One for the container in `iofs`, by the agent's rules; `None` if the function may run nothing. What
+    /// runs by it is counted in `counts`.
     pub(crate) fn open(
-        all: &Rules,
+        agent: &crate::Config,
         function: &Function,
         iofs: &Iofs,
         counts: &Arc<Counts>,
     ) -> Result<Option<Self>, StartError> {
         let name = format!("{}/{}", function.app_name, function.name);
-        let Some(rules) = rules(all, &name, &function.exec) else { return Ok(None) };
+        let Some(rules) = rules(&agent.exec, &name, &function.exec) else { return Ok(None) };
         let calls = Arc::new(Calls::default());
         let config = Config {
             // Who may reach it is up to the directory above the container's.
             mode: 0o666,
             compat_v1: false,
+            // A function may not give a program more time than it has itself to end.
+            grace_max: agent.end_grace,
             function: Some(name),
             bounds: Some(calls.clone()),
             counts: counts.clone(),
@@ -120,6 +122,8 @@ impl Bounds for Calls {
 mod tests {
     use std::time::SystemTime;
 
+    use hotfn_exec::client::{Asked, Version};
+    use hotfn_exec::packet::{How, Tell};
     use hotfn_exec::rules::{Command, Commands, Rule};
 
     use super::*;
@@ -149,6 +153,41 @@ mod tests {
         assert_eq!(of("shop/buy", &[]), None);
         assert_eq!(of("shop/sell", &["psql"]), None);
         assert_eq!(of("shop/else", &["git"]), None);
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+    async fn a_program_has_no_more_time_to_end_than_its_function() {
+        let dir = tempfile::tempdir().unwrap();
+        let iofs = crate::iofs::Root::open(dir.path()).unwrap().container("x").unwrap();
+        let deaf = Command {
+            args: ["-c", "trap '' TERM; while :; do sleep 0.01; done"].map(Into::into).into(),
+            ..Command::new("/bin/sh")
+        };
+        let all = Rules {
+            rules: vec![Rule {
+                who: vec![Who::Function("shop/buy".into())],
+                what: vec![What::Command("deaf".into())],
+                ..Rule::default()
+            }],
+            commands: Commands::from_iter([("deaf".to_owned(), deaf)]),
+        };
+        let agent = crate::Config { exec: all, end_grace: Duration::from_millis(100), ..crate::Config::default() };
+        let mut function = Function::new("f", "process:f");
+        (function.app_name, function.name, function.exec) = ("shop".into(), "buy".into(), vec!["deaf".into()]);
+        let door = Door::open(&agent, &function, &iofs, &Arc::default()).unwrap().unwrap();
+        let ends = Deadline::from_clocks(Instant::now(), SystemTime::now(), Duration::from_millis(100));
+        door.calls().begin(CallId::new(), ends);
+
+        let mut request = Request { named: true, ..Request::new("deaf") };
+        request.on_close.grace = Duration::from_secs(3600);
+        let socket = iofs.path().join(SOCKET);
+        let ended = tokio::task::spawn_blocking(move || {
+            let patience = Duration::from_secs(20);
+            let mut asked = Asked::start_within(&socket, Version::Two, &request, &[], patience).unwrap();
+            asked.hear().unwrap()
+        });
+        assert!(matches!(ended.await.unwrap(), Tell::Exited(end) if end.how == How::TimedOut));
+        door.close().await;
     }
 
     #[test]

@@ -65,7 +65,7 @@ impl Made {
             }
             false => None,
         };
-        let door = Door::open(&keeper.config.exec, &function, &iofs, &keeper.programs);
+        let door = Door::open(&keeper.config, &function, &iofs, &keeper.programs);
         let door = door.map_err(|e| failed.internally("cannot make a container's exec socket", e))?;
         let spec = spec(keeper, &name, &function, env, &iofs, door.is_some());
         let created = keeper.driver.create(spec).await;

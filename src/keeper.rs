@@ -247,7 +247,9 @@ impl Keeper {
                 // A cold call's own container: the call ends it.
                 Action::Retire(_, None) => {}
                 Action::Wake(at) => self.ticker.wake_at(at, line.id()),
-                Action::Release(_) | Action::Unwant | Action::Want(_) => unreachable!("the pool keeps these to itself"),
+                Action::Release(_) | Action::Unwant(_) | Action::Want(_) => {
+                    unreachable!("the pool keeps these to itself")
+                }
             }
         }
     }

@@ -23,8 +23,9 @@ pub enum Event<K> {
     NoneToShed(K),
     /// Somebody became idle: look again.
     Nudge,
-    /// Takes back the newest wish of this one that was not granted.
-    Unwant(K),
+    /// Takes back the newest wish of this one for so much that was not granted. For so much: what it wishes for
+    /// may have changed, and what it says may come in another order than it was said.
+    Unwant(K, Need),
     /// Room for one container, please.
     Want(K, Need),
 }
@@ -105,8 +106,8 @@ impl<K: Copy + Eq> Budget<K> {
                 return;
             }
             Event::Nudge => {}
-            Event::Unwant(key) => {
-                if let Some(at) = self.wishes.iter().rposition(|w| w.key == key) {
+            Event::Unwant(key, need) => {
+                if let Some(at) = self.wishes.iter().rposition(|w| w.key == key && w.need == need) {
                     self.wishes.remove(at);
                 }
             }

@@ -61,8 +61,8 @@ pub enum Action<W, C> {
     Release(Need),
     /// End a container. `None`: it was never made, its call starts and ends it.
     Retire(ContainerId, Option<C>),
-    /// Take one wish for room back.
-    Unwant,
+    /// Take one wish for so much room back.
+    Unwant(Need),
     /// Call [`Event::Tick`] at this moment, or soon after.
     Wake(Instant),
     /// Ask the node for room for one container.

@@ -199,7 +199,7 @@ impl<W, C: Clone> Pool<W, C> {
         for action in actions {
             match action {
                 Action::Release(need) => self.spend(budget::Event::Freed(need), now, todo),
-                Action::Unwant => self.spend(budget::Event::Unwant(line.id), now, todo),
+                Action::Unwant(need) => self.spend(budget::Event::Unwant(line.id, need), now, todo),
                 Action::Want(need) => self.spend(budget::Event::Want(line.id, need), now, todo),
                 other => todo.push((line.clone(), other)),
             }

@@ -191,10 +191,10 @@ impl<W, C: Clone> Queue<W, C> {
     }
 
     fn replace(&mut self, rules: Rules, now: Instant, out: &mut Vec<Action<W, C>>) {
-        self.rules = rules;
+        let need = std::mem::replace(&mut self.rules, rules).need;
         self.warm_failures = 0;
         self.warm_not_before = None;
-        out.extend(self.wishes.drain(..).map(|_| Action::Unwant));
+        out.extend(self.wishes.drain(..).map(|_| Action::Unwant(need)));
         self.let_all_go(out);
         if self.rules.queue_wait_max.is_some() {
             self.wake_at(now, out);
@@ -203,13 +203,17 @@ impl<W, C: Clone> Queue<W, C> {
 
     fn close(&mut self, why: Closing, out: &mut Vec<Action<W, C>>) {
         self.closed = Some(why);
-        out.extend(self.wishes.drain(..).map(|_| Action::Unwant));
+        out.extend(self.wishes.drain(..).map(|_| Action::Unwant(self.rules.need)));
         out.extend(self.waiters.drain(..).map(|w| Action::Refuse(w.waiter, Refusal::Closed(why))));
         self.let_all_go(out);
     }
 
     fn tick(&mut self, now: Instant, out: &mut Vec<Action<W, C>>) {
-        self.due = None;
+        // One that was asked for and put off since comes too early: what is due is still to come, and to ask
+        // for it again each time would be to ask for ever more of them.
+        if self.due.is_some_and(|due| due <= now) {
+            self.due = None;
+        }
         if let Some(max) = self.rules.queue_wait_max {
             while let Some(first) = self.waiters.front()
                 && now.saturating_duration_since(first.since) >= max

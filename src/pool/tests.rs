@@ -127,7 +127,7 @@ impl World {
                 },
                 Action::Freeze(id, _) => assert_eq!(self.containers[&(at, id)], Life::Up { busy: 0 }),
                 Action::Wake(when) => self.wakes.push((when, at)),
-                Action::Release(_) | Action::Unwant | Action::Want(_) => panic!("that is the budget's"),
+                Action::Release(_) | Action::Unwant(_) | Action::Want(_) => panic!("that is the budget's"),
             }
         }
         self.check();
@@ -409,4 +409,44 @@ fn a_queue_has_a_bound_and_a_patience_where_it_is_told_one() {
     assert_eq!(world.waiting.len(), 2, "three were refused");
     world.pass(Duration::from_millis(1000));
     assert_eq!(world.waiting.len(), 0, "two gave up waiting");
+}
+
+#[test]
+fn a_line_asks_for_no_more_ticks_however_long_it_is_used() {
+    let mut world = one(Rules { freeze_idle: Some(Duration::from_millis(50)), ..Rules::default() });
+    world.arrive(0);
+    world.step(9, 0);
+    let mut waiting_for = |hour: u64| {
+        for _ in 0..3600 {
+            world.finish(0, Reuse::Keep);
+            world.pass(Duration::from_secs(1));
+            world.arrive(0);
+        }
+        assert_eq!(phases(&world), (0, 1), "one container serves them all");
+        assert!(world.wakes.len() <= 40, "after {hour} hours {} ticks are due", world.wakes.len());
+    };
+    waiting_for(1);
+    waiting_for(2);
+}
+
+#[test]
+fn a_call_that_comes_while_a_function_changes_keeps_its_wish() {
+    let need = |memory_mb| Need { memory_mb, cpu_milli: 0 };
+    let rules = |memory_mb| Rules { need: need(memory_mb), ..Rules::default() };
+    let mut world = World::new(need(100), false, vec![rules(100), rules(60)]);
+    world.arrive(0);
+    world.step(9, 0);
+    world.arrive(1);
+    // One thread has changed the function and not told the node yet; on another a call comes.
+    let line = world.lines[1].clone();
+    let mut untold = Vec::new();
+    line.queue().on(Event::Replaced(rules(80)), world.now, &mut untold);
+    world.arrive(1);
+    let mut todo = Vec::new();
+    world.pool.carry(&line, untold, world.now, &mut todo);
+    world.act(todo);
+    // The first caller leaves, and there is room.
+    world.step(14, 0);
+    assert_eq!(world.waiting.len(), 1);
+    world.play_out();
 }

@@ -43,7 +43,7 @@ impl<W, C: Clone> Queue<W, C> {
         }
         while self.has_surplus_wish() {
             self.wishes.pop_back();
-            out.push(Action::Unwant);
+            out.push(Action::Unwant(self.rules.need));
         }
     }
 

@@ -125,10 +125,15 @@ impl Keeper {
     /// Removes what dead agents' containers left. What cannot be removed is left to the next agent.
     pub(crate) fn bury(self: &Arc<Self>, dead: Vec<Tag>) {
         for tag in dead {
-            let driver = self.driver.clone();
+            let (driver, force) = (self.driver.clone(), self.force.clone());
             self.tasks.spawn_on(
                 async move {
-                    match driver.sweep(tag.name()).await {
+                    let swept = tokio::select! {
+                        swept = driver.sweep(tag.name()) => swept,
+                        // The next agent finds the rest.
+                        () = force.cancelled() => return,
+                    };
+                    match swept {
                         Ok(containers) => {
                             tracing::info!(node = tag.name(), containers, "swept what a dead agent left");
                             tag.forget();
@@ -295,7 +300,12 @@ impl Keeper {
         self.tasks.spawn_on(
             async move {
                 loop {
-                    let made = Made::make(&keeper, function.clone(), &[], &mut Phases::default()).await;
+                    let mut phases = Phases::default();
+                    let made = tokio::select! {
+                        made = Made::make(&keeper, function.clone(), &[], &mut phases) => made,
+                        // An image that is slow to come must not hold up a node that goes.
+                        () = keeper.force.cancelled() => return,
+                    };
                     let made = made.inspect_err(|fault| {
                         tracing::warn!(fn_id = %function.id, "a container cannot be made ahead: {fault}");
                     });

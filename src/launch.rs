@@ -116,10 +116,9 @@ impl Launch {
     async fn start(&self, made: Made, phases: &mut Phases, up: &mut Option<Up>) -> Result<(), Fault> {
         let Made { name, log, armed, created, door, iofs } = made;
         let mut lap = Lap::start();
-        let started = created.start(log.sink()).await;
+        let started = Failed { name: &name, function: &self.function }.in_time(created.start(log.sink())).await;
         lap.note(&mut phases.start);
-        let failed = Failed { name: &name, function: &self.function };
-        let container = started.map_err(|e| failed.by_driver(e))?;
+        let container = started?;
         let up = up.insert(Up { name, log, iofs, door, container });
         let Some(armed) = armed else { return Ok(()) };
 

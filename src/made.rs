@@ -11,13 +11,18 @@ use std::time::Duration;
 use hotfn_protocols::{CallId as ContainerName, Fault, Kind, names};
 
 use crate::Function;
-use crate::container::{Created, DriverError, PullFailure, Spec, View};
+use crate::container::{Created, Doing, DriverError, PullFailure, Spec, View};
 use crate::exec::{self, Door};
 use crate::iofs::{Iofs, LISTENER};
 use crate::keeper::Keeper;
 use crate::log::Log;
 use crate::phases::{Lap, Phases};
 use crate::watch::Armed;
+
+/// How long a driver may take to make a container, or to start one that was made: longer than any engine
+/// takes to say no, so that its own words are heard first. One that says nothing at all would else hold
+/// up its calls for ever.
+pub(crate) const DRIVER_PATIENCE: Duration = Duration::from_secs(180);
 
 /// A container that was made and not started yet. Dropping it removes it, in the background.
 #[derive(Debug)]
@@ -68,9 +73,9 @@ impl Made {
         let door = Door::open(&keeper.config, &function, &iofs, &keeper.programs);
         let door = door.map_err(|e| failed.internally("cannot make a container's exec socket", e))?;
         let spec = spec(keeper, &name, &function, env, &iofs, door.is_some());
-        let created = keeper.driver.create(spec).await;
+        let created = failed.in_time(keeper.driver.create(spec)).await;
         lap.note(&mut phases.create);
-        let created = created.map_err(|e| failed.by_driver(e))?;
+        let created = created?;
         let log = Log::new(function, name.clone(), keeper.config.log_bytes_max, keeper.written.clone());
         Ok(Self { name, log, armed, created, door, iofs })
     }
@@ -90,6 +95,16 @@ pub(crate) struct Failed<'a> {
 }
 
 impl Failed<'_> {
+    /// What a driver does, if it does it in time.
+    pub(crate) async fn in_time<T>(&self, doing: Doing<'_, Result<T, DriverError>>) -> Result<T, Fault> {
+        let done = tokio::time::timeout(DRIVER_PATIENCE, doing).await;
+        let done = done.unwrap_or_else(|_| {
+            let why = format!("its driver says nothing for {DRIVER_PATIENCE:?}");
+            Err(DriverError::Engine { what: format!("container {}", self.name), why })
+        });
+        done.map_err(|e| self.by_driver(e))
+    }
+
     /// The driver's own error.
     pub(crate) fn by_driver(&self, error: DriverError) -> Fault {
         match error {

@@ -21,7 +21,7 @@ use crate::container::{Container, Created, Doing, Driver, DriverError, LogLine, 
 use crate::iofs::LISTENER;
 
 /// What a scripted container does, by the name in its image: `echo`, `hang`, `sleep`, `exit`,
-/// `mute`, `broken`.
+/// `mute`, `broken`; `far` is an image that never comes, `stuck` one that never starts.
 #[derive(Debug, Default)]
 pub(crate) struct Scripted {
     /// Every container ever made, in order.
@@ -79,8 +79,8 @@ impl Driver for Scripted {
         View::Host
     }
 
-    fn prepare<'a>(&'a self, _image: &'a str) -> Doing<'a, Result<(), DriverError>> {
-        Box::pin(async { Ok(()) })
+    fn prepare<'a>(&'a self, image: &'a str) -> Doing<'a, Result<(), DriverError>> {
+        Box::pin(async move { if image == "far" { std::future::pending().await } else { Ok(()) } })
     }
 
     fn create(&self, spec: Spec) -> Doing<'_, Result<Box<dyn Created>, DriverError>> {
@@ -123,6 +123,11 @@ impl Created for Script {
                 life.die(Exit::Code(3));
             }
             "mute" => {}
+            "stuck" => {
+                // Whoever gives it up leaves nothing to be ended.
+                life.die(Exit::Code(0));
+                return Box::pin(std::future::pending());
+            }
             "broken" => std::fs::write(directory.join(LISTENER), "not a socket").unwrap(),
             _ => serve(&life, &directory),
         }

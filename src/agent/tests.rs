@@ -453,3 +453,19 @@ async fn the_phases_of_a_launch_add_up() {
     assert!(launch > Duration::ZERO && launch <= reply.timing.queue.unwrap(), "{:?}", reply.timing);
     house.drain().await;
 }
+
+#[tokio::test]
+async fn a_drain_does_not_wait_for_an_image_that_does_not_come() {
+    let house = House::new();
+    house.deploy("far", |f| f.stock = 1);
+    tokio::time::timeout(PATIENCE, house.agent.drain(Duration::from_millis(10))).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_driver_that_says_nothing_is_given_up() {
+    let house = House::new();
+    house.deploy("stuck", |_| {});
+    let fault = house.agent.invoke(Call::new("stuck", "x")).await.map(drop).unwrap_err();
+    assert_eq!(fault.kind(), Kind::Internal);
+    house.drain().await;
+}

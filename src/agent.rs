@@ -131,8 +131,8 @@ impl Agent {
         self.keeper.drain(patience).await;
     }
 
-    /// Waits for a container that is fit for this call, and sets its deadline. Also says when that was.
-    async fn ready(&self, call: &mut Call, timing: &mut Timing) -> Result<(Slot, End, Instant), Fault> {
+    /// Lets a call of a function in, unless there is none, or there are too many. Also says when.
+    fn admit(&self, call: &Call) -> Result<(Arc<Deployed>, Instant), Fault> {
         let deployed = self.keeper.deployed(&call.function);
         let deployed = deployed.ok_or_else(|| {
             let reason = format!("no function has the id {:?}", call.function.as_str());
@@ -140,14 +140,25 @@ impl Agent {
         })?;
         let arrived = Instant::now();
         deployed.allowance.take(arrived).map_err(|(rate, wait)| too_often(rate, wait))?;
-        let mut now = arrived;
+        Ok((deployed, arrived))
+    }
+
+    /// Waits from `now` on for a container that is fit for this call, which had `arrived`, and sets its
+    /// deadline. Also says when that was.
+    async fn ready(
+        &self,
+        deployed: &Deployed,
+        (arrived, mut now): (Instant, Instant),
+        call: &mut Call,
+        timing: &mut Timing,
+    ) -> Result<(Slot, End, Instant), Fault> {
         loop {
-            let slot = match self.free_slot(&deployed, now)? {
+            let slot = match self.free_slot(deployed, now)? {
                 Some(slot) => Ok(slot),
                 None => {
                     // In boxes, this and what is cold: calls that meet a hot container would carry
                     // the room for it, and memory of more than a kilobyte is slow to get.
-                    let slot = Box::pin(self.slot(&deployed, call.deadline)).await;
+                    let slot = Box::pin(self.slot(deployed, call.deadline)).await;
                     now = Instant::now();
                     slot
                 }
@@ -265,6 +276,7 @@ async fn converse<W>(
     source: ReplySource,
     began: Instant,
     timing: &mut Timing,
+    back: &mut Option<Box<Call>>,
 ) -> Result<Reply, Fault>
 where
     W: Future<Output = Ended> + Send + 'static,
@@ -282,7 +294,8 @@ where
         timing.function = reached.map(|reached| now.saturating_duration_since(reached));
     };
     match done {
-        Some(Ended { fault: Some(fault), .. }) => {
+        Some(Ended { fault: Some(fault), back: given_back, .. }) => {
+            *back = given_back;
             note(source.reached());
             return Err(fault);
         }
@@ -393,18 +406,31 @@ impl Drop for Ticking {
 
 impl Invoke for Agent {
     /// A call is large, so it is in one place only at any time: in this future, then in that of `dispatch`.
+    ///
+    /// A container that was gone before it had read anything of the call is followed by another, once: when
+    /// an idle function ends is no affair of a caller's.
     fn invoke(&self, mut call: Call) -> Pin<Box<dyn Future<Output = Result<Reply, Fault>> + Send + '_>> {
         Box::pin(async move {
             let counted = self.keeper.calls.begin();
             let mut timing = Timing::default();
             let named = meter::is_heard().then(|| (call.id, call.function.clone()));
-            let outcome = match self.ready(&mut call, &mut timing).await {
-                Ok((slot, end, began)) => {
-                    let (sink, source) = reply_pipe();
-                    let work = Box::pin(dispatch(slot, end, call, sink));
-                    converse(&self.keeper, work, source, began, &mut timing).await
-                }
+            let outcome = match self.admit(&call) {
                 Err(fault) => Err(fault),
+                Ok((deployed, arrived)) => {
+                    let (mut now, mut back, mut is_again) = (arrived, None, false);
+                    loop {
+                        let ready = self.ready(&deployed, (arrived, now), &mut call, &mut timing).await;
+                        let (slot, end, began) = match ready {
+                            Ok(ready) => ready,
+                            Err(fault) => break Err(fault),
+                        };
+                        let (sink, source) = reply_pipe();
+                        let work = Box::pin(dispatch(slot, end, call, sink));
+                        let outcome = converse(&self.keeper, work, source, began, &mut timing, &mut back).await;
+                        let Some(given_back) = back.take().filter(|_| !is_again) else { break outcome };
+                        (call, now, is_again) = (*given_back, Instant::now(), true);
+                    }
+                }
             };
             counted.ended(&outcome, &timing);
             if let Some((id, function)) = named {

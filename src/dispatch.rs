@@ -14,6 +14,9 @@ pub(crate) struct Ended {
     pub(crate) at: Instant,
     /// What the caller is told instead of, or in the middle of, an answer.
     pub(crate) fault: Option<Fault>,
+    /// The call itself, of which a container that went had read nothing: another may have it. Only if that
+    /// one was used before, since another new one would be no better.
+    pub(crate) back: Option<Box<Call>>,
 }
 
 /// Hands `call` to the container behind `slot`, which is there, and gives the slot back. Dropping this
@@ -34,7 +37,13 @@ pub(crate) fn dispatch(
         let mut end = end;
         let verdict = end.dispatch(&mut call, sink, deadline.at()).await;
         let hot = slot.hot().expect("a call is dispatched to a container that is there");
+        let mut back = None;
         let (fault, reuse, end) = match verdict {
+            Some(Verdict { fault: Some(fault), unread: true, .. }) if !slot.is_new() => {
+                drop(end);
+                back = Some(Box::new(call));
+                (Some(fault), Reuse::Retire, None)
+            }
             Some(Verdict { fault: None, reuse, .. }) => (None, reuse, Some(end)),
             Some(Verdict { fault: Some(fault), reuse: Reuse::Keep, .. }) => (Some(fault), Reuse::Keep, Some(end)),
             // Before the slot says that the container is to end: how it ends then is our doing.
@@ -51,7 +60,7 @@ pub(crate) fn dispatch(
         };
         let at = Instant::now();
         slot.finish(end, reuse, at);
-        Ended { at, fault }
+        Ended { at, fault, back }
     }
 }
 

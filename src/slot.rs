@@ -23,6 +23,8 @@ pub(crate) struct Slot {
     /// The call starts the container, and ends it.
     cold: bool,
     thaw: bool,
+    /// No call had tried its container before.
+    is_new: bool,
     state: State,
 }
 
@@ -36,6 +38,8 @@ pub(crate) enum Unfit {
 
 enum State {
     Unused,
+    /// Its container is being thawed; should it be dropped now, somebody else has to see to that.
+    Thawing,
     /// The call holds the container's end; should it be dropped now, the end is lost.
     InUse(CallId),
     /// The call was over at this moment.
@@ -50,7 +54,7 @@ impl Slot {
             let awake = keeper.config.freeze_idle.unwrap_or_default();
             keeper.calls.rested(idle, thaw.then(|| idle.saturating_sub(awake)));
         }
-        Self { keeper, line, id, hot, cold, thaw, state: State::Unused }
+        Self { keeper, line, id, hot, cold, thaw, is_new: false, state: State::Unused }
     }
 
     /// Its container; `None` for a cold function whose call has not started it yet.
@@ -74,13 +78,13 @@ impl Slot {
 
     /// Makes the container fit for a call and takes an end of it. One that is not fit retires.
     pub(crate) async fn open(&mut self) -> Result<End, Unfit> {
-        let hot = self.hot.as_ref().expect("a slot is opened once its container is there");
-        let is_new = hot.first_use();
+        self.is_new = self.container().first_use();
         if self.thaw
-            && let Err(why) = Box::pin(hot.thaw(self.keeper.config.freeze_timeout)).await
+            && let Err(why) = Box::pin(self.wake()).await
         {
-            return Err(self.unfit(is_new, Kind::Internal, &why));
+            return Err(self.unfit(Kind::Internal, &why));
         }
+        let hot = self.container();
         if let Some(mut end) = hot.ends.take()
             && end.look() == Reuse::Keep
         {
@@ -91,19 +95,50 @@ impl Slot {
         } else {
             (Kind::InvalidFrame, "it wrote to its standard output before it was called, or closed it")
         };
-        Err(self.unfit(is_new, kind, why))
+        Err(self.unfit(kind, why))
     }
 
-    fn unfit(&mut self, is_new: bool, kind: Kind, why: &str) -> Unfit {
+    fn container(&self) -> &Hot {
+        self.hot.as_ref().expect("a slot is opened once its container is there")
+    }
+
+    async fn wake(&mut self) -> Result<(), String> {
+        self.state = State::Thawing;
+        self.container().thaw(self.keeper.config.freeze_timeout).await?;
+        self.state = State::Unused;
+        Ok(())
+    }
+
+    /// The caller has left while its container was being thawed. As far as the pool knows that one is awake
+    /// since it was given; so it is nobody else's before it is.
+    fn wake_alone(&mut self) {
+        let (keeper, line, hot) = (self.keeper.clone(), self.line.clone(), self.hot.clone());
+        let mut slot = Self { keeper, line, hot, state: State::Unused, ..*self };
+        self.keeper.tasks.spawn_on(
+            async move {
+                if let Err(why) = slot.wake().await {
+                    slot.unfit(Kind::Internal, &why);
+                }
+            },
+            &self.keeper.runtime,
+        );
+    }
+
+    fn unfit(&mut self, kind: Kind, why: &str) -> Unfit {
         let name = self.hot.as_ref().map_or("", |hot| &hot.name);
         tracing::debug!(container_id = %name, "container is ended: {why}");
-        let unfit = if is_new {
+        let unfit = if self.is_new {
             Unfit::New(Fault::new(kind).because(format!("{why} (container {name})")))
         } else {
             Unfit::Worn
         };
         self.state = State::Done(Reuse::Retire, Instant::now());
         unfit
+    }
+
+    /// Had no call tried its container before [`Slot::open`]?
+    pub(crate) fn is_new(&self) -> bool {
+        self.is_new
     }
 
     /// Did [`Slot::open`] have to thaw it?
@@ -147,6 +182,7 @@ impl Slot {
 impl Drop for Slot {
     fn drop(&mut self) {
         let (reuse, now) = match self.state {
+            State::Thawing => return self.wake_alone(),
             State::Unused => (Reuse::Keep, Instant::now()),
             State::InUse(_) => (self.hot.as_ref().map_or(Reuse::Retire, |hot| hot.without_an_end()), Instant::now()),
             State::Done(reuse, now) => (reuse, now),

@@ -21,7 +21,8 @@ use crate::container::{Container, Created, Doing, Driver, DriverError, LogLine, 
 use crate::iofs::LISTENER;
 
 /// What a scripted container does, by the name in its image: `echo`, `hang`, `sleep`, `exit`,
-/// `mute`, `broken`; `far` is an image that never comes, `stuck` one that never starts.
+/// `mute`, `broken`; `far` is an image that never comes, `stuck` one that never starts;
+/// `fickle` ends as soon as it is thawed.
 #[derive(Debug, Default)]
 pub(crate) struct Scripted {
     /// Every container ever made, in order.
@@ -247,6 +248,9 @@ impl Container for Hosted {
         Box::pin(async {
             tokio::task::yield_now().await;
             self.0.frozen.store(false, Ordering::SeqCst);
+            if self.0.spec.image == "fickle" {
+                self.0.die(Exit::Code(0));
+            }
             Ok(())
         })
     }

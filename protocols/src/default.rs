@@ -88,7 +88,7 @@ impl ContainerIo for Default {
             None => sink.finish(),
             Some(fault) => sink.cut(BodyError::Cut(fault.to_string().into())),
         }
-        Verdict { fault, reuse: Reuse::Retire }
+        Verdict { fault, reuse: Reuse::Retire, unread: false }
     }
 }
 

@@ -102,6 +102,8 @@ impl ContainerIo for HttpStream {
             Ok(upload) => upload,
             Err(e) => return failed(Broken::Call(e)),
         };
+        // May the function have read something of the call?
+        let mut may_be_read = false;
         loop {
             let kept = self.kept.take();
             let is_reused = kept.as_ref().is_some_and(|kept| kept.used);
@@ -109,7 +111,7 @@ impl ContainerIo for HttpStream {
                 Some(kept) => kept,
                 None => match Box::pin(self.dial()).await {
                     Ok(new) => new,
-                    Err(fault) => return Verdict::failed(fault, Reuse::Retire),
+                    Err(fault) => return gone(fault, call, upload, may_be_read),
                 },
             };
             let mut exchange = connection.exchange(call, &mut upload);
@@ -117,7 +119,14 @@ impl ContainerIo for HttpStream {
                 Ok(head) => head,
                 // The function closed an idle connection just as we wrote to it. Only this once:
                 // the next connection is a new one. This one is dropped before it is dialled.
-                Err(broken) if is_reused && exchange.is_repeatable(&broken) => continue,
+                Err(broken) if is_reused && exchange.is_repeatable(&broken) => {
+                    may_be_read |= !exchange.is_unread(&broken);
+                    continue;
+                }
+                Err(broken) if !may_be_read && exchange.is_unread(&broken) => {
+                    drop(exchange);
+                    return gone(broken.into_fault(Kind::Receiving), call, upload, may_be_read);
+                }
                 Err(broken) => return failed(broken),
             };
             let (keep_alive, length) = (head.keep_alive, head.length);
@@ -209,6 +218,17 @@ fn callers_head(head: ResponseHead, intent: Intent) -> Result<Head, Verdict> {
         }
     };
     Err(Verdict::failed(fault, Reuse::Keep))
+}
+
+/// The function has gone. What it did not read of the call can be given back for another to have.
+fn gone(fault: Fault, call: &mut Call, upload: Upload, may_be_read: bool) -> Verdict {
+    match upload.into_body().filter(|_| !may_be_read) {
+        None => Verdict::failed(fault, Reuse::Retire),
+        Some(body) => {
+            call.body = body;
+            Verdict::unread(fault)
+        }
+    }
 }
 
 /// What a broken exchange costs: the second table.

@@ -54,19 +54,28 @@ pub struct Verdict {
     pub fault: Option<Fault>,
     /// What becomes of the container.
     pub reuse: Reuse,
+    /// It failed before the function had read anything of the call, whose body is back in it: another
+    /// container may have it, as if this one had never been asked.
+    pub unread: bool,
 }
 
 impl Verdict {
     /// The call was answered.
     #[must_use]
     pub fn answered(reuse: Reuse) -> Self {
-        Self { fault: None, reuse }
+        Self { fault: None, reuse, unread: false }
     }
 
     /// The call failed.
     #[must_use]
     pub fn failed(fault: impl Into<Fault>, reuse: Reuse) -> Self {
-        Self { fault: Some(fault.into()), reuse }
+        Self { fault: Some(fault.into()), reuse, unread: false }
+    }
+
+    /// The function was gone before it had read anything of the call.
+    #[must_use]
+    pub fn unread(fault: impl Into<Fault>) -> Self {
+        Self { unread: true, ..Self::failed(fault, Reuse::Retire) }
     }
 }
 

@@ -2,6 +2,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use hotfn_protocols::{Call, Exit, Fault, Kind, Reply};
 use tempfile::TempDir;
 
@@ -455,6 +456,23 @@ async fn the_phases_of_a_launch_add_up() {
 }
 
 #[tokio::test]
+async fn a_caller_who_leaves_while_a_container_thaws_leaves_none_frozen_behind() {
+    let house = House::with(|c| c.freeze_idle = Some(Duration::from_millis(20)));
+    house.deploy("echo", |_| {});
+    house.call("echo", "x").await.unwrap();
+    let life = house.only();
+    for _ in 0..10 {
+        house.until("it freezes", |_| life.frozen.load(Ordering::SeqCst)).await;
+        assert!(house.agent.invoke(Call::new("echo", "x")).now_or_never().is_none(), "it takes a moment to thaw");
+        house.until("it is thawed all the same", |_| !life.frozen.load(Ordering::SeqCst)).await;
+        assert_eq!(house.call("echo", "y").await.unwrap(), "y");
+    }
+    assert!(!life.served_frozen.load(Ordering::SeqCst), "no call met a frozen container");
+    assert_eq!(house.only().served.load(Ordering::Relaxed), 11);
+    house.drain().await;
+}
+
+#[tokio::test]
 async fn a_drain_does_not_wait_for_an_image_that_does_not_come() {
     let house = House::new();
     house.deploy("far", |f| f.stock = 1);
@@ -467,5 +485,31 @@ async fn a_driver_that_says_nothing_is_given_up() {
     house.deploy("stuck", |_| {});
     let fault = house.agent.invoke(Call::new("stuck", "x")).await.map(drop).unwrap_err();
     assert_eq!(fault.kind(), Kind::Internal);
+    house.drain().await;
+}
+
+#[tokio::test]
+async fn a_container_that_ends_as_it_thaws_is_followed_by_another_once() {
+    let house = House::with(|c| c.freeze_idle = Some(Duration::from_millis(1)));
+    house.deploy("fickle", |_| {});
+    let all_freeze = || house.until("all freeze", |h| h.driver.lives().iter().all(|l| l.frozen.load(Ordering::SeqCst)));
+    house.call("fickle", "x").await.unwrap();
+    all_freeze().await;
+    assert_eq!(house.call("fickle", "y").await.unwrap(), "y");
+    let lives = house.driver.lives();
+    assert_eq!(lives.len(), 2);
+    assert!(lives[0].is_over());
+
+    // Here both are used, and both end.
+    let house = House::with(|c| c.freeze_idle = Some(Duration::from_millis(1)));
+    house.deploy("fickle", |_| {});
+    let (one, other) = tokio::join!(house.call("fickle", "x"), house.call("fickle", "x"));
+    assert!(one.is_ok() && other.is_ok());
+    let lives = house.driver.lives();
+    assert_eq!(lives.len(), 2);
+    house.until("both freeze", |_| lives.iter().all(|life| life.frozen.load(Ordering::SeqCst))).await;
+    assert_eq!(house.fault("fickle", "y").await.0, Kind::Receiving);
+    assert!(lives.iter().all(|life| life.is_over()));
+    assert_eq!(lives.iter().map(|life| life.served.load(Ordering::Relaxed)).sum::<u32>(), 2, "nobody served it");
     house.drain().await;
 }

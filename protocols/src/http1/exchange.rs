@@ -19,6 +19,10 @@ use super::uplink::Uplink;
 use super::{Event, Inbox, Invalid, Length, Outbox, ResponseDecoder, ResponseHead, Upload, framing};
 use crate::{BodyError, CallerLeft, Fault, Head, Kind, Limits, ReplySink};
 
+/// What every function reads of its socket at a time, if it is there: the least that any HTTP library
+/// has as a buffer.
+const READ_BYTES_MIN: usize = 4 << 10;
+
 /// Why an exchange did not come to its end.
 #[derive(Debug)]
 pub(crate) enum Broken {
@@ -189,9 +193,25 @@ where
             return false;
         }
         let is_reset = |e: &io::Error| e.kind() == io::ErrorKind::ConnectionReset;
-        let never_written = self.uplink.first_write().is_none()
-            && self.uplink.failure().is_some_and(|e| e.kind() == io::ErrorKind::BrokenPipe);
-        never_written || self.uplink.failure().is_some_and(is_reset) || matches!(broken, Broken::Lost(e) if is_reset(e))
+        self.was_never_written()
+            || self.uplink.failure().is_some_and(is_reset)
+            || matches!(broken, Broken::Lost(e) if is_reset(e))
+    }
+
+    /// After `broken`, is it sure that the function has read nothing at all? Then the request may be
+    /// another's, in whose place nobody may have begun to work.
+    ///
+    /// That some of it was never read the kernel says. Whoever reads takes as much as
+    /// [`READ_BYTES_MIN`] at a time, if it is there: of a request that is no longer all was unread.
+    pub(crate) fn is_unread(&self, broken: &Broken) -> bool {
+        let is_read_at_once = self.uplink.begun_bytes() <= READ_BYTES_MIN;
+        self.is_repeatable(broken) && (is_read_at_once || self.was_never_written())
+    }
+
+    /// Had the function closed the connection before anything was written to it?
+    fn was_never_written(&self) -> bool {
+        self.uplink.first_write().is_none()
+            && self.uplink.failure().is_some_and(|e| e.kind() == io::ErrorKind::BrokenPipe)
     }
 
     /// Holds the answer back for as long as it is short, and either of known length or here

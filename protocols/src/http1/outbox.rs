@@ -73,6 +73,11 @@ impl Outbox {
         self.owed == Some(0)
     }
 
+    /// Bytes that wait.
+    pub(super) fn queued(&self) -> usize {
+        self.lead.len() + self.piece.len() + self.tail.len()
+    }
+
     /// Is there room for one more piece?
     pub(super) fn has_room(&self) -> bool {
         self.piece.is_empty() && self.lead.len() < QUEUED_BYTES_MAX

@@ -76,6 +76,17 @@ impl Peer {
         }) {}
     }
 
+    /// Waits until something has come, and reads none of it.
+    pub(crate) fn wait(&mut self) {
+        let reader = self.reader.try_clone().unwrap();
+        reader.set_nonblocking(true).unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let reader = UnixStream::from_std(reader).unwrap();
+            tokio::time::timeout(PATIENCE, reader.readable()).await.expect("something comes").unwrap();
+        });
+    }
+
     /// Only the next byte.
     pub(crate) fn byte(&mut self) {
         self.reader.read_exact(&mut [0]).unwrap();

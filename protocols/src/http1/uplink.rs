@@ -53,6 +53,17 @@ impl Upload {
         Some(self.at_hand.len() as u64 + self.rest.len()?)
     }
 
+    /// The whole body once more, where all that was taken of it is still here.
+    pub(crate) fn into_body(self) -> Option<Body> {
+        match (self.at_hand.is_empty(), self.is_whole()) {
+            _ if !self.is_replayable() => None,
+            (true, _) => Some(self.rest),
+            (false, true) => Some(self.at_hand.into()),
+            // Its rest is still the caller's to give; two parts are no body.
+            (false, false) => None,
+        }
+    }
+
     /// Was nothing taken from the caller that is not still here?
     fn is_replayable(&self) -> bool {
         self.taken == self.at_hand.len() as u64
@@ -99,6 +110,8 @@ pub(super) struct Uplink<'a> {
     is_written: bool,
     first_write: Option<Instant>,
     failure: Option<io::Error>,
+    /// Bytes that were queued at the beginning: the head, and what was at hand.
+    begun_bytes: usize,
 }
 
 impl<'a> Uplink<'a> {
@@ -106,14 +119,22 @@ impl<'a> Uplink<'a> {
     pub(super) fn new(outbox: &'a mut Outbox, length: Length, upload: &'a mut Upload) -> Self {
         outbox.promise(length);
         let is_framed = length == Length::Exact(0);
-        let mut uplink = Self { upload, outbox, is_framed, is_written: false, first_write: None, failure: None };
+        let (first_write, failure, begun_bytes) = Default::default();
+        let mut uplink = Self { upload, outbox, is_framed, is_written: false, first_write, failure, begun_bytes };
         let at_hand = uplink.upload.at_hand.clone();
         if !at_hand.is_empty() {
             // Promised lengths are kept by what is at hand: they were made of it.
             let framed = uplink.frame(at_hand);
             debug_assert!(framed.is_ok(), "what is at hand is within the promise");
         }
+        uplink.begun_bytes = uplink.outbox.queued();
         uplink
+    }
+
+    /// Bytes that were queued at the beginning. There were no others as long as it is
+    /// [replayable](Self::is_replayable).
+    pub(super) fn begun_bytes(&self) -> usize {
+        self.begun_bytes
     }
 
     /// Goes on. Ready when the request is written or writing has failed.

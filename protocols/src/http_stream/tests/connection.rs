@@ -111,6 +111,50 @@ async fn a_new_connection_is_not_tried_twice() {
     function.finish();
 }
 
+/// Makes a call with `body` of a function that does `then` on its only connection and is gone, after one it
+/// answered if `served`. The call as it is given back, if it is.
+async fn given_back(served: bool, body: Body, then: fn(&mut Peer)) -> Option<Body> {
+    let function = Function::new([script(move |mut peer| {
+        if served {
+            peer.request();
+            peer.write(NEXT);
+        }
+        then(&mut peer);
+    })]);
+    let mut io = end(&function, Limits::default());
+    if served {
+        dispatch(&mut io, Call::new("f", "")).await;
+    }
+    let mut call = Call::new("f", body);
+    call.deadline =
+        Some(crate::Deadline::from_clocks(std::time::Instant::now(), std::time::SystemTime::now(), PATIENCE));
+    let (sink, _source) = crate::reply_pipe();
+    let verdict = io.dispatch(&mut call, sink).await;
+    assert_eq!((verdict.reuse, verdict.fault.unwrap().kind()), (Reuse::Retire, Kind::Receiving));
+    drop(io);
+    function.finish();
+    verdict.unread.then_some(call.body)
+}
+
+#[tokio::test]
+async fn a_call_of_which_a_function_that_went_has_read_nothing_is_given_back() {
+    let read = |peer: &mut Peer| drop(peer.request());
+    for served in [false, true] {
+        let back = given_back(served, "hi".into(), |peer| peer.wait()).await.expect("it went without a look");
+        assert_eq!(back.as_bytes().unwrap(), "hi");
+        assert!(given_back(served, "".into(), |peer| peer.wait()).await.is_some());
+        assert!(given_back(served, "hi".into(), read).await.is_none(), "it has read it all");
+        let large = Bytes::from(vec![7; 1 << 20]);
+        assert!(given_back(served, large.into(), |peer| peer.byte()).await.is_none(), "it has read some");
+    }
+    assert!(given_back(true, "hi".into(), |_| {}).await.is_some(), "before anything was written, or after");
+    // There is nobody to write to.
+    let function = Function::new([]);
+    let mut io = end(&function, Limits::default());
+    let (_, verdict) = dispatch(&mut io, Call::new("f", "hi")).await;
+    assert!(verdict.unread);
+}
+
 #[tokio::test]
 async fn a_function_that_does_not_accept_is_retired() {
     let function = Function::new([]);

@@ -7,8 +7,8 @@
 //! 1. `driver` is the door: an image from the store goes in, a container comes out.
 //! 2. `rules` writes the [sandbox](super::sandbox) in the runtime's words (`spec`), with the system
 //!    calls that `seccomp` lists, and `init` before the function.
-//! 3. `rootfs` lays an image's layers over one another; `network` connects it, by `cni` if wanted;
-//!    `home` is where all that is kept.
+//! 3. `rootfs` lays an image's layers over one another, and `inside` makes room for mounts in them;
+//!    `network` connects it, by `cni` if wanted; `home` is where all that is kept.
 //! 4. `runtime` is the program; `start` looks for one and `probe` finds out whether it works here, by
 //!    trying.
 //! 5. `engine` makes a container of all that; `container` is its life, and `remains` what is to be

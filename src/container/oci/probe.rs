@@ -58,6 +58,8 @@ pub(super) async fn probe(engine: &Arc<Engine>, turn: &Turn) -> Result<(), Strin
     engine.sweep(&turn.node).await.map_err(|e| e.to_string())?;
     let probed = tokio::time::timeout(PATIENCE, run(engine, &turn.node)).await;
     let probed = probed.unwrap_or_else(|_| Err(format!("a container did nothing for {PATIENCE:?}")));
+    // What is removed behind our back has the name that the next runtime's container will have.
+    engine.settled().await;
     engine.sweep(&turn.node).await.map_err(|e| e.to_string())?;
     probed
 }

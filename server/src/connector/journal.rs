@@ -26,7 +26,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::inbound::Event;
 use record::Record;
-use writer::Writer;
+use writer::{Span, Writer};
 
 /// Events that may wait to be written.
 const WAITING_MAX: usize = 1024;
@@ -77,11 +77,11 @@ impl Journal {
         file.set_len(length)?;
         file.seek(SeekFrom::Start(length))?;
         let next = undone.keys().next_back().map_or(0, |last| last + 1);
-        let interrupted = undone.values().cloned().collect();
+        let interrupted = undone.values().map(|(interrupted, _)| interrupted.clone()).collect();
         let (orders, waiting) = mpsc::channel(WAITING_MAX);
-        let undone = undone.into_keys().collect();
+        let undone = undone.into_iter().map(|(id, (_, span))| (id, span)).collect();
         let done = Arc::default();
-        let writer = Writer { file, length, undone, done: Arc::clone(&done) };
+        let writer = Writer { path: path.to_owned(), file, length, undone, done: Arc::clone(&done) };
         let writer = thread::Builder::new().name("hotfn-journal".to_owned()).spawn(move || writer.run(waiting))?;
         Ok(Self {
             next: next.into(),
@@ -140,17 +140,18 @@ fn closed() -> io::Error {
     io::Error::other("journal is closed")
 }
 
-/// What is undone in a file's bytes, and how long its whole records are.
-fn read(bytes: &[u8]) -> (BTreeMap<u64, Interrupted>, u64) {
+/// What is undone in a file's bytes, and where; and how long its whole records are.
+fn read(bytes: &[u8]) -> (BTreeMap<u64, (Interrupted, Span)>, u64) {
     let (mut undone, mut at) = (BTreeMap::new(), 0);
     while let Some((record, length)) = Record::decode(&bytes[at..]) {
+        let span = Span { at: at as u64, bytes: length as u64 };
         at += length;
         match record {
             Record::Done { id } => {
                 undone.remove(&id);
             }
             Record::Written { id, peer, seq, ingest_ns, frame } => {
-                undone.insert(id, Interrupted { entry: Entry(id), peer, seq, ingest_ns, frame });
+                undone.insert(id, (Interrupted { entry: Entry(id), peer, seq, ingest_ns, frame }, span));
             }
         }
     }

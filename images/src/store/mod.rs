@@ -150,13 +150,16 @@ impl Store {
     }
 }
 
-/// Does `work` where it may block.
+/// Does `work` where it may block. A stranger's bytes may bring out a fault of ours, or of a decoder's: that
+/// costs their image, and whoever waits for it is told.
 pub(crate) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Trouble> + Send + 'static,
 ) -> Result<T, Trouble> {
     match tokio::task::spawn_blocking(work).await {
         Ok(done) => done,
-        Err(e) if e.is_panic() => std::panic::resume_unwind(e.into_panic()),
+        Err(e) if e.is_panic() => {
+            Err(Trouble::Invalid("it brings out a fault of this program's: see the log".to_owned()))
+        }
         Err(_) => Err(Trouble::os("the node is ending", std::io::ErrorKind::Interrupted)),
     }
 }

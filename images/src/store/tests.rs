@@ -231,6 +231,12 @@ async fn a_layer_that_unpacks_to_something_else_is_refused() {
 }
 
 #[tokio::test]
+async fn a_fault_that_an_image_brings_out_is_told_and_not_met_again_and_again() {
+    let trouble = blocking::<()>(|| panic!("what a decoder might do")).await.unwrap_err();
+    assert!(matches!(trouble, Trouble::Invalid(_)), "{trouble}");
+}
+
+#[tokio::test]
 async fn another_images_layer_is_not_read_as_a_configuration() {
     let place = Place::new();
     let store = place.store_with(|config| config.limits.document_bytes_max = 2048);

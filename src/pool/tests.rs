@@ -215,6 +215,9 @@ impl World {
             }
             15 if pick.is_multiple_of(7) => {
                 let at = pick % lines;
+                // Smaller, so that there is still room for the warm ones of all lines.
+                let memory_mb = &mut self.rules[at].need.memory_mb;
+                *memory_mb = (*memory_mb).min(1 + pick as u64 % 60);
                 self.tell(at, Event::Replaced(self.rules[at].clone()));
             }
             _ => self.pass(Duration::from_millis(pick as u64 % 3000)),

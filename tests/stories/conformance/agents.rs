@@ -73,7 +73,7 @@ fn without_a_lie_the_go_between_is_not_noticed() {
         let mut cases: Vec<(u16, Fault)> = mutants.iter().map(|(case, _)| (*case, Fault::Lies(|_| ()))).collect();
         cases.dedup_by_key(|(case, _)| *case);
         let noticed = outcomes(suited, &cases, None, &[], |held| !held);
-        assert!(noticed.is_empty(), "{noticed:?} notice the go-between");
+        assert!(noticed.is_empty(), "these notice the go-between:\n{}", noticed.join("\n"));
     }
 }
 
@@ -145,17 +145,18 @@ fn numbers(cases: &Value) -> Vec<u64> {
 
 fn caught(suited: Suited, mutants: &[(u16, Fault)], program: Option<&Path>, node: &[&str]) {
     let missed = outcomes(suited, mutants, program, node, |held| held);
-    assert!(missed.is_empty(), "{missed:?} hold for one that breaks them");
+    assert!(missed.is_empty(), "these hold for one that breaks them:\n{}", missed.join("\n"));
 }
 
-/// The cases, of those that the mutants are for, whose outcome is as `wanted` says; several at a time.
+/// What is said of the cases, of those that the mutants are for, whose outcome is as `wanted` says; several
+/// at a time.
 fn outcomes(
     suited: Suited,
     mutants: &[(u16, Fault)],
     program: Option<&Path>,
     node: &[&str],
     wanted: impl Fn(bool) -> bool + Sync,
-) -> Vec<u16> {
+) -> Vec<String> {
     let home = Home::with(&NODE, &[]);
     let run = |(case, fault): &(u16, Fault)| {
         let witness = match program {
@@ -164,7 +165,7 @@ fn outcomes(
         };
         let agent = Agent { place: Place::Command(command(&home, *fault, node)), witness };
         let report = suited(agent, Profile::Quick, 1).only(&Only::from(*case)).run(&|_| ());
-        wanted(held(&report)).then_some(*case)
+        wanted(held(&report)).then(|| format!("case {case}: {}", report.to_text()))
     };
     let run = &run;
     thread::scope(|scope| {

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use bollard::models::CreateImageInfo;
 use bollard::query_parameters::CreateImageOptions;
-use futures_util::StreamExt;
+use futures_util::{Stream, StreamExt};
 use hotfn_images::{Phase, Reference, Remote, Snapshot};
 
 use super::auth;
@@ -17,6 +17,12 @@ use crate::container::PullFailure;
 const PULLS_MAX: u32 = 3;
 /// and the pause after the first; each further one is four times as long.
 const PULL_PAUSE: Duration = Duration::from_millis(500);
+
+/// How long an engine may say nothing of a pull. While it fetches it speaks several times a second; it is
+/// silent while it unpacks a large layer, and for ever where a registry has stopped in the middle of one.
+const SILENCE_MAX: Duration = Duration::from_secs(600);
+/// How long a credential helper may take, which is a program that may ask somebody.
+const HELPER_PATIENCE: Duration = Duration::from_secs(10);
 
 /// How often somebody is told how far it is.
 const TELL_EVERY: Duration = Duration::from_millis(100);
@@ -54,7 +60,11 @@ async fn pull_once(
 ) -> Result<(), (String, PullFailure)> {
     let registry = image.registry();
     let (given, server) = (rules.auth.clone(), registry.to_owned());
-    let credentials = tokio::task::spawn_blocking(move || auth::credentials(given.as_deref(), &server)).await;
+    let asked = tokio::task::spawn_blocking(move || auth::credentials(given.as_deref(), &server));
+    let credentials = tokio::time::timeout(HELPER_PATIENCE, asked).await.map_err(|_| {
+        let why = format!("registry {registry:?}: its credential helper says nothing for {HELPER_PATIENCE:?}");
+        (why, PullFailure::TimedOut)
+    })?;
     // Without either, an engine would fetch all that the repository has.
     let pick = image.digest().map(|digest| digest.to_string()).or_else(|| image.tag().map(str::to_owned));
     let options = CreateImageOptions {
@@ -66,7 +76,7 @@ async fn pull_once(
     let (mut layers, mut told) = (Layers::default(), Instant::now());
     rules.progress.at(name, layers.snapshot());
     let mut events = engine.api.create_image(Some(options), None, credentials.ok().flatten());
-    while let Some(event) = events.next().await {
+    while let Some(event) = heard(&mut events).await? {
         // A pull that fails has often begun well: then the failure is an item of the answer.
         let event = event.map_err(|e| {
             let why = engine::why(&e);
@@ -82,6 +92,12 @@ async fn pull_once(
     rules.progress.at(name, Snapshot { phase: Phase::Done, ..layers.snapshot() });
     tracing::info!(%image, registry, "image is here");
     Ok(())
+}
+
+/// What an engine says next, if it does in time.
+async fn heard<S: Stream + Unpin>(events: &mut S) -> Result<Option<S::Item>, (String, PullFailure)> {
+    let silent = |_| (format!("the engine says nothing of it for {SILENCE_MAX:?}"), PullFailure::TimedOut);
+    tokio::time::timeout(SILENCE_MAX, events.next()).await.map_err(silent)
 }
 
 /// What the engine has told of each layer.
@@ -164,6 +180,14 @@ mod tests {
     use bollard::models::ProgressDetail;
 
     use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn an_engine_that_says_nothing_is_not_waited_for_for_ever() {
+        let mut silence = futures_util::stream::pending::<()>();
+        assert!(matches!(heard(&mut silence).await, Err((_, PullFailure::TimedOut))));
+        let mut end = futures_util::stream::iter([1]);
+        assert_eq!((heard(&mut end).await, heard(&mut end).await), (Ok(Some(1)), Ok(None)));
+    }
 
     #[test]
     fn what_an_engine_tells_of_layers_adds_up() {

@@ -25,6 +25,8 @@ const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 const HOME: &str = "/";
 /// The period that a share of CPU is measured over.
 const CPU_PERIOD_US: u64 = 100_000;
+/// The least part of a period that the kernel gives.
+const CPU_QUOTA_US_MIN: u64 = 1_000;
 /// Of which one whole CPU has so many.
 const CPU_SHARES: u64 = 1024;
 /// The kernel takes no fewer.
@@ -268,7 +270,7 @@ impl Ground {
         let limit = spec.memory_mb << 20;
         let cpu = Cpu {
             shares: (spec.cpu_milli * CPU_SHARES / 1000).max(CPU_SHARES_MIN),
-            quota: spec.cpu_milli * CPU_PERIOD_US / 1000,
+            quota: (spec.cpu_milli * CPU_PERIOD_US / 1000).max(CPU_QUOTA_US_MIN),
             period: CPU_PERIOD_US,
         };
         Some(Resources {

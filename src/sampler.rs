@@ -7,7 +7,7 @@
 //! Two kinds of numbers come of it. Fn's are distributions: each look adds one amount for each container. Ours are
 //! sums over all containers: of what is counted, from the beginning of the agent on, and of memory, at this moment.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -89,16 +89,22 @@ impl Sampler {
             return;
         }
         let mut up: Vec<_> = keeper.pool.lines().iter().flat_map(|line| line.handles()).collect();
-        self.seen().keep(|name| up.iter().any(|hot| hot.name == *name));
-        // Those not known, or not looked at for longest, come first.
         {
-            let seen = self.seen();
+            let mut seen = self.seen();
+            let names: HashSet<&str> = up.iter().map(|hot| hot.name.as_str()).collect();
+            seen.keep(|name| names.contains(name));
+            // Those not known, or not looked at for longest, come first.
             up.sort_by_cached_key(|hot| seen.known.get(&hot.name).map(|known| known.at));
         }
         let until = tokio::time::Instant::now() + PATIENCE;
         for hot in up.into_iter().take(CONTAINERS_MAX) {
             match tokio::time::timeout_at(until, hot.container().usage()).await {
-                Ok(Some(usage)) => self.seen().note(&hot.name, hot.ready_at, usage, Instant::now()),
+                Ok(Some(usage)) => {
+                    // It worked before it could take its first call.
+                    let rise = hot.phases.start + hot.phases.socket;
+                    let born = hot.ready_at.checked_sub(rise).unwrap_or(hot.ready_at);
+                    self.seen().note(&hot.name, born, usage, Instant::now());
+                }
                 Ok(None) => {}
                 Err(_) => break,
             }
@@ -135,7 +141,7 @@ impl Default for Seen {
 
 impl Seen {
     /// Forgets containers that are not up any more.
-    fn keep(&mut self, is_up: impl Fn(&String) -> bool) {
+    fn keep(&mut self, is_up: impl Fn(&str) -> bool) {
         self.known.retain(|name, _| is_up(name));
     }
 

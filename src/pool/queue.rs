@@ -5,7 +5,7 @@
 //! for calls that no container on its way will serve.
 //!
 //! What follows an event is told by noun: here what becomes of calls, in `life` what becomes of a
-//! [`container`], and in `growth` whether there should be more of them.
+//! `container`, and in `growth` whether there should be more of them.
 
 mod container;
 mod growth;

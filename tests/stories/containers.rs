@@ -46,6 +46,7 @@ table! {
             every_format_is_answered, the_functions_environment_is_over_the_images,
             how_it_ended_is_told, what_it_prints_is_log_line_by_line,
             frozen_it_stands_still_and_thawed_it_goes_on, a_frozen_one_hears_that_it_is_to_end,
+            what_it_uses_can_be_looked_at,
             one_that_dies_while_it_idles_is_replaced, what_cannot_be_started_is_the_images_fault,
         }
         leaks { what_was_made_by_halves_is_removed, of_a_killed_node_nothing_is_left }
@@ -55,6 +56,7 @@ table! {
             every_format_is_answered, the_functions_environment_is_over_the_images,
             how_it_ended_is_told, what_it_prints_is_log_line_by_line,
             frozen_it_stands_still_and_thawed_it_goes_on, a_frozen_one_hears_that_it_is_to_end,
+            what_it_uses_can_be_looked_at,
             one_that_dies_while_it_idles_is_replaced, what_cannot_be_started_is_the_images_fault,
             an_image_with_a_volume_is_refused,
         }
@@ -75,6 +77,7 @@ table! {
             every_format_is_answered, the_functions_environment_is_over_the_images,
             how_it_ended_is_told, what_it_prints_is_log_line_by_line,
             frozen_it_stands_still_and_thawed_it_goes_on, a_frozen_one_hears_that_it_is_to_end,
+            what_it_uses_can_be_looked_at,
             one_that_dies_while_it_idles_is_replaced, what_cannot_be_started_is_the_images_fault,
             an_image_with_a_volume_is_refused,
         }

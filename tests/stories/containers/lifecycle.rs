@@ -102,6 +102,26 @@ pub(super) async fn frozen_it_stands_still_and_thawed_it_goes_on(house: &House) 
     soon(container.end(Duration::ZERO)).await;
 }
 
+/// Also of one that is frozen; and of one that is gone, nothing is told for anything.
+pub(super) async fn what_it_uses_can_be_looked_at(house: &House) {
+    let (container, _lines) = start(house, "").await;
+    let (mut stdin, mut stdout) = pipes(&*container);
+    soon(stdin.write_all(b"[[send up]]")).await.unwrap();
+    soon(stdout.read(&mut [0; 16])).await.unwrap();
+    let usage = soon(container.usage()).await.expect("it is up");
+    assert!(usage.memory_bytes.is_some_and(|bytes| bytes > 0) && usage.cpu_total.is_some(), "{usage:?}");
+    assert!(usage.cpu_user.is_some() && usage.cpu_kernel.is_some() && usage.read_bytes.is_some(), "{usage:?}");
+    if house.kind != "process" {
+        // A network of its own, with nobody in it.
+        assert_eq!((usage.memory_bytes_max, usage.received_bytes), (Some(64 << 20), Some(0)), "{usage:?}");
+    }
+    soon(container.freeze()).await.unwrap();
+    assert!(soon(container.usage()).await.is_some_and(|frozen| frozen.cpu_total >= usage.cpu_total));
+    soon(container.end(Duration::ZERO)).await;
+    let gone = soon(container.usage()).await.unwrap_or_default();
+    assert_eq!((gone.memory_bytes, gone.cpu_total, gone.received_bytes), (None, None, None));
+}
+
 pub(super) async fn a_frozen_one_hears_that_it_is_to_end(house: &House) {
     let (container, _lines) = start(house, "").await;
     let (mut stdin, mut stdout) = pipes(&*container);

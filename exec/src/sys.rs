@@ -13,6 +13,7 @@ use std::ffi::{CStr, CString};
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::ptr;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use rustix::fs::{Gid, Mode, OFlags, Uid};
@@ -106,7 +107,7 @@ pub(crate) fn launch(launch: &Launch<'_>, stack: &mut Stack) -> Result<(Pid, Own
         birth.joined.set(pid > 0);
     }
     if pid <= 0 {
-        let flags = SHARED | libc::CLONE_PIDFD | libc::SIGCHLD;
+        let flags = shared() | libc::CLONE_PIDFD | libc::SIGCHLD;
         // SAFETY: `be_born` has the signature that `clone` asks for and never returns to a caller's
         // frame. `stack` is mapped, writable, aligned, and ours alone: it is borrowed exclusively, and
         // with CLONE_VFORK this call does not return before the child has let go of it, by `execve` or
@@ -133,7 +134,17 @@ pub(crate) fn launch(launch: &Launch<'_>, stack: &mut Stack) -> Result<(Pid, Own
 }
 
 /// What a child has of ours: the memory until it is its program, the descriptors until its first step.
-const SHARED: libc::c_int = libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_FILES;
+///
+/// But for valgrind, which ends a program that makes a process with its own descriptors: there the child
+/// gets copies, and its first step drops them.
+fn shared() -> libc::c_int {
+    static SHARED: LazyLock<libc::c_int> = LazyLock::new(|| {
+        let preloaded = std::env::var_os("LD_PRELOAD").unwrap_or_default();
+        let files = if preloaded.to_string_lossy().contains("/vgpreload_") { 0 } else { libc::CLONE_FILES };
+        libc::CLONE_VM | libc::CLONE_VFORK | files
+    });
+    *SHARED
+}
 
 /// The kernel's number, which the C library's type has no room for.
 #[cfg(target_arch = "x86_64")]
@@ -143,7 +154,7 @@ const CLONE_INTO_CGROUP: u64 = 1 << 33;
 /// this processor is not one that it was written for.
 #[cfg(target_arch = "x86_64")]
 fn clone_into(group: &OwnedFd, birth: &Birth<'_>, stack: &mut Stack, pidfd: &mut libc::c_int) -> libc::pid_t {
-    let flags = SHARED | libc::CLONE_PIDFD;
+    let flags = shared() | libc::CLONE_PIDFD;
     // SAFETY: a plain structure of integers, for which all zero is a value: nothing asked for.
     let mut args: libc::clone_args = unsafe { std::mem::zeroed() };
     args.flags = i64::from(flags).cast_unsigned() | CLONE_INTO_CGROUP;

@@ -22,10 +22,14 @@ struct Manager {
 
 impl Manager {
     fn new() -> Self {
+        Self::at("127.0.0.1:0")
+    }
+
+    fn at(listen: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let notify = UnixDatagram::bind(folder.path().join("notify")).unwrap();
         notify.set_nonblocking(true).unwrap();
-        Self { listener: TcpListener::bind("127.0.0.1:0").unwrap(), notify, folder }
+        Self { listener: TcpListener::bind(listen).unwrap(), notify, folder }
     }
 
     fn address(&self) -> SocketAddr {
@@ -76,6 +80,17 @@ async fn it_serves_on_the_managers_socket_and_says_how_it_is() {
     // The socket is the manager's, and was not closed with the node.
     TcpStream::connect_timeout(&manager.address(), Duration::from_secs(5)).unwrap();
     home.is_bare();
+}
+
+#[tokio::test]
+async fn whether_tokens_are_needed_goes_by_where_the_managers_socket_listens() {
+    let manager = Manager::at("0.0.0.0:0");
+    // Which has nothing of `listen`, and alone would be for this machine.
+    let home = Home::of(&[Function::new("echo", &binaries::image("echo"))]);
+    let node = manager.start(&home).await;
+    let mut stranger = Connection::open(manager.address()).await.unwrap();
+    stranger.call(invoke("echo", whole("hello"))).await.unwrap().is(401);
+    node.drain().await;
 }
 
 #[tokio::test]

@@ -345,7 +345,7 @@ impl Log {
 
 /// The address of this machine that `line` names.
 fn address_in(line: &str) -> Option<SocketAddr> {
-    let at = line.find("127.0.0.1:")?;
+    let at = ["127.0.0.1:", "0.0.0.0:"].iter().find_map(|ip| line.find(ip))?;
     let end = line[at..].find(|c: char| !c.is_ascii_digit() && c != '.' && c != ':').map_or(line.len(), |n| at + n);
     let address: SocketAddr = line[at..end].trim_end_matches(['.', ':']).parse().ok()?;
     (address.port() != 0).then_some(address)

@@ -17,8 +17,8 @@ use std::path::Path;
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::ProjectError;
 use super::manifest::{Scalar, keyed, variables};
-use super::{ProjectError, text};
 use crate::config::function as limit;
 
 /// What an `app.yaml` says.
@@ -54,14 +54,7 @@ impl AppFile {
     /// # Errors
     /// When it cannot be followed.
     pub fn of(dir: &Path) -> Result<Option<Self>, ProjectError> {
-        for name in FILES {
-            let file = dir.join(name);
-            let refuse = |what: String| ProjectError::Manifest { file: file.clone(), what };
-            if let Some(text) = text(&file).map_err(refuse)? {
-                return Self::parse(&text).map(Some).map_err(refuse);
-            }
-        }
-        Ok(None)
+        super::manifest(dir, &FILES, Self::parse)
     }
 
     /// Reads the text of one. An empty one says nothing.

@@ -26,7 +26,7 @@ use serde_json::Value;
 
 use hotfn_protocols::Format;
 
-use super::{ProjectError, Runtime, text};
+use super::{ProjectError, Runtime};
 use crate::config::function as limit;
 
 /// Where it stands in a folder: the first of these that is there.
@@ -106,14 +106,7 @@ struct TriggerEntry {
 impl Manifest {
     /// The manifest in `dir`, if there is one.
     pub(super) fn of(dir: &Path) -> Result<Option<Self>, ProjectError> {
-        for name in FILES {
-            let file = dir.join(name);
-            let refuse = |what: String| ProjectError::Manifest { file: file.clone(), what };
-            if let Some(text) = text(&file).map_err(refuse)? {
-                return Self::parse(&text).map(Some).map_err(refuse);
-            }
-        }
-        Ok(None)
+        super::manifest(dir, &FILES, Self::parse)
     }
 
     /// Reads the text of a manifest.

@@ -87,6 +87,25 @@ pub enum ProjectError {
 /// Most bytes of a `func.yaml` or an `app.yaml`.
 const TEXT_BYTES_MAX: u64 = 1 << 20;
 
+/// What `parse` makes of the first of `names` that is there in `dir`, if one is.
+///
+/// # Errors
+/// When it cannot be read, or `parse` says why not.
+fn manifest<T>(
+    dir: &Path,
+    names: &[&str],
+    parse: impl FnOnce(&str) -> Result<T, String>,
+) -> Result<Option<T>, ProjectError> {
+    for name in names {
+        let file = dir.join(name);
+        let refuse = |what: String| ProjectError::Manifest { file: file.clone(), what };
+        if let Some(text) = text(&file).map_err(refuse)? {
+            return parse(&text).map(Some).map_err(refuse);
+        }
+    }
+    Ok(None)
+}
+
 /// The text of `file`, if it is there. What has no end is no file that a person wrote.
 fn text(file: &Path) -> Result<Option<String>, String> {
     match std::fs::metadata(file) {

@@ -120,8 +120,7 @@ impl<'a> Page<'a> {
     /// # Errors
     /// See [`Page::counter`].
     pub fn durations(&mut self, name: &str, help: &str, seen: &Seen) -> fmt::Result {
-        let mut family = self.0.encode_descriptor(name, help, None, MetricType::Histogram)?;
-        histogram(&mut family, seen, 1.0)
+        self.histogram(name, help, seen, SECOND)
     }
 
     /// The same, one family member for each set of labels.
@@ -134,8 +133,7 @@ impl<'a> Page<'a> {
         help: &str,
         all: impl IntoIterator<Item = (L, &'s Seen)>,
     ) -> fmt::Result {
-        let mut family = self.0.encode_descriptor(name, help, None, MetricType::Histogram)?;
-        all.into_iter().try_for_each(|(labels, seen)| histogram(&mut family.encode_family(&labels)?, seen, 1.0))
+        self.histograms(name, help, all, SECOND)
     }
 
     /// Amounts of something else.
@@ -157,8 +155,7 @@ impl<'a> Page<'a> {
         help: &str,
         all: impl IntoIterator<Item = (L, &'s Seen)>,
     ) -> fmt::Result {
-        let mut family = self.0.encode_descriptor(name, help, None, MetricType::Histogram)?;
-        all.into_iter().try_for_each(|(labels, seen)| histogram(&mut family.encode_family(&labels)?, seen, 1000.0))
+        self.histograms(name, help, all, MILLISECOND)
     }
 
     /// The same without labels.
@@ -166,8 +163,7 @@ impl<'a> Page<'a> {
     /// # Errors
     /// See [`Page::counter`].
     pub fn milli(&mut self, name: &str, help: &str, seen: &Seen) -> fmt::Result {
-        let mut family = self.0.encode_descriptor(name, help, None, MetricType::Histogram)?;
-        histogram(&mut family, seen, 1000.0)
+        self.histogram(name, help, seen, MILLISECOND)
     }
 
     /// Words that stay the same for as long as the process lives.
@@ -177,9 +173,28 @@ impl<'a> Page<'a> {
     pub fn info(&mut self, name: &str, help: &str, labels: &[Label<'_>]) -> fmt::Result {
         self.0.encode_descriptor(name, help, None, MetricType::Info)?.encode_info(&labels)
     }
+
+    fn histogram(&mut self, name: &str, help: &str, seen: &Seen, scale: f64) -> fmt::Result {
+        member(&mut self.0.encode_descriptor(name, help, None, MetricType::Histogram)?, seen, scale)
+    }
+
+    fn histograms<'s, L: EncodeLabelSet>(
+        &mut self,
+        name: &str,
+        help: &str,
+        all: impl IntoIterator<Item = (L, &'s Seen)>,
+        scale: f64,
+    ) -> fmt::Result {
+        let mut family = self.0.encode_descriptor(name, help, None, MetricType::Histogram)?;
+        all.into_iter().try_for_each(|(labels, seen)| member(&mut family.encode_family(&labels)?, seen, scale))
+    }
 }
 
-fn histogram(family: &mut MetricEncoder<'_>, seen: &Seen, scale: f64) -> fmt::Result {
+/// What a second is, in the unit that is told.
+const SECOND: f64 = 1.0;
+const MILLISECOND: f64 = 1000.0;
+
+fn member(family: &mut MetricEncoder<'_>, seen: &Seen, scale: f64) -> fmt::Result {
     family.encode_histogram::<NoLabelSet>(seen.sum(scale), seen.count(), &seen.spans(scale), None)
 }
 

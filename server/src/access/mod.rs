@@ -50,15 +50,23 @@ pub enum Tokens {
     Required,
 }
 
+impl Tokens {
+    /// As it is written in a config.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::ExceptTriggers => "except-triggers",
+            Self::Off => "off",
+            Self::Required => "required",
+        }
+    }
+}
+
 impl std::str::FromStr for Tokens {
     type Err = String;
 
     fn from_str(word: &str) -> Result<Self, String> {
-        match word {
-            "except-triggers" => Ok(Self::ExceptTriggers),
-            "off" => Ok(Self::Off),
-            "required" => Ok(Self::Required),
-            _ => Err(format!("{word:?} is none of required, except-triggers, off")),
-        }
+        let known =
+            [Self::Required, Self::ExceptTriggers, Self::Off].into_iter().find(|tokens| tokens.as_str() == word);
+        known.ok_or_else(|| format!("{word:?} is none of required, except-triggers, off"))
     }
 }

@@ -4,7 +4,6 @@ use toml::Value;
 
 use super::super::Settings;
 use super::page::{Page, millis, number, seconds, size, text};
-use crate::access::Tokens;
 use crate::store::Url;
 
 pub(super) fn table(page: &mut Page, settings: &Settings) {
@@ -15,7 +14,7 @@ pub(super) fn table(page: &mut Page, settings: &Settings) {
     let permissions = settings.permissions();
     page.line("listen_mode", settings.listen_mode.is_some(), format!("{:04o}", permissions.mode));
     page.perhaps("listen_group", permissions.group.map(|group| group.to_string()), "the node's own");
-    page.line("tokens", settings.tokens.is_some(), tokens(settings.tokens()));
+    page.line("tokens", settings.tokens.is_some(), settings.tokens().as_str());
     page.perhaps("tls_certificate", settings.tls.as_ref().map(|tls| text(&tls.certificate)), "none");
     page.perhaps("tls_key", settings.tls.as_ref().map(|tls| text(&tls.key)), "none");
     page.perhaps("public_url", settings.public_url.clone(), "the host a request was sent to");
@@ -50,13 +49,5 @@ pub(super) fn db(page: &mut Page, settings: &Settings) {
     page.line("url", settings.db.is_some(), url.to_string());
     if matches!(url, Url::Postgres(_)) {
         page.note("url", "its user and password are not shown");
-    }
-}
-
-fn tokens(tokens: Tokens) -> &'static str {
-    match tokens {
-        Tokens::ExceptTriggers => "except-triggers",
-        Tokens::Off => "off",
-        Tokens::Required => "required",
     }
 }

@@ -325,9 +325,8 @@ async fn outcome(engine: &Engine, id: &str) -> Exit {
         let _ = engine.api.wait_container(id, Some(options)).next().await;
         match state(engine, id).await {
             Ok(state) if state.running != Some(true) => {
-                let exit = exit(&state);
-                engine.tally.exit(status(exit));
-                return exit;
+                engine.tally.exit(u8::try_from(state.exit_code.unwrap_or_default()).unwrap_or(u8::MAX));
+                return exit(&state);
             }
             // Somebody has removed it.
             Err(e) if engine::status(&e) == Some(404) => break,
@@ -353,16 +352,6 @@ fn exit(state: &ContainerState) -> Exit {
         Ok(signal) if (1..SIGNALS_END).contains(&i64::from(signal)) => Exit::Signal(signal),
         _ => Exit::Code(i32::try_from(code).unwrap_or(i32::MAX)),
     }
-}
-
-/// As engines and shells tell it.
-fn status(exit: Exit) -> u8 {
-    let code = match exit {
-        Exit::Code(code) => i64::from(code),
-        Exit::OutOfMemory => SIGNALLED + i64::from(KILL),
-        Exit::Signal(signal) => SIGNALLED + i64::from(signal),
-    };
-    u8::try_from(code).unwrap_or(u8::MAX)
 }
 
 async fn state(engine: &Engine, id: &str) -> Result<ContainerState, bollard::errors::Error> {

@@ -10,7 +10,7 @@ use rustix::io::Errno;
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions};
 use tokio::sync::watch;
 
-use crate::{Job, Leftovers, group, sys};
+use crate::{Job, Label, Leftovers, Moment, group, sys};
 
 /// How long a killed group may take to be gone before [`Child::end`] gives up on it, with a
 /// warning. Only a process that hangs inside the kernel takes longer.
@@ -74,6 +74,12 @@ impl Child {
     #[must_use]
     pub fn pid(&self) -> u32 {
         self.process().pid.as_raw_pid().unsigned_abs()
+    }
+
+    /// When it was started, or a moment before.
+    #[must_use]
+    pub fn started(&self) -> Moment {
+        self.process().started
     }
 
     /// How it ends. May be asked by many, and late; holds nothing of the child alive. Cancel safe.
@@ -165,6 +171,8 @@ impl Drop for Leash {
 pub(crate) struct Process {
     pub(crate) pid: Pid,
     pidfd: OwnedFd,
+    started: Moment,
+    label: Option<Label>,
     /// Locked around every use of the pid as a number, and true once it may mean somebody else.
     reaped: Mutex<bool>,
     ended: watch::Sender<Option<Ended>>,
@@ -173,13 +181,20 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    pub(crate) fn new(pid: Pid, pidfd: OwnedFd, job: &Job) -> Self {
-        let Job { leftovers, outlives_us, .. } = *job;
-        Self { pid, pidfd, reaped: Mutex::new(false), ended: watch::Sender::new(None), leftovers, outlives_us }
+    pub(crate) fn new(pid: Pid, pidfd: OwnedFd, started: Moment, job: &Job) -> Self {
+        let Job { leftovers, outlives_us, ref label, .. } = *job;
+        let (label, reaped, ended) = (label.clone(), Mutex::new(false), watch::Sender::new(None));
+        Self { pid, pidfd, started, label, reaped, ended, leftovers, outlives_us }
     }
 
     pub(crate) fn pidfd(&self) -> impl AsFd {
         self.pidfd.as_fd()
+    }
+
+    /// Asks about its label, as long as its number is certain to be its own.
+    pub(crate) fn unless_reaped<T>(&self, ask: impl FnOnce(Option<&Label>) -> T) -> Option<T> {
+        let reaped = self.reaped.lock().unwrap_or_else(PoisonError::into_inner);
+        (!*reaped).then(|| ask(self.label.as_ref()))
     }
 
     /// Ends it without anybody having heard of it. Called by the supervisor's thread alone.

@@ -22,6 +22,8 @@ pub struct Job {
     pub args: Vec<OsString>,
     /// Its whole environment; of two of one name the later wins. Default: empty.
     pub env: Vec<(OsString, OsString)>,
+    /// By what it is found, with all that comes of it. Default: nothing.
+    pub label: Option<Label>,
     /// Where it starts. Default: where we are.
     pub cwd: Option<PathBuf>,
     /// Its descriptor 0. Default: null.
@@ -50,6 +52,16 @@ pub struct Job {
     /// It may live longer than us: neither our end kills it, nor that nobody holds its
     /// [`Child`](crate::Child) any more. Default: false.
     pub outlives_us: bool,
+}
+
+/// A variable of a process's environment by which [`strays`](crate::strays) finds it, and whatever it
+/// starts. In the environment it stands for any other of its name.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Label {
+    /// Its name.
+    pub name: &'static str,
+    /// Its value.
+    pub value: OsString,
 }
 
 /// Where one of a job's standard streams leads.
@@ -108,6 +120,7 @@ impl Job {
             arg0: None,
             args: Vec::new(),
             env: Vec::new(),
+            label: None,
             cwd: None,
             stdin: Stdio::Null,
             stdout: Stdio::Null,

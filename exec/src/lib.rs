@@ -28,6 +28,7 @@
 //! Absent on purpose: functions and calls, and what the bytes of a program mean. Needs Linux 5.11.
 
 mod child;
+mod children;
 pub mod client;
 mod error;
 mod group;
@@ -47,7 +48,8 @@ mod tests;
 
 pub use child::{Change, Child, Ended, Exit, GONE_PATIENCE};
 pub use error::SpawnError;
-pub use job::{Ids, Job, Leads, Leftovers, Stdio};
+pub use job::{Ids, Job, Label, Leads, Leftovers, Stdio};
+pub use process::Moment;
 pub use rustix::process::{Resource, Signal};
 pub use supervisor::{Spawned, Supervisor};
 pub use sys::leave_terminal;

@@ -16,7 +16,7 @@ use rustix::fs::{Access, AtFlags, Mode, OFlags};
 use rustix::io::Errno;
 use rustix::process::Pid;
 
-use crate::{Job, strays};
+use crate::{Job, Label, Moment, strays};
 
 /// Whose jobs are kept: what is written on them.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -57,6 +57,8 @@ pub enum Pen {
         name: &'static str,
         /// Its value.
         value: String,
+        /// What comes of the job is not older.
+        since: Moment,
     },
 }
 
@@ -185,8 +187,8 @@ impl Pen {
             job.cgroup = Some(group.dir.clone());
             return Self::Group(group);
         }
-        job.env.push((mark.label.into(), value.clone().into()));
-        Self::Label { name: mark.label, value }
+        job.label = Some(Label { name: mark.label, value: value.clone().into() });
+        Self::Label { name: mark.label, value, since: Moment::now() }
     }
 
     /// Kills everything that is in it, and waits until it is gone, but no longer than `patience`.
@@ -196,8 +198,8 @@ impl Pen {
     /// When something is still there after `patience`.
     pub fn end(&self, patience: Duration) -> Result<usize, StillThere> {
         match self {
-            Self::Label { name, value } => {
-                strays::end(name, |found| found == value.as_bytes(), patience).map_err(|_| StillThere)
+            Self::Label { name, value, since } => {
+                strays::end(name, *since, |found| found == value.as_bytes(), patience).map_err(|_| StillThere)
             }
             Self::Group(group) => group.end(patience),
         }

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::Read;
 
 use rustix::process::Pid;
+use rustix::time::ClockId;
 
 /// One line of `/proc/PID/stat`, as far as we care.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -13,8 +14,8 @@ pub(crate) struct Stat {
     pub(crate) state: u8,
     pub(crate) parent: i32,
     pub(crate) group: i32,
-    /// When it was started, in clock ticks since boot: with the pid it names one process for good.
-    pub(crate) started: u64,
+    /// When it was started: with the pid it names one process for good.
+    pub(crate) started: Moment,
 }
 
 impl Stat {
@@ -37,12 +38,31 @@ impl Stat {
         let state = fields.next()?.bytes().next()?;
         let parent = fields.next()?.parse().ok()?;
         let group = fields.next()?.parse().ok()?;
-        let started = fields.nth(16)?.parse().ok()?;
+        let started = Moment(fields.nth(16)?.parse().ok()?);
         Some(Self { pid, state, parent, group, started })
     }
 
     pub(crate) fn has_ended(&self) -> bool {
         matches!(self.state, b'Z' | b'X')
+    }
+}
+
+/// When something was started on this machine, as exactly as the kernel tells it of a process: in
+/// clock ticks since boot. Numbers of processes come round again, and moments do not.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct Moment(u64);
+
+impl Moment {
+    /// No process is older.
+    pub const BOOT: Self = Self(0);
+
+    /// A process that is started from now on is not older than this.
+    #[must_use]
+    pub fn now() -> Self {
+        let now = rustix::time::clock_gettime(ClockId::Boottime);
+        let per_second = rustix::param::clock_ticks_per_second();
+        let (seconds, rest) = (now.tv_sec.unsigned_abs(), now.tv_nsec.unsigned_abs());
+        Self(seconds * per_second + rest * per_second / 1_000_000_000)
     }
 }
 
@@ -64,7 +84,7 @@ mod tests {
         let pid = Pid::INIT;
         let line = b"1 (a) Z 9 9 (b) S 7 8 9 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 4242 1 1 1\n";
         let stat = Stat::parse(pid, line).unwrap();
-        assert_eq!(stat, Stat { pid, state: b'S', parent: 7, group: 8, started: 4242 });
+        assert_eq!(stat, Stat { pid, state: b'S', parent: 7, group: 8, started: Moment(4242) });
     }
 
     #[test]
@@ -74,5 +94,15 @@ mod tests {
         let stat = Stat::read(ours).unwrap();
         assert!(!stat.has_ended());
         assert_eq!(stat.parent, rustix::process::getppid().unwrap().as_raw_pid());
+    }
+
+    #[test]
+    fn a_process_is_as_old_as_the_moment_at_which_it_was_started() {
+        let before = Moment::now();
+        let mut child = std::process::Command::new("true").spawn().unwrap();
+        let after = Moment::now();
+        let stat = Stat::read(Pid::from_child(&child)).unwrap();
+        assert!((before..=after).contains(&stat.started), "{before:?} {:?} {after:?}", stat.started);
+        child.wait().unwrap();
     }
 }

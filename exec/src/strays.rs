@@ -5,6 +5,11 @@
 //! label into their environment, and the next one finds them by it, and with them all that descends
 //! from them.
 //!
+//! That takes a look at every process there is, and a look at one costs some microseconds. So whoever
+//! knows since when what he is looking for can have been there says so, and of what is older nothing
+//! is asked but its age; and our own children carry what we gave them, for which nobody need be asked.
+//! Numbers tell no age: they come round again, on some machines after an hour.
+//!
 //! A process that wipes its own environment *and* loses every labelled ancestor is not found: this
 //! tidies up after programs that are careless, not after ones that hide.
 
@@ -17,7 +22,8 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::process::{Pid, PidfdFlags, Signal};
 
-use crate::process::{self, Stat};
+use crate::children;
+use crate::process::{self, Moment, Stat};
 
 /// Bytes of an environment that are read. The kernel allows more; a label comes earlier.
 const ENVIRONMENT_BYTES_MAX: u64 = 1 << 20;
@@ -31,19 +37,21 @@ pub struct StillThere {
 }
 
 /// Kills every process whose environment variable `name` has a value that is `ours`, and all that
-/// descends from one; ourselves excepted. Says how many there were.
+/// descends from one; ourselves excepted, and what is older than `since`. Says how many there were.
+///
+/// The children of our [`Supervisor`](crate::Supervisor) are known by the label of their job alone.
 ///
 /// Looks again until a look finds nobody, so that one who was just being born is found too. Blocks
 /// for as long as that takes, and for at most `patience`.
 ///
 /// # Errors
 /// When some were still there after `patience`.
-pub fn end(name: &str, ours: impl Fn(&[u8]) -> bool, patience: Duration) -> Result<usize, StillThere> {
+pub fn end(name: &str, since: Moment, ours: impl Fn(&[u8]) -> bool, patience: Duration) -> Result<usize, StillThere> {
     let until = Instant::now() + patience;
     let mut killed = HashSet::new();
     let mut buffer = Vec::new();
     loop {
-        let found = family(|pid| carries(pid, name, &ours, &mut buffer));
+        let found = family(name, since, &ours, &mut buffer);
         if found.is_empty() {
             return Ok(killed.len());
         }
@@ -58,13 +66,20 @@ pub fn end(name: &str, ours: impl Fn(&[u8]) -> bool, patience: Duration) -> Resu
     }
 }
 
-/// Those that are `labelled`, and all that descends from them, as of one look through `/proc`.
-fn family(mut labelled: impl FnMut(Pid) -> bool) -> Vec<Stat> {
+/// Those that carry the label, and all that descends from them, as of one look through `/proc`. What
+/// descends from a process is not older than it.
+fn family(name: &str, since: Moment, ours: &impl Fn(&[u8]) -> bool, buffer: &mut Vec<u8>) -> Vec<Stat> {
     let ourselves = rustix::process::getpid();
-    let mut rest: Vec<Stat> = process::all().filter_map(Stat::read).filter(|stat| !stat.has_ended()).collect();
-    rest.retain(|stat| stat.pid != ourselves && stat.pid != Pid::INIT);
-
-    let mut found: Vec<Stat> = rest.extract_if(.., |stat| labelled(stat.pid)).collect();
+    let (mut found, mut rest) = (Vec::new(), Vec::new());
+    for pid in process::all().filter(|pid| *pid != ourselves && *pid != Pid::INIT) {
+        let is_childs = children::carries(pid, name, ours);
+        if is_childs == Some(false) {
+            continue;
+        }
+        let Some(stat) = Stat::read(pid).filter(|stat| stat.started >= since && !stat.has_ended()) else { continue };
+        let carries = is_childs.unwrap_or_else(|| carries(pid, name, ours, buffer));
+        if carries { found.push(stat) } else { rest.push(stat) }
+    }
     let mut known: HashSet<i32> = found.iter().map(|stat| stat.pid.as_raw_pid()).collect();
     loop {
         let children: Vec<Stat> = rest.extract_if(.., |stat| known.contains(&stat.parent)).collect();
@@ -109,9 +124,11 @@ fn await_end(pidfd: &OwnedFd, until: Instant) {
 #[cfg(test)]
 mod tests {
     use std::io::{BufRead, BufReader};
+    use std::os::unix::ffi::OsStrExt;
     use std::process::{Command, Stdio};
 
     use super::*;
+    use crate::{Exit, Job, Label, Supervisor};
 
     /// A shell that starts `script` under the label, and tells a line when it is ready.
     fn start(label: &str, script: &str) -> (std::process::Child, String) {
@@ -133,7 +150,8 @@ mod tests {
         let (mut ours, grandchild) = start(&label, "env -i setsid sh -c 'echo $$; exec sleep 600' & wait");
         let (mut other, _) = start("another", "echo ready; exec sleep 600");
 
-        let count = end("HOTFN_STRAYS_TEST", |value| value == label.as_bytes(), Duration::from_secs(10)).unwrap();
+        let count =
+            end("HOTFN_STRAYS_TEST", Moment::BOOT, |value| value == label.as_bytes(), Duration::from_secs(10)).unwrap();
         assert!(count >= 2, "{count}");
         assert!(!ours.wait().unwrap().success());
         let grandchild = Pid::from_raw(grandchild.parse().unwrap()).unwrap();
@@ -148,13 +166,47 @@ mod tests {
         let label = format!("{}-orphan", std::process::id());
         let (mut shell, orphan) = start(&label, "setsid sh -c 'echo $$; exec sleep 600' &");
         shell.wait().unwrap();
-        end("HOTFN_STRAYS_TEST", |value| value == label.as_bytes(), Duration::from_secs(10)).unwrap();
+        end("HOTFN_STRAYS_TEST", Moment::BOOT, |value| value == label.as_bytes(), Duration::from_secs(10)).unwrap();
         let orphan = Pid::from_raw(orphan.parse().unwrap()).unwrap();
         assert!(Stat::read(orphan).is_none_or(|stat| stat.has_ended()));
     }
 
     #[test]
+    fn one_that_is_older_than_was_asked_for_lives() {
+        let label = format!("{}-older", std::process::id());
+        let (mut older, _) = start(&label, "echo ready; exec sleep 600");
+        let stat = Stat::read(Pid::from_child(&older)).unwrap();
+        let ours = |value: &[u8]| value == label.as_bytes();
+        while Moment::now() <= stat.started {
+            std::thread::yield_now();
+        }
+        assert_eq!(end("HOTFN_STRAYS_TEST", Moment::now(), ours, Duration::ZERO), Ok(0));
+        assert!(older.try_wait().unwrap().is_none());
+        assert_eq!(end("HOTFN_STRAYS_TEST", stat.started, ours, Duration::from_secs(10)), Ok(1));
+        older.wait().unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_child_of_ours_is_known_by_its_label_whatever_it_made_of_its_environment() {
+        let label =
+            |name: &str| Label { name: "HOTFN_STRAYS_TEST", value: format!("{}-{name}", std::process::id()).into() };
+        let start = async |label: Option<Label>| {
+            let mut job = Job::new("/usr/bin/env");
+            job.args = ["-i", "sleep", "600"].map(Into::into).into();
+            job.label = label;
+            Supervisor::start().unwrap().spawn(job).await.unwrap().child
+        };
+        let (ours, other, plain) = (label("ours"), label("other"), start(None).await);
+        let (child, neighbour) = (start(Some(ours.clone())).await, start(Some(other)).await);
+        let ours = move |value: &[u8]| value == ours.value.as_bytes();
+        let killed = move || end("HOTFN_STRAYS_TEST", Moment::BOOT, ours, Duration::from_secs(10));
+        assert_eq!(tokio::task::spawn_blocking(killed).await.unwrap(), Ok(1));
+        assert_eq!(child.exit().await, Exit::Signal(Signal::KILL.as_raw()));
+        assert!(plain.ended().is_none() && neighbour.ended().is_none());
+    }
+
+    #[test]
     fn nobody_is_nobody() {
-        assert_eq!(end("HOTFN_STRAYS_TEST", |value| value == b"nobody has this", Duration::ZERO), Ok(0));
+        assert_eq!(end("HOTFN_STRAYS_TEST", Moment::BOOT, |value| value == b"nobody has this", Duration::ZERO), Ok(0));
     }
 }

@@ -1,7 +1,7 @@
 //! The one thread that forks.
 
-use std::collections::{BTreeMap, HashMap};
-use std::ffi::CString;
+use std::collections::BTreeMap;
+use std::ffi::{CString, OsStr};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
@@ -18,7 +18,7 @@ use tokio::sync::oneshot;
 use crate::child::Process;
 use crate::shelf::{Held, Needs, Shelf};
 use crate::sys::{self, Launch, Stack, Step};
-use crate::{Child, Job, SpawnError, Stdio};
+use crate::{Child, Job, Moment, SpawnError, Stdio, children};
 
 /// Starts and reaps child processes. Cheap to clone: there is one thread in a program, however
 /// often it is asked for, because a child lives no longer than the thread that forked it.
@@ -68,14 +68,7 @@ impl Supervisor {
         let bell = Arc::new(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?);
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
         epoll::add(&epoll, &bell, EventData::new_u64(BELL), EventFlags::IN)?;
-        let room = Room {
-            epoll,
-            bell: Arc::clone(&bell),
-            queue,
-            children: HashMap::new(),
-            shelf: Shelf::new()?,
-            stack: Stack::new()?,
-        };
+        let room = Room { epoll, bell: Arc::clone(&bell), queue, shelf: Shelf::new()?, stack: Stack::new()? };
         std::thread::Builder::new().name("supervisor".to_owned()).spawn(move || room.run())?;
         Ok(one.insert(Self { orders, bell }).clone())
     }
@@ -100,7 +93,6 @@ struct Room {
     epoll: OwnedFd,
     bell: Arc<OwnedFd>,
     queue: mpsc::Receiver<Order>,
-    children: HashMap<u64, Arc<Process>>,
     /// Where a child finds its descriptors; one at a time.
     shelf: Shelf,
     /// Where a child stands until it has become its program; one at a time.
@@ -121,7 +113,7 @@ impl Room {
             for event in &events {
                 match event.data.u64() {
                     BELL => drop(rustix::io::read(&self.bell, &mut [0; 8])),
-                    pid => self.reap(pid),
+                    token => self.reap(token),
                 }
             }
             while let Ok(Order { job, answer }) = self.queue.try_recv() {
@@ -131,11 +123,11 @@ impl Room {
         }
     }
 
-    fn reap(&mut self, pid: u64) {
-        if let Some(process) = self.children.get(&pid)
+    fn reap(&mut self, token: u64) {
+        if let Some(process) = i32::try_from(token).ok().and_then(Pid::from_raw).and_then(children::get)
             && process.reap()
         {
-            let process = self.children.remove(&pid).expect("it was just found");
+            children::remove(process.pid);
             // Its descriptor would go on saying that it has ended, as long as somebody holds it.
             let _ = epoll::delete(&self.epoll, process.pidfd());
         }
@@ -148,6 +140,7 @@ impl Room {
         let stdio = [their_stdin, their_stdout, their_stderr];
         let needs = Needs { stdio, cwd: cwd(job)?, file: job.file.clone(), cgroup: job.cgroup.clone() };
         let held = self.shelf.hold(&needs).map_err(|e| SpawnError::os(job, "lay out its descriptors", e))?;
+        let since = Moment::now();
         let started = sys::launch(&launch(job, held)?, &mut self.stack);
         if job.ids.is_some() {
             // Until it was its program the child had our memory, and for the kernel it is the memory
@@ -160,12 +153,12 @@ impl Room {
             step => SpawnError::os(job, step.what(), failed.errno),
         })?;
         let watched = epoll::add(&self.epoll, &pidfd, EventData::new_u64(token(pid)), EventFlags::IN);
-        let process = Arc::new(Process::new(pid, pidfd, job));
+        let process = Arc::new(Process::new(pid, pidfd, since, job));
         if let Err(e) = watched {
             process.abandon();
             return Err(SpawnError::os(job, "watch over it", e));
         }
-        self.children.insert(token(pid), Arc::clone(&process));
+        children::add(Arc::clone(&process));
         Ok(Spawned { child: Child::new(process), stdin, stdout, stderr })
     }
 }
@@ -209,7 +202,9 @@ fn launch<'a>(job: &Job, held: Held<'a>) -> Result<Launch<'a>, SpawnError> {
     let c = |bytes: Vec<u8>| CString::new(bytes).map_err(|e| SpawnError::os(job, "pass it a text with a NUL", e));
     let program = c(job.program.as_os_str().as_bytes().to_vec())?;
     let args = job.args.iter().map(|arg| c(arg.as_bytes().to_vec()));
-    let env: BTreeMap<_, _> = job.env.iter().map(|(name, value)| (name, value)).collect();
+    let label = job.label.iter().map(|label| (OsStr::new(label.name), label.value.as_os_str()));
+    let env = job.env.iter().map(|(name, value)| (name.as_os_str(), value.as_os_str()));
+    let env: BTreeMap<_, _> = env.chain(label).collect();
     let env = env.into_iter().map(|(name, value)| c([name.as_bytes(), b"=", value.as_bytes()].concat()));
     let arg0 = match &job.arg0 {
         Some(arg0) => c(arg0.as_bytes().to_vec()),

@@ -22,7 +22,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use hotfn_exec::{Child, Job, Resource, Signal, SpawnError, Supervisor, program};
+use hotfn_exec::{Child, Job, Label, Resource, Signal, SpawnError, Supervisor, program};
 use hotfn_protocols::{Ends, Exit};
 
 use super::streams::{self, Logs};
@@ -134,7 +134,7 @@ impl ProcessDriver {
         let mut job = Job::new(program);
         job.args = words.map(OsString::from).collect();
         job.env = spec.env.iter().map(|(name, value)| (name.into(), value.into())).collect();
-        job.env.push((LABEL.into(), label.clone()));
+        job.label = Some(Label { name: LABEL, value: label.clone() });
         job.cwd = spec.dir.as_ref().map(|_| PathBuf::from(&here));
         job.stdin = if spec.pipes { hotfn_exec::Stdio::Pipe } else { hotfn_exec::Stdio::Null };
         job.stdout = hotfn_exec::Stdio::Pipe;
@@ -248,7 +248,7 @@ impl Container for Process {
     fn end(&self, grace: Duration) -> Doing<'_, ()> {
         Box::pin(async move {
             self.child.end(grace).await;
-            self.strays.end(&self.label).await;
+            self.strays.end(&self.label, self.child.started()).await;
             let logs = std::mem::take(&mut *self.logs.lock().unwrap_or_else(PoisonError::into_inner));
             logs.last_lines().await;
         })

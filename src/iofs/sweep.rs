@@ -3,6 +3,8 @@
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
+use hotfn_exec::{Moment, strays};
+
 use super::instance::{Instance, is_name};
 use super::{IofsError, LABEL, SWEEP_PATIENCE};
 
@@ -30,7 +32,7 @@ fn bury(dead: Instance) {
     let path = dead.path().to_owned();
     let mut within = path.as_os_str().as_bytes().to_vec();
     within.push(b'/');
-    match hotfn_exec::strays::end(LABEL, |container| container.starts_with(&within), SWEEP_PATIENCE) {
+    match strays::end(LABEL, Moment::BOOT, |container| container.starts_with(&within), SWEEP_PATIENCE) {
         Ok(processes) => tracing::info!(path = %path.display(), processes, "swept what a dead agent left"),
         Err(e) => tracing::warn!(path = %path.display(), error = %e, "what a dead agent left still runs"),
     }

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::MetadataExt as _;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
@@ -13,9 +14,9 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use hotfn_tests::client::{self, Connection, held, whole};
 use hotfn_tests::node::{Function, Home, Node};
-use hotfn_tests::{binaries, processes, program, soon, until};
+use hotfn_tests::{binaries, program, soon, until};
 use http::HeaderValue;
-use rustix::process::Signal;
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
 /// Callers who never stop calling.
 struct Load {
@@ -101,12 +102,25 @@ async fn a_successor_takes_over_under_load_and_no_call_is_lost() {
     home.is_bare();
 }
 
-/// A process that nobody else ends.
-struct Orphan(u32);
+/// A process that nobody else ends. It is bound to a descriptor while it lives, since its number may be
+/// another's when the story is over.
+struct Orphan(OwnedFd);
+
+impl Orphan {
+    fn new(pid: i32) -> Self {
+        let pid = Pid::from_raw(pid).unwrap();
+        Self(pidfd_open(pid, PidfdFlags::empty()).unwrap())
+    }
+
+    fn signal(&self, signal: Signal) {
+        // It may have ended, as it should.
+        let _ = pidfd_send_signal(&self.0, signal);
+    }
+}
 
 impl Drop for Orphan {
     fn drop(&mut self) {
-        processes::signal(self.0, Signal::KILL);
+        self.signal(Signal::KILL);
     }
 }
 
@@ -121,12 +135,12 @@ async fn a_signal_starts_the_successor() {
     let said = node.says("a successor answers calls").await;
     let pid = said.split("pid=").nth(1).and_then(|rest| rest.split_whitespace().next());
     let pid = pid.and_then(|pid| pid.trim_matches(|c: char| !c.is_ascii_digit()).parse().ok());
-    let successor = Orphan(pid.unwrap_or_else(|| panic!("no process in {said:?}")));
+    let successor = Orphan::new(pid.unwrap_or_else(|| panic!("no process in {said:?}")));
     node.end().await;
 
     load.goes_on(100).await;
     load.ends().await;
-    processes::signal(successor.0, Signal::TERM);
+    successor.signal(Signal::TERM);
     let gone = || std::net::TcpStream::connect_timeout(&address, Duration::from_secs(1)).is_err().then_some(());
     soon("the successor to end", gone).await;
     soon("its containers to end", || home.containers().is_empty().then_some(())).await;

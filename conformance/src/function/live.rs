@@ -45,9 +45,13 @@ pub(super) fn started(group: Pid) {
     live().groups.push(group);
 }
 
-/// It was waited for.
-pub(super) fn ended(group: Pid) {
-    live().groups.retain(|live| *live != group);
+/// Waits for the leader of a group by `reap`, which says whether it had ended. Meanwhile nobody here
+/// sends a signal, for from then on the number of the group is free.
+pub(super) fn reap(group: Pid, reap: impl FnOnce() -> bool) {
+    let mut live = live();
+    if reap() {
+        live.groups.retain(|live| *live != group);
+    }
 }
 
 fn end(signal: Signal) {

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus};
 use std::time::{Duration, Instant};
 
+use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
 
 use super::Output;
@@ -118,11 +119,12 @@ impl Process {
 
     /// How it ended, if it has.
     pub(crate) fn ended(&mut self) -> Option<ExitStatus> {
-        let status = self.child.try_wait().ok().flatten();
-        if status.is_some() && !self.is_reaped {
-            self.is_reaped = true;
-            live::ended(Pid::from_child(&self.child));
-        }
+        let mut status = None;
+        live::reap(Pid::from_child(&self.child), || {
+            status = self.child.try_wait().ok().flatten();
+            status.is_some()
+        });
+        self.is_reaped |= status.is_some();
         status
     }
 
@@ -170,8 +172,9 @@ impl Drop for Process {
         }
         self.container = None;
         self.signal_group(Signal::KILL);
-        let _ = self.child.wait();
-        live::ended(Pid::from_child(&self.child));
+        // Nobody is kept from signalling others while it ends.
+        let _ = poll(&mut [PollFd::new(&self.pidfd, PollFlags::IN)], None);
+        live::reap(Pid::from_child(&self.child), || self.child.wait().is_ok());
     }
 }
 

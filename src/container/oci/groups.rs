@@ -5,10 +5,11 @@
 //! remove it would be to remove it under another node's runtime.
 
 use std::fs;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal};
+use rustix::process::{Pid, PidfdFlags, Signal};
 
 use super::rules::Groups;
 use crate::cgroup::Mount;
@@ -86,15 +87,47 @@ fn is_left(group: &Path) -> bool {
     // One that is frozen would not die.
     let _ = fs::write(group.join("freezer.state"), "THAWED");
     let _ = fs::write(group.join("cgroup.freeze"), "0");
-    let inside = fs::read_to_string(group.join("cgroup.procs")).unwrap_or_default();
-    for pid in inside.lines().filter_map(|line| line.parse().ok()).filter_map(Pid::from_raw) {
-        let _ = rustix::process::kill_process(pid, Signal::KILL);
-    }
+    kill(|| {
+        let inside = fs::read_to_string(group.join("cgroup.procs")).unwrap_or_default();
+        inside.lines().filter_map(|line| line.parse().ok()).filter_map(Pid::from_raw).collect()
+    });
     true
+}
+
+/// Kills those who are `inside`. A number that was read may be another's when a signal is sent to it. So
+/// each is bound to a descriptor first, and only who is still inside then is meant.
+fn kill(inside: impl Fn() -> Vec<Pid>) {
+    let bind = |pid: Pid| Some((pid, rustix::process::pidfd_open(pid, PidfdFlags::empty()).ok()?));
+    let bound: Vec<(Pid, OwnedFd)> = inside().into_iter().filter_map(bind).collect();
+    let still = inside();
+    for (_, pidfd) in bound.iter().filter(|(pid, _)| still.contains(pid)) {
+        // It may have ended by itself.
+        let _ = rustix::process::pidfd_send_signal(pidfd, Signal::KILL);
+    }
 }
 
 /// The directory of all of ours, in every hierarchy.
 fn tops() -> Vec<PathBuf> {
     let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
     Mount::all(&mounts).map(|mount| mount.top(Path::new("/")).join(TOP)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+    use std::os::unix::process::ExitStatusExt;
+    use std::process::Command;
+
+    use super::*;
+
+    #[test]
+    fn a_number_that_is_anothers_by_now_is_not_killed() {
+        let mut other = Command::new("sleep").arg("600").spawn().unwrap();
+        let pid = Pid::from_child(&other);
+        let looks = Cell::new(0);
+        kill(|| if looks.replace(looks.get() + 1) == 0 { vec![pid] } else { Vec::new() });
+        assert!(looks.get() == 2 && other.try_wait().unwrap().is_none());
+        kill(|| vec![pid]);
+        assert_eq!(other.wait().unwrap().signal(), Some(Signal::KILL.as_raw()));
+    }
 }

@@ -51,6 +51,10 @@ impl Process {
 
     /// Asks it to end, and waits until it did. Dropping does the same.
     pub(crate) fn end(&mut self) {
+        if self.has_ended() {
+            // Its number is another's, or will be.
+            return;
+        }
         // TERM first, so that a node takes its containers along.
         let asked = Command::new("kill").arg(self.id().to_string()).stderr(Stdio::null()).status().is_ok();
         let began = Instant::now();

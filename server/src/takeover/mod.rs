@@ -8,7 +8,7 @@
 //!    │  want ───────────────────────────────►│
 //!    │◄───────────────── sockets, with their │  both hold them; one answers
 //!    │  open the store, start containers     │
-//!    │  answer calls                         │
+//!    │  answer calls, write its functions    │
 //!    │  ready ──────────────────────────────►│  stop accepting; each connection is
 //!    │                                       │  answered once more and then closed
 //!    │◄──────────────────────────── released │  connectors and host commands have let go
@@ -66,7 +66,7 @@ mod tests {
     use std::net::{SocketAddr, TcpListener, TcpStream};
     use std::os::fd::OwnedFd;
 
-    use hotfn_socket::Inherited;
+    use hotfn_socket::{Claim, Inherited, Owner, PacketListener};
 
     use super::*;
     use crate::front::listener::Handed;
@@ -121,6 +121,19 @@ mod tests {
         taken.ready().await.unwrap();
         predecessor.await.unwrap();
         assert!(TcpStream::connect(address).is_ok());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_waits_behind_others_holds_no_thread_and_not_for_ever() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("node.sock");
+        let claimed: Claim<PacketListener> = hotfn_socket::claim(&path, 0o600, Owner::default()).unwrap();
+        rustix::net::listen(claimed.listener(), 0).unwrap();
+        let _first = hotfn_socket::connect_packets(&path).unwrap();
+        // The clock goes on only while the thread is free.
+        let asked = Taken::ask(&path).await;
+        let Err(Untaken::Refused { source, .. }) = asked else { panic!("{asked:?}") };
+        assert_eq!(source.kind(), std::io::ErrorKind::TimedOut, "{source}");
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use hotfn_socket::{AsyncPackets, Inherited, connect_packets};
+use hotfn_socket::{AsyncPackets, Inherited, Kind};
 
 use super::Room;
 use super::wire::{self, Said};
@@ -55,17 +55,19 @@ impl Taken {
     /// # Errors
     /// When there is none, or it does not answer.
     pub async fn ask(path: &Path) -> Result<Self, Untaken> {
-        let connected = connect_packets(path).and_then(AsyncPackets::new);
-        let packets = connected.map_err(|source| Untaken::Nobody { path: path.to_owned(), source })?;
-        let asked = async {
-            wire::say(&packets, &Said::Want { version: env!("CARGO_PKG_VERSION").to_owned() }, &[]).await?;
-            gather(&packets).await
-        };
-        let late = |_| io::Error::new(io::ErrorKind::TimedOut, "it says nothing; does another take over already?");
-        let heard = tokio::time::timeout(SOCKETS_PATIENCE, asked).await.map_err(late).flatten();
+        let nobody = |source| Untaken::Nobody { path: path.to_owned(), source };
         let refused = |source| Untaken::Refused { path: path.to_owned(), source };
-        let (sockets, room) = heard.map_err(refused)?;
-        Ok(Self { packets, sockets, room })
+        let asked = async {
+            // It waits while others wait before us, and the thread meanwhile has other things to do.
+            let connected = hotfn_socket::connect_of(path, Kind::Seqpacket).await;
+            let packets = connected.and_then(|socket| AsyncPackets::new(socket.into())).map_err(nobody)?;
+            let want = Said::Want { version: env!("CARGO_PKG_VERSION").to_owned() };
+            wire::say(&packets, &want, &[]).await.map_err(refused)?;
+            let (sockets, room) = gather(&packets).await.map_err(refused)?;
+            Ok(Self { packets, sockets, room })
+        };
+        let late = || io::Error::new(io::ErrorKind::TimedOut, "it says nothing; does another take over already?");
+        tokio::time::timeout(SOCKETS_PATIENCE, asked).await.unwrap_or_else(|_| Err(refused(late())))
     }
 
     /// The sockets for calls, in the predecessor's order; once.

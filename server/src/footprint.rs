@@ -8,15 +8,29 @@
 #![allow(unsafe_code)]
 
 use std::ffi::{c_int, c_void};
+use std::time::Duration;
 use std::{ptr, slice};
 
 use rustix::mm::{Advice, madvise};
 
+/// How long a start goes on after the process is ready: what it put off runs then, such as a first look at
+/// what the store holds.
+const SETTLED: Duration = Duration::from_secs(1);
+
+/// Gives back what the start of a process that is ready has left, as soon as that has settled.
+///
+/// Ends with the runtime, if that comes first.
+pub(crate) fn give_back_soon() {
+    tokio::spawn(async {
+        tokio::time::sleep(SETTLED).await;
+        give_back();
+    });
+}
+
 /// Drops what is mapped of the program and its libraries, and of the heap what is free.
 ///
-/// For a process that has just become ready; there is no harm in it at any other time. Breakpoints that a
-/// debugger has set by then are dropped too.
-pub(crate) fn give_back() {
+/// There is no harm in it at any time, but that breakpoints which a debugger has set are dropped too.
+fn give_back() {
     // SAFETY: the function has the signature that is asked for, and needs no data.
     unsafe { libc::dl_iterate_phdr(Some(unmap), ptr::null_mut()) };
     // SAFETY: the call takes a number, and touches only what nobody has allocated.

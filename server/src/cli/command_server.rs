@@ -69,7 +69,7 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let server = Server::start(settings(&args)?, handed_over, Means::default())?;
     tracing::info!("answering commands at {:?}", server.listening().local_addrs());
     manager::tell("READY=1");
-    footprint::give_back();
+    footprint::give_back_soon();
     loop {
         tokio::select! {
             () = signals.next() => break,

@@ -130,7 +130,7 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     }
     manager::tell("READY=1");
     tracing::info!("ready");
-    footprint::give_back();
+    footprint::give_back_soon();
 
     let place = takeover::place(&settings.state_dir(), node.addresses().first().expect("a node listens somewhere"));
     let mut taken_over = Box::pin(offered(offer(&node, &settings, &place, kept)));

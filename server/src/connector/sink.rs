@@ -3,14 +3,20 @@
 //! What goes there is framed as it would be for a peer. Sessions put values in; a thread of its own
 //! writes, since a disk may take its time. What waits for that thread is bounded: a session whose
 //! sink is full waits, and with it its peer.
+//!
+//! A pipe with a name is written to as a file is, but for one thing: opening it would wait for somebody
+//! who reads, so where nobody does it is refused.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
+use std::os::unix::fs::{FileTypeExt as _, OpenOptionsExt as _};
 use std::path::Path;
 use std::sync::Mutex;
 use std::thread::{self, JoinHandle};
 
 use bytes::Bytes;
+use rustix::fs::OFlags;
+use rustix::io::Errno;
 use tokio::sync::mpsc;
 
 use super::codec::Value;
@@ -38,10 +44,9 @@ struct Framing {
 }
 
 impl Sink {
-    /// The file at `path`, which is made if it is not there and grown if it is.
+    /// The file at `path`, which is made if it is not there and grown if it is. Waits for nothing.
     pub(super) fn file(path: &Path, definition: &Definition) -> io::Result<Self> {
-        let file: File = OpenOptions::new().create(true).append(true).open(path)?;
-        Self::new(file, path.display().to_string(), definition)
+        Self::new(open(path)?, path.display().to_string(), definition)
     }
 
     /// Standard output.
@@ -108,8 +113,25 @@ impl Sink {
     }
 }
 
+fn open(path: &Path) -> io::Result<File> {
+    let no_wait = OFlags::NONBLOCK.bits().cast_signed();
+    let opened = OpenOptions::new().create(true).append(true).custom_flags(no_wait).open(path);
+    let file = opened.map_err(|e| match std::fs::metadata(path) {
+        Ok(there) if there.file_type().is_fifo() && e.raw_os_error() == Some(Errno::NXIO.raw_os_error()) => {
+            io::Error::new(e.kind(), "nobody reads from this pipe; start its reader first")
+        }
+        _ => e,
+    })?;
+    // From here on waiting is what a thread is there for.
+    rustix::io::ioctl_fionbio(&file, false)?;
+    Ok(file)
+}
+
 #[cfg(test)]
 mod tests {
+    use std::io::{BufRead as _, BufReader};
+
+    use rustix::fs::{CWD, FileType, Mode};
     use serde_json::json;
 
     use super::*;
@@ -127,5 +149,25 @@ mod tests {
             sink.close().await;
         }
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "{\"n\":0}\n{\"n\":1}\n");
+    }
+
+    #[tokio::test]
+    async fn a_pipe_is_written_to_when_somebody_reads_and_else_refused_at_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("lines");
+        rustix::fs::mknodat(CWD, &path, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+        let definition = definition(json!({"postprocessors": ["separate"]}));
+        let refused = Sink::file(&path, &definition).unwrap_err();
+        assert_eq!(refused.to_string(), "nobody reads from this pipe; start its reader first");
+
+        // One that reads and writes waits for nobody.
+        let mut reader = BufReader::new(OpenOptions::new().read(true).write(true).open(&path).unwrap());
+        let sink = Sink::file(&path, &definition).unwrap();
+        sink.put(&Value::Tree(json!({"n": 1})), 0).unwrap();
+        sink.flush().await;
+        sink.close().await;
+        let mut line = String::new();
+        reader.read_line(&mut line).unwrap();
+        assert_eq!(line, "{\"n\":1}\n");
     }
 }

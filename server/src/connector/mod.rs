@@ -20,7 +20,8 @@
 //! * `session`: one connection, in one task; `wire` is its socket, `calls` what is under way.
 //! * `server`, `client` and `datagram`: how sessions begin; `listener` is where the first and the last
 //!   listen.
-//! * `desk`: what all sessions of a connector share: `callee` and `batch` call, `sink` writes files,
+//! * `desk`: what all sessions of a connector share: `callee` and `batch` call, `sink` writes files
+//!   (`appender`: whole frames, on a full disk too),
 //!   `journal` keeps events until something came of them, `peers` and `mailbox` are how others
 //!   reach a connection.
 //! * [`Connectors`]: all of a node's, by name. [`World`] is what they reach beyond themselves, a
@@ -30,6 +31,7 @@
 //! Absent on purpose: routing by content (functions do that), and transports other than unix
 //! sockets.
 
+mod appender;
 mod batch;
 mod callee;
 mod calls;

@@ -19,6 +19,7 @@ use rustix::fs::OFlags;
 use rustix::io::Errno;
 use tokio::sync::mpsc;
 
+use super::appender::{Appender, Unwritten};
 use super::codec::Value;
 use super::definition::Definition;
 use super::outbound::Outbound;
@@ -54,15 +55,18 @@ impl Sink {
         Self::new(io::stdout(), "standard output".to_owned(), definition)
     }
 
-    fn new(mut to: impl Write + Send + 'static, name: String, definition: &Definition) -> io::Result<Self> {
+    fn new(to: impl Write + Send + 'static, name: String, definition: &Definition) -> io::Result<Self> {
         let (batches, mut waiting) = mpsc::channel::<Bytes>(BATCHES_MAX);
         let outbound = Outbound::new(definition).map_err(|e| io::Error::other(e.to_string()))?;
         let write = move || {
+            let mut end = Appender::new(to);
+            let told = |Unwritten { lost_bytes, waiting_bytes, source }| {
+                tracing::warn!(lost_bytes, waiting_bytes, "cannot write everything to {name}: {source}");
+            };
             while let Some(batch) = waiting.blocking_recv() {
-                if let Err(e) = to.write_all(&batch).and_then(|()| to.flush()) {
-                    tracing::warn!(bytes = batch.len(), "cannot write to {name}, events are lost: {e}");
-                }
+                end.add(batch).unwrap_or_else(told);
             }
+            end.finish().unwrap_or_else(told);
         };
         let writer = thread::Builder::new().name("hotfn-sink".to_owned()).spawn(write)?;
         Ok(Self {

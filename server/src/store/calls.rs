@@ -8,10 +8,17 @@
 //! begun, one that waits for its next try and one whose node has died are all taken the same way,
 //! and each by one node only.
 
+pub(super) mod statements;
+
 use crate::calls::record::{Record, Status};
 
 use super::database::{Access, Transaction};
 use super::{Error, Failure, Store, document, read_document};
+
+use statements::{
+    FORGOTTEN_MAX, change_calls, count_calls, dead_beyond, due_calls, first_due_call, forget_calls, insert_calls,
+    list_calls, log_calls, oldest_kept, renew_calls,
+};
 
 /// A call with all that is needed to make it.
 #[derive(Clone, Debug)]
@@ -105,12 +112,6 @@ pub struct Keeping {
 
 /// Most calls in one statement.
 const CHUNK: usize = 256;
-/// Most calls that are forgotten in one transaction: others are to have their turn.
-const FORGOTTEN_MAX: usize = 1000;
-/// The calls that are not over, as the schema's indexes say it.
-const OPEN: &str = "status IN ('delayed', 'queued', 'running')";
-/// A number, which is text on its way in.
-const NUMBER: &str = "CAST(CAST($ AS TEXT) AS BIGINT)";
 
 impl Store {
     /// Writes `batch`, all or nothing of it. Of the changes those are made whose calls are still
@@ -329,96 +330,6 @@ fn chunks<T>(mut items: &[T]) -> impl Iterator<Item = &[T]> {
     })
 }
 
-/// `($1, $2), ($3, $4)`: so many rows, in which a `$` of `columns` is the next parameter.
-fn values(rows: usize, columns: &[&str]) -> String {
-    let (mut sql, mut n) = (String::new(), 0);
-    for row in 0..rows {
-        sql.push_str(if row == 0 { "(" } else { ", (" });
-        for (at, column) in columns.iter().enumerate() {
-            n += 1;
-            sql.push_str(if at == 0 { "" } else { ", " });
-            sql.push_str(&column.replace('$', &format!("${n}")));
-        }
-        sql.push(')');
-    }
-    sql
-}
-
-fn insert_calls(rows: usize) -> String {
-    let values = values(rows, &["$", "$", "$", NUMBER, "$", NUMBER, "$", "$"]);
-    format!("INSERT INTO calls (id, fn_id, status, due, owner, bytes, doc, request) VALUES {values}")
-}
-
-fn change_calls(rows: usize, is_owned: bool) -> String {
-    let values = values(rows, &["$", "$", NUMBER, "$", "$", "$"]);
-    let owned = if is_owned { format!(" AND calls.owner = ${}", rows * 6 + 1) } else { String::new() };
-    format!(
-        "UPDATE calls SET status = v.column2, due = v.column3, owner = v.column4, doc = v.column5, \
-         request = CASE v.column6 WHEN 'yes' THEN calls.request ELSE '' END \
-         FROM (VALUES {values}) AS v WHERE calls.id = v.column1{owned} RETURNING id, request"
-    )
-}
-
-fn log_calls(rows: usize) -> String {
-    let values = values(rows, &["$", "$"]);
-    format!("UPDATE calls SET log = v.column2 FROM (VALUES {values}) AS v WHERE calls.id = v.column1")
-}
-
-pub(super) fn first_due_call() -> String {
-    format!("SELECT CAST(due AS TEXT) FROM calls WHERE {OPEN} AND due >= 0 ORDER BY due, id LIMIT 1")
-}
-
-pub(super) fn due_calls() -> String {
-    format!(
-        "SELECT doc, CAST(bytes AS TEXT) FROM calls WHERE {OPEN} AND due <= CAST(CAST($1 AS TEXT) AS BIGINT) \
-         ORDER BY due, id LIMIT CAST(CAST($2 AS TEXT) AS BIGINT)"
-    )
-}
-
-pub(super) fn renew_calls(rows: usize) -> String {
-    let ids: Vec<String> = (0..rows).map(|n| format!("${}", n + 3)).collect();
-    format!(
-        "UPDATE calls SET due = CAST(CAST($2 AS TEXT) AS BIGINT) \
-         WHERE id IN ({}) AND owner = $1 AND status = 'running'",
-        ids.join(", ")
-    )
-}
-
-pub(super) fn list_calls(wanted: &Wanted) -> String {
-    let status = if wanted.status.is_some() { " AND status = $4" } else { "" };
-    let count_max = wanted.count_max;
-    format!(
-        "SELECT doc FROM calls WHERE fn_id = $1 AND id < $2 AND id >= $3{status} ORDER BY id DESC LIMIT {count_max}"
-    )
-}
-
-fn count_calls() -> String {
-    format!("SELECT CAST(COUNT(*) AS TEXT), CAST(COALESCE(SUM(bytes), 0) AS TEXT) FROM calls WHERE {OPEN}")
-}
-
-pub(super) fn oldest_kept() -> String {
-    format!(
-        "SELECT id FROM calls WHERE status = $1 AND NOT {OPEN} ORDER BY id DESC \
-         LIMIT 1 OFFSET CAST(CAST($2 AS TEXT) AS BIGINT) - 1"
-    )
-}
-
-/// The newest dead call with whose request, and those of all after it, there are more bytes than there may be.
-fn dead_beyond() -> String {
-    format!(
-        "SELECT id FROM (SELECT id, SUM(bytes) OVER (ORDER BY id DESC) AS held FROM calls \
-         WHERE status = 'dead' AND NOT {OPEN}) AS dead \
-         WHERE held > CAST(CAST($1 AS TEXT) AS BIGINT) ORDER BY id DESC LIMIT 1"
-    )
-}
-
-pub(super) fn forget_calls() -> String {
-    format!(
-        "DELETE FROM calls WHERE id IN (SELECT id FROM calls WHERE status = $1 AND NOT {OPEN} AND id < $2 \
-         ORDER BY id LIMIT {FORGOTTEN_MAX}) RETURNING id"
-    )
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -434,13 +345,5 @@ mod tests {
         check(1, &[1]);
         check(7, &[4, 2, 1]);
         check(600, &[256, 256, 64, 16, 8]);
-    }
-
-    #[test]
-    fn rows_are_numbered_through() {
-        assert_eq!(
-            values(2, &["$", NUMBER]),
-            "($1, CAST(CAST($2 AS TEXT) AS BIGINT)), ($3, CAST(CAST($4 AS TEXT) AS BIGINT))"
-        );
     }
 }

@@ -259,13 +259,13 @@ mod tests {
         let some = calls::Wanted { count_max: 30, ..calls::Wanted::default() };
         let of_a_status = calls::Wanted { status: Some(Status::Dead), ..some.clone() };
         for sql in [
-            calls::list_calls(&some),
-            calls::list_calls(&of_a_status),
-            calls::first_due_call(),
-            calls::due_calls(),
-            calls::renew_calls(4),
-            calls::oldest_kept(),
-            calls::forget_calls(),
+            calls::statements::list_calls(&some),
+            calls::statements::list_calls(&of_a_status),
+            calls::statements::first_due_call(),
+            calls::statements::due_calls(),
+            calls::statements::renew_calls(4),
+            calls::statements::oldest_kept(),
+            calls::statements::forget_calls(),
         ] {
             let plan = plan(&sql);
             assert!(plan.iter().all(|step| !step.starts_with("SCAN")), "{sql}: {plan:?}");

@@ -23,7 +23,7 @@ use crate::calls::Rules;
 use crate::config::Deployment;
 use crate::connector::Directory;
 use crate::front::Routes;
-use crate::store::{self, Change, Changes, Store, Topic};
+use crate::store::{self, Change, Changes, Given, Refused, Store, Topic};
 
 /// How often a store that is away is tried.
 const TRY_EVERY: Duration = Duration::from_millis(500);
@@ -117,6 +117,31 @@ impl Mirror {
                 tracing::warn!("the store is away; what was served before is served on: {why:#}");
             }
         }
+    }
+
+    /// Serves the functions of `given` as the store will have them once they are [given](Self::give).
+    ///
+    /// # Errors
+    /// As [`Store::give`].
+    pub async fn foresee(&self, given: &Given) -> Result<(), Refused> {
+        let mut state = self.state.lock().await;
+        for change in self.store.foresee(given).await? {
+            if let Change::Served(deployment) = change {
+                self.serve(&mut state, *deployment);
+            }
+        }
+        self.served.store(state.served.len(), Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Puts the functions of `given` into the store, and serves them as it has them.
+    ///
+    /// # Errors
+    /// As [`Store::give`].
+    pub async fn give(&self, given: &Given) -> Result<(), Refused> {
+        self.store.give(given).await?;
+        self.catch_up().await;
+        Ok(())
     }
 
     /// Serves what is written from now on, by whomever.

@@ -1,7 +1,7 @@
 //! What a node serves outlives it.
 
-use hotfn_tests::binaries;
 use hotfn_tests::node::{Function, Home};
+use hotfn_tests::{binaries, program};
 use http::Method;
 use rustix::process::Signal;
 use serde_json::json;
@@ -25,5 +25,25 @@ async fn what_was_made_is_served_by_the_next_node() {
     assert_eq!(node.invoke("given", "given").await.ok().text(), "given");
     let given = node.api(Method::GET, "/v2/fns/given", None).await.ok().json();
     assert_eq!((&given["app_id"], &given["memory"]), (&app, &json!(32)));
+    node.drain().await;
+}
+
+#[tokio::test]
+async fn a_start_that_fails_leaves_nothing_in_the_store() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = format!("sqlite3://{}", folder.path().join("fn.db").display());
+    let bad = Home::of(&[Function::new("bad", &binaries::image("echo"))]);
+    bad.add("[connector.lines]\ntype = \"unix_socket_server\"\ncodec = \"string\"\nconfig = { path = \"/nowhere/lines.sock\" }\n");
+    let config = bad.config().display().to_string();
+    let failed = program::hotfn(&["serve", "--config", &config, "--db", &store, "--listen", "127.0.0.1:0"]);
+    assert!(failed.code == Some(1) && failed.stderr.contains("\"lines\" cannot listen"), "{}", failed.stderr);
+
+    let home = Home::of(&[Function::new("good", &binaries::image("echo"))]);
+    let node = home.start_with(&["--db", &store]).await;
+    let bad = node.api(Method::GET, "/v2/fns/bad", None).await.is(404).text();
+    assert!(bad.contains("not found"), "{bad}");
+    assert_eq!(node.invoke("good", "served").await.ok().text(), "served");
+    let good = node.api(Method::GET, "/v2/fns/good", None).await.ok().json();
+    assert_eq!(good["name"], "good");
     node.drain().await;
 }

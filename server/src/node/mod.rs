@@ -27,6 +27,7 @@ use crate::connector::Connectors;
 use crate::front::listen::Server;
 use crate::front::listener::Handed;
 use crate::front::{Address, Front};
+use crate::store::Given;
 use crate::takeover;
 use crate::threads::Threads;
 use crate::tls::Tls;
@@ -126,6 +127,18 @@ impl Node {
         match &self.following {
             Some(following) => following.mirror.functions(),
             None => 0,
+        }
+    }
+
+    /// Puts the functions that it [serves](Self::serve) beside its store into that store. To be called when nothing
+    /// else of a start can fail: what others serve that have the same store changes with it.
+    ///
+    /// # Errors
+    /// When the store has something else in the place of one of them. Then it is as it was.
+    pub async fn give(&self, given: &Given) -> Result<(), StartError> {
+        match &self.following {
+            Some(following) => Ok(following.mirror.give(given).await?),
+            None => Ok(()),
         }
     }
 

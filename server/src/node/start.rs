@@ -25,7 +25,7 @@ use crate::metrics::{Pulled, Reached, Stored};
 use crate::mirror::Mirror;
 use crate::pulls;
 use crate::readiness;
-use crate::store::{self, Store, Url};
+use crate::store::{self, Given, Store, Url};
 use crate::threads::Threads;
 use crate::tls::{self, Tls};
 
@@ -44,6 +44,9 @@ pub enum StartError {
     /// There is no driver, or it does not take a function's image.
     #[error(transparent)]
     Driver(#[from] DriverRefused),
+    /// The store has something else in the place of a function.
+    #[error(transparent)]
+    Given(#[from] store::Refused),
     /// What was handed over cannot be listened at.
     #[error("cannot listen at the socket that was handed over")]
     Handed(#[source] io::Error),
@@ -84,17 +87,25 @@ impl Node {
         Ok(node)
     }
 
-    /// The same with the functions that `store` has, and will have: clients may change them. With
-    /// `sockets` that listen already, it answers there, and nowhere else.
+    /// The same with the functions that `store` has, and will have: clients may change them. Those of `given`
+    /// are served as if it had them already, which [`give`](Self::give) is to make true. With `sockets` that listen
+    /// already, it answers there, and nowhere else.
     ///
     /// # Errors
-    /// When the address is taken or not ours, or the agent cannot start.
-    pub async fn serve(settings: &Settings, store: Store, sockets: Vec<Handed>) -> Result<Self, StartError> {
+    /// When the address is taken or not ours, the agent cannot start, or the store has something else in the
+    /// place of one that is given. The store is as it was then.
+    pub async fn serve(
+        settings: &Settings,
+        store: Store,
+        given: &Given,
+        sockets: Vec<Handed>,
+    ) -> Result<Self, StartError> {
         let Begun { listeners, agent, pulls, lines } = begin(settings, sockets).await?;
         let rules = Arc::new(Rules::new(settings.calls.retries));
         let mirror =
             Arc::new(Mirror::new(Arc::new(store), agent.clone(), Access::new(settings.tokens()), rules.clone()));
         mirror.catch_up().await;
+        mirror.foresee(given).await?;
         let threads = threads(settings)?;
         let world = World {
             functions: Callable { invoke: Arc::new(agent.clone()), directory: mirror.clone() },

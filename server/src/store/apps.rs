@@ -9,8 +9,9 @@ impl Store {
     ///
     /// # Errors
     /// When another has its name.
-    pub async fn create_app(&self, app: App) -> Result<App, Error> {
+    pub async fn create_app(&self, mut app: App) -> Result<App, Error> {
         let mut transaction = self.write().await?;
+        app.id = new_id();
         let app = transaction.insert_app(app).await?;
         transaction.commit().await?;
         Ok(app)
@@ -84,7 +85,6 @@ impl Store {
 
 impl Transaction {
     pub(super) async fn insert_app(&mut self, mut app: App) -> Result<App, Error> {
-        app.id = new_id();
         app.created_at = now();
         app.updated_at.clone_from(&app.created_at);
         let secrets = secrets::kept(&secrets::none(), &app.secrets)?;

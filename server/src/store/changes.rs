@@ -46,9 +46,14 @@ impl Store {
     /// # Errors
     /// When the store cannot be used.
     pub async fn changes(&self, since: i64) -> Result<Changes, Error> {
-        let mut transaction = self.read().await?;
-        let revision = transaction.query::<1>("SELECT CAST(n AS TEXT) FROM revision", &[]).await?;
-        let up_to = revision.iter().flatten().find_map(|n| n.parse().ok()).unwrap_or_default();
+        self.read().await?.changes(since).await
+    }
+}
+
+impl Transaction {
+    /// As [`Store::changes`], this transaction's own included.
+    pub(super) async fn changes(&mut self, since: i64) -> Result<Changes, Error> {
+        let up_to = self.revision().await?;
         if up_to == since {
             return Ok(Changes { up_to, is_all: false, changes: Vec::new(), tokens: None });
         }
@@ -57,11 +62,11 @@ impl Store {
         let is_all = since == 0;
         let since = since.to_string();
         let mut by_function: HashMap<String, Vec<front::Trigger>> = HashMap::new();
-        for [doc, app_name] in transaction.query::<2>(&triggers_changed(), &[&since]).await? {
+        for [doc, app_name] in self.query::<2>(&triggers_changed(), &[&since]).await? {
             let Trigger { fn_id, app_name: app, source, .. } = triggers::trigger([doc, app_name])?;
             by_function.entry(fn_id).or_default().push(front::Trigger { app, source });
         }
-        let rows = transaction.query::<5>(&functions_changed(), &[&since]).await?;
+        let rows = self.query::<5>(&functions_changed(), &[&since]).await?;
         let changes = rows.iter().map(|[id, function, app, its, apps]| {
             if function.is_empty() {
                 return Ok(Change::Gone(id.as_str().into()));
@@ -73,11 +78,17 @@ impl Store {
             Ok(Change::Served(Box::new(Deployment { function: function.served(&app), triggers, retries })))
         });
         let changes = changes.collect::<Result<_, Error>>()?;
-        let tokens = match is_all || transaction.tokens_changed(&since).await? {
-            true => Some(transaction.tokens().await?),
+        let tokens = match is_all || self.tokens_changed(&since).await? {
+            true => Some(self.tokens().await?),
             false => None,
         };
         Ok(Changes { up_to, is_all, changes, tokens })
+    }
+
+    /// The number of the last write; in a write of definitions its own.
+    pub(super) async fn revision(&mut self) -> Result<i64, Failure> {
+        let rows = self.query::<1>("SELECT CAST(n AS TEXT) FROM revision", &[]).await?;
+        Ok(rows.iter().flatten().find_map(|n| n.parse().ok()).unwrap_or_default())
     }
 }
 

@@ -3,33 +3,65 @@
 //! Each `[[function]]` table makes or changes the app, the function and the triggers it names, and
 //! nothing else: what the file does not name, or names no longer, stays as it is. A start with the
 //! same file changes nothing.
+//!
+//! A node that starts serves them as they would be ([`Store::foresee`]), and puts them in
+//! ([`Store::give`]) when nothing of its start can fail any more: what others serve that have the same
+//! store, its predecessor first of all, is not to change for a node that never was.
 
-use super::record::HTTP;
+use std::collections::HashMap;
+
+use super::record::{HTTP, new_id};
 use super::secrets::{self, Table};
-use super::{App, Error, Function, Store, Transaction, Trigger, triggers};
+use super::{App, Change, Error, Function, Store, Transaction, Trigger, triggers};
 use crate::calls::Retries;
 use crate::config::Deployment;
 use crate::front;
 
+/// The functions of a config file, as they are put into a store.
+#[derive(Debug, Default)]
+pub struct Given {
+    functions: Vec<Deployment>,
+    /// The ids of their apps, by name, should they be made: functions are told them, so those that are served
+    /// before are to have the same.
+    apps: HashMap<String, String>,
+}
+
+impl Given {
+    /// These functions.
+    #[must_use]
+    pub fn new(functions: Vec<Deployment>) -> Self {
+        let apps = functions.iter().map(|deployment| (deployment.function.app_name.clone(), new_id())).collect();
+        Self { functions, apps }
+    }
+}
+
 impl Store {
-    /// Makes the store serve `functions` as they are.
+    /// How functions would be served if `given` were [given](Self::give) now: each that would change. Nothing is
+    /// written.
+    ///
+    /// # Errors
+    /// As `give`.
+    pub async fn foresee(&self, given: &Given) -> Result<Vec<Change>, Refused> {
+        if given.functions.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut transaction = self.write().await.map_err(Error::from)?;
+        transaction.give_all(given).await?;
+        let before = transaction.revision().await.map_err(Error::from)? - 1;
+        Ok(transaction.changes(before).await?.changes)
+    }
+
+    /// Makes the store serve them as they are.
     ///
     /// # Errors
     /// When an id or a name belongs to another function already, or the store cannot be used. Then
     /// nothing of it was done.
-    pub async fn give(&self, functions: &[Deployment]) -> Result<(), Refused> {
-        if functions.is_empty() {
+    pub async fn give(&self, given: &Given) -> Result<(), Refused> {
+        if given.functions.is_empty() {
             return Ok(());
         }
         let mut transaction = self.write().await.map_err(Error::from)?;
-        let mut changed = false;
-        for deployment in functions {
-            changed |= transaction.give(deployment).await.map_err(|e| match e {
-                Error::Database(_) | Error::Document(_) => Refused::Store(e),
-                other => Refused::Function { id: deployment.function.id.to_string(), source: other },
-            })?;
-        }
-        if changed {
+        if transaction.give_all(given).await? {
             transaction.commit().await.map_err(Error::from)?;
         }
         Ok(())
@@ -54,20 +86,41 @@ pub enum Refused {
 
 impl Transaction {
     /// Answers whether anything changed.
-    async fn give(&mut self, Deployment { function, triggers, retries }: &Deployment) -> Result<bool, Error> {
-        let mut changed = self.give_function(function, *retries).await?;
+    async fn give_all(&mut self, given: &Given) -> Result<bool, Refused> {
+        let mut changed = false;
+        for deployment in &given.functions {
+            changed |= self.give(deployment, &given.apps).await.map_err(|e| match e {
+                Error::Database(_) | Error::Document(_) => Refused::Store(e),
+                other => Refused::Function { id: deployment.function.id.to_string(), source: other },
+            })?;
+        }
+        Ok(changed)
+    }
+
+    /// Answers whether anything changed.
+    async fn give(&mut self, deployment: &Deployment, apps: &HashMap<String, String>) -> Result<bool, Error> {
+        let Deployment { function, triggers, retries } = deployment;
+        let (app, app_is_new) = self.give_app(&function.app_name, apps).await?;
+        let mut changed = self.give_function(function, app, *retries).await? || app_is_new;
         for trigger in triggers {
             changed |= self.give_trigger(function.id.as_str(), trigger).await?;
         }
         Ok(changed)
     }
 
+    /// The id of the app with this name, and whether it is new.
+    async fn give_app(&mut self, name: &str, ids: &HashMap<String, String>) -> Result<(String, bool), Error> {
+        let rows = self.query::<1>("SELECT id FROM apps WHERE name = $1", &[name]).await?;
+        if let Some(id) = rows.into_iter().flatten().next() {
+            return Ok((id, false));
+        }
+        let id = ids.get(name).expect("each app has an id since its functions were named").clone();
+        self.insert_app(App { id: id.clone(), name: name.to_owned(), ..App::default() }).await?;
+        Ok((id, true))
+    }
+
     /// Answers whether anything changed.
-    async fn give_function(&mut self, served: &hotfn::Function, retries: Retries) -> Result<bool, Error> {
-        let (app, app_is_new) = match self.app_id(&served.app_name).await? {
-            Some(id) => (id, false),
-            None => (self.insert_app(App { name: served.app_name.clone(), ..App::default() }).await?.id, true),
-        };
+    async fn give_function(&mut self, served: &hotfn::Function, app: String, retries: Retries) -> Result<bool, Error> {
         let id = served.id.as_str();
         match self.function(id).await {
             Ok(before) => {
@@ -82,7 +135,7 @@ impl Transaction {
                     function.secrets.clone_from(&before.secrets);
                 }
                 if function == before {
-                    return Ok(app_is_new);
+                    return Ok(false);
                 }
                 self.replace_function(&mut function).await?;
             }
@@ -117,11 +170,6 @@ impl Transaction {
             }
         }
         Ok(true)
-    }
-
-    async fn app_id(&mut self, name: &str) -> Result<Option<String>, Error> {
-        let rows = self.query::<1>("SELECT id FROM apps WHERE name = $1", &[name]).await?;
-        Ok(rows.into_iter().flatten().next())
     }
 }
 

@@ -40,8 +40,8 @@ use crate::calls::record::Status;
 pub use changes::{Change, Changes};
 pub use counts::Counts;
 pub use database::{Failure, Told, Topic};
-pub use given::Refused;
 pub(crate) use given::free_name;
+pub use given::{Given, Refused};
 pub use record::{App, Function, Trigger};
 pub use url::{UnknownUrl, Url};
 

@@ -29,7 +29,7 @@ use crate::front::listener::OpenError;
 use crate::log;
 use crate::manager;
 use crate::node::{Beside, Node, StartError};
-use crate::store::{Store, Url};
+use crate::store::{Given, Store, Url};
 use crate::takeover::{self, Heir, Offer};
 
 use ground::Ground;
@@ -99,13 +99,15 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let store = Store::open(&url)
         .await
         .with_context(|| format!("cannot use the store {url}; choose another with --db URL, or --db memory"))?;
-    store.give(&plan.functions).await?;
-    let mut node = Node::serve(&settings, store, sockets).await.map_err(|e| with_advice(e, "--listen"))?;
+    let given = Given::new(plan.functions);
+    let begun = Node::serve(&settings, store, &given, sockets).await;
+    let mut node = begun.map_err(|e| with_advice(e, "--listen"))?;
     // Ends with the runtime.
     tokio::spawn(manager::show_life(node.threads().clone()));
     let mut beside = Some(Beside { commands: plan.commands, connectors: plan.connectors, handed_over: others });
     if taken.is_none() {
         node.begin_beside(beside.take().unwrap_or_default())?;
+        node.give(&given).await?;
     }
     tracing::info!(functions = node.functions(), store = %url, "listening on {}", node.bases().join(", "));
     warn(&settings, &node);
@@ -113,6 +115,8 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
         return end(node, signals, ExitCode::SUCCESS).await;
     }
     if let Some(taken) = taken {
+        // Our predecessor serves them from here on as well, if it has the same store.
+        node.give(&given).await?;
         let released = async {
             taken.ready().await?;
             taken.released().await

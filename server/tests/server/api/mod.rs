@@ -14,7 +14,7 @@ use tempfile::TempDir;
 
 use hotfn_server::config::Settings;
 use hotfn_server::node::Node;
-use hotfn_server::store::{Store, Url};
+use hotfn_server::store::{Given, Store, Url};
 
 use crate::client::{Answer, ask};
 
@@ -39,7 +39,7 @@ impl Api {
             ..settings
         };
         let store = Store::open(&settings.db.clone().unwrap_or(Url::Memory)).await.unwrap();
-        let node = Node::serve(&settings, store, Vec::new()).await.unwrap();
+        let node = Node::serve(&settings, store, &Given::default(), Vec::new()).await.unwrap();
         Self { addr: node.local_addr().unwrap(), node, _folder: folder }
     }
 

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use hotfn_server::calls::Retries;
 use hotfn_server::command::{Algorithm, CallbackFields, Config, Functions, Means, Secret, Statement};
 use hotfn_server::config::Deployment;
-use hotfn_server::store::{Store, Url};
+use hotfn_server::store::{Given, Store, Url};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
@@ -191,7 +191,7 @@ async fn a_callback_can_be_a_function_of_this_node() {
     let mut deployment = deployment;
     (deployment.function.app_id, deployment.function.app_name) = ("shop".to_owned(), "shop".to_owned());
     deployment.function.name = "hello".to_owned();
-    store.give(&[deployment]).await.unwrap();
+    store.give(&Given::new(vec![deployment])).await.unwrap();
     let functions = Functions { invoke: Arc::new(invoke), directory: Arc::new(store) };
     let means = Means { functions: Some(functions), ..Means::default() };
     let sidecar = Sidecar::start_with(config(), means).await;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use hotfn_server::calls::Retries;
 use hotfn_server::config::Deployment;
 use hotfn_server::front;
-use hotfn_server::store::{App, Change, Changes, Error, Function, Page, Store, Trigger, Url};
+use hotfn_server::store::{App, Change, Changes, Error, Function, Given, Page, Store, Trigger, Url};
 
 use super::calls;
 
@@ -214,11 +214,15 @@ async fn given(store: &Store) {
         let triggers = sources.iter().map(|&s| front::Trigger { app: "given".into(), source: s.into() });
         Deployment { function, triggers: triggers.collect(), retries: Retries::default() }
     };
-    let file = [deployment("given.f", "f", &["/", "/a/b", "/a-b"]), deployment("given.g", "g", &[])];
+    let file = Given::new(vec![deployment("given.f", "f", &["/", "/a/b", "/a-b"]), deployment("given.g", "g", &[])]);
     let start = store.changes(0).await.unwrap().up_to;
+    let foreseen = store.foresee(&file).await.unwrap();
+    assert_eq!(store.changes(0).await.unwrap().up_to, start, "what is only foreseen is not written");
     store.give(&file).await.unwrap();
     let given = store.changes(start).await.unwrap();
     assert_eq!(served(&given), ["f", "g"]);
+    assert_eq!(foreseen, given.changes);
+    assert_eq!(store.foresee(&file).await.unwrap(), [], "what is there is no change");
     store.give(&file).await.unwrap();
     assert_eq!(store.changes(start).await.unwrap().up_to, given.up_to, "the same file again changes nothing");
 
@@ -228,11 +232,11 @@ async fn given(store: &Store) {
     let triggers = store.triggers(&f.app_id, None, None, &all).await.unwrap();
     assert_eq!(triggers.iter().map(|t| t.name.as_str()).collect::<Vec<_>>(), ["a-b", "a-b-2", "root"]);
 
-    store.give(&[deployment("given.g", "g", &["/"])]).await.unwrap();
+    store.give(&Given::new(vec![deployment("given.g", "g", &["/"])])).await.unwrap();
     let root = store.trigger_by_source(&f.app_id, "http", "/").await.unwrap().unwrap();
     assert_eq!(root.fn_id, "given.g", "a source moves to who claims it last");
     for (id, name) in [("given.f", "renamed"), ("another", "f")] {
-        let refused = store.give(&[deployment(id, name, &[])]).await.unwrap_err().to_string();
+        let refused = store.give(&Given::new(vec![deployment(id, name, &[])])).await.unwrap_err().to_string();
         assert!(refused.contains(id), "{refused}");
     }
     store.delete_app(&f.app_id).await.unwrap();

@@ -16,7 +16,8 @@ use super::{Config, LEASE};
 
 /// How often a node says that it lives: it may fail to twice before its calls are another's.
 const RENEW_EVERY: Duration = LEASE.checked_div(4).expect("four is not zero");
-/// How often calls that were kept long enough are forgotten, and the rest are counted,
+/// How often calls that were kept long enough are forgotten, and functions that are gone for long, and the rest of
+/// the calls are counted,
 const SWEEP_EVERY: Duration = Duration::from_secs(5);
 /// and how often while this node writes nothing about calls, unless they are to be forgotten sooner.
 const SWEEP_IDLE: Duration = Duration::from_secs(60);
@@ -67,7 +68,7 @@ async fn sweep(runner: &Runner, config: &Config) {
     let idle = SWEEP_IDLE.min(config.kept_for.min(config.dead_kept_for) / 2);
     loop {
         if let Err(e) = sweep_once(runner, config).await {
-            tracing::debug!("old calls stay for now: {:#}", anyhow::Error::from(e));
+            tracing::debug!("what is old stays for now: {:#}", anyhow::Error::from(e));
         }
         sleep(SWEEP_EVERY).await;
         let _ = timeout(idle, runner.stirs.written.notified()).await;
@@ -85,5 +86,6 @@ async fn sweep_once(runner: &Runner, config: &Config) -> Result<(), store::Error
         count_max: config.kept_max.max(1),
         dead_bytes_max: config.open_bytes_max,
     };
-    runner.store.forget_calls(&keeping).await
+    runner.store.forget_calls(&keeping).await?;
+    runner.store.forget_changes().await
 }

@@ -7,9 +7,11 @@
 //! to an earlier state, is told everything instead.
 
 use std::collections::HashMap;
+use std::sync::atomic::Ordering;
 
 use hotfn_protocols::FunctionId;
 
+use super::database::Access;
 use super::{App, Error, Failure, Function, Store, Transaction, Trigger, read_document, secrets, triggers};
 use crate::access::Token;
 use crate::config::Deployment;
@@ -40,6 +42,9 @@ pub enum Change {
 /// For so many writes it is remembered that a function was deleted.
 const REMEMBERED: i64 = 100_000;
 
+/// And for so many more before it is looked for what to forget.
+const FORGET_EVERY: i64 = 1_000;
+
 impl Store {
     /// What changed after the write with the number `since`; 0 is before all writes.
     ///
@@ -47,6 +52,22 @@ impl Store {
     /// When the store cannot be used.
     pub async fn changes(&self, since: i64) -> Result<Changes, Error> {
         self.read().await?.changes(since).await
+    }
+
+    /// Forgets which functions were deleted long ago, if much was written since that was done last.
+    ///
+    /// # Errors
+    /// When the store cannot be used.
+    pub async fn forget_changes(&self) -> Result<(), Error> {
+        let up_to = self.read().await?.revision().await?;
+        if up_to - self.forgot_at.load(Ordering::Relaxed) < FORGET_EVERY {
+            return Ok(());
+        }
+        let mut transaction = self.begin(Access::Write).await?;
+        forget(&mut transaction).await?;
+        transaction.commit().await?;
+        self.forgot_at.store(up_to, Ordering::Relaxed);
+        Ok(())
     }
 }
 
@@ -131,3 +152,33 @@ pub(super) fn triggers_changed() -> String {
 
 /// The number of a write, which is text on its way in.
 const SINCE: &str = "CAST(CAST($1 AS TEXT) AS BIGINT)";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::Url;
+
+    #[tokio::test]
+    async fn who_was_deleted_long_ago_is_forgotten_while_the_store_is_open() {
+        let store = Store::open(&Url::Memory).await.unwrap();
+        let app = store.create_app(App { name: "a".into(), ..App::default() }).await.unwrap().id;
+        let made = async |name: &str| {
+            let function = Function { app_id: app.clone(), name: name.into(), ..Function::default() };
+            store.create_function(function).await.unwrap().id
+        };
+        let (stays, goes) = (made("stays").await, made("goes").await);
+        store.delete_function(&goes).await.unwrap();
+        let write = async |writes: i64| {
+            let mut transaction = store.begin(Access::Write).await.unwrap();
+            let sql = "UPDATE revision SET n = n + CAST(CAST($1 AS TEXT) AS BIGINT)";
+            transaction.execute(sql, &[&writes.to_string()]).await.unwrap();
+            transaction.commit().await.unwrap();
+            store.forget_changes().await.unwrap();
+            let mut transaction = store.read().await.unwrap();
+            let rows = transaction.query::<1>("SELECT fn_id FROM changes ORDER BY n", &[]).await.unwrap();
+            rows.into_iter().flatten().collect::<Vec<_>>()
+        };
+        assert_eq!(write(REMEMBERED).await, [stays.as_str(), &goes], "a node may be so far behind");
+        assert_eq!(write(FORGET_EVERY).await, [stays.as_str()]);
+    }
+}

@@ -32,6 +32,8 @@ mod tokens;
 mod triggers;
 mod url;
 
+use std::sync::atomic::AtomicI64;
+
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -52,6 +54,8 @@ use database::{Access, Database, Transaction};
 pub struct Store {
     database: Database,
     counts: Counts,
+    /// The number of the write after which deleted functions were forgotten last.
+    forgot_at: AtomicI64,
 }
 
 /// Why the store did not do what it was asked for.
@@ -113,8 +117,9 @@ impl Store {
         let database = Database::open(url).await?;
         let mut transaction = database.begin(Access::Write).await?;
         changes::forget(&mut transaction).await?;
+        let forgot_at = transaction.revision().await?.into();
         transaction.commit().await?;
-        Ok(Self { database, counts: Counts::default() })
+        Ok(Self { database, counts: Counts::default(), forgot_at })
     }
 
     /// How often it was used.

@@ -66,6 +66,10 @@ impl From<store::Error> for Problem {
             | Error::TooManyTokens { .. }
             | Error::TriggerExists { .. } => StatusCode::CONFLICT,
             Error::FunctionElsewhere { .. } => StatusCode::BAD_REQUEST,
+            // Fn's status for a user whose capacity is used up.
+            Error::TooManyApps { .. } | Error::TooManyFunctions { .. } | Error::TooManyTriggers { .. } => {
+                StatusCode::TOO_MANY_REQUESTS
+            }
             Error::Database(_) | Error::Document(_) => {
                 tracing::error!("{:#}", anyhow::Error::from(error));
                 let message = "Internal server error: the store cannot be used; the node's log says why";

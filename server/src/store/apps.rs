@@ -8,11 +8,12 @@ impl Store {
     /// Keeps a new app, under an id of its own.
     ///
     /// # Errors
-    /// When another has its name.
+    /// When another has its name, or there are too many.
     pub async fn create_app(&self, mut app: App) -> Result<App, Error> {
         let mut transaction = self.write().await?;
         app.id = new_id();
         let app = transaction.insert_app(app).await?;
+        transaction.check_apps().await?;
         transaction.commit().await?;
         Ok(app)
     }

@@ -8,12 +8,13 @@ impl Store {
     /// Keeps a new function, under an id of its own, with its app's shape.
     ///
     /// # Errors
-    /// When there is no such app, or another function of it has the name.
+    /// When there is no such app, another function of it has the name, or there are too many.
     pub async fn create_function(&self, mut function: Function) -> Result<Function, Error> {
         let mut transaction = self.write().await?;
         function.shape = transaction.app(&function.app_id).await?.shape;
         function.id = new_id();
         let function = transaction.insert_function(function).await?;
+        transaction.check_functions().await?;
         transaction.commit().await?;
         Ok(function)
     }

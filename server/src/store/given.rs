@@ -54,8 +54,8 @@ impl Store {
     /// Makes the store serve them as they are.
     ///
     /// # Errors
-    /// When an id or a name belongs to another function already, or the store cannot be used. Then
-    /// nothing of it was done.
+    /// When an id or a name belongs to another function already, there would be too many, or the store cannot be
+    /// used. Then nothing of it was done.
     pub async fn give(&self, given: &Given) -> Result<(), Refused> {
         if given.functions.is_empty() {
             return Ok(());
@@ -79,7 +79,7 @@ pub enum Refused {
         /// What is in its place.
         source: Error,
     },
-    /// The store cannot be used.
+    /// The store cannot be used, or is full.
     #[error(transparent)]
     Store(#[from] Error),
 }
@@ -93,6 +93,11 @@ impl Transaction {
                 Error::Database(_) | Error::Document(_) => Refused::Store(e),
                 other => Refused::Function { id: deployment.function.id.to_string(), source: other },
             })?;
+        }
+        if changed {
+            self.check_apps().await?;
+            self.check_functions().await?;
+            self.check_triggers().await?;
         }
         Ok(changed)
     }

@@ -9,6 +9,7 @@
 //! * `changes`: what a node that serves the store has to hear of.
 //! * `secrets`: values that have a column of their own.
 //! * `given`: the functions of a config file, put into the store.
+//! * `numbers`: how many of them there may be.
 //! * [`Counts`]: how often it was used.
 //! * `database`: one connection, two databases, the same statements.
 //!
@@ -26,6 +27,7 @@ mod counts;
 mod database;
 mod functions;
 mod given;
+mod numbers;
 pub mod record;
 mod secrets;
 mod tokens;
@@ -82,8 +84,14 @@ pub enum Error {
     SourceTaken { source_path: String },
     #[error("token not found: none has the id {id:?}")]
     TokenUnknown { id: String },
+    #[error("too many apps: there are {max}, which is the most; delete one first")]
+    TooManyApps { max: u64 },
+    #[error("too many functions: there are {max}, which is the most; delete one first")]
+    TooManyFunctions { max: u64 },
     #[error("too many tokens: there are {max}, which is the most; revoke one first")]
     TooManyTokens { max: usize },
+    #[error("too many triggers: there are {max}, which is the most; delete one first")]
+    TooManyTriggers { max: u64 },
     #[error("trigger already exists: another of the function has the name {name:?}")]
     TriggerExists { name: String },
     #[error("trigger not found: none has the id {id:?}")]

@@ -10,11 +10,12 @@ impl Store {
     /// Keeps a new trigger, under an id of its own.
     ///
     /// # Errors
-    /// When there is no such app or no such function in it, or another trigger has the name or the
-    /// source.
+    /// When there is no such app or no such function in it, another trigger has the name or the
+    /// source, or there are too many.
     pub async fn create_trigger(&self, trigger: Trigger) -> Result<Trigger, Error> {
         let mut transaction = self.write().await?;
         let trigger = transaction.insert_trigger(trigger).await?;
+        transaction.check_triggers().await?;
         transaction.commit().await?;
         Ok(trigger)
     }

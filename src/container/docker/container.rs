@@ -9,12 +9,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bollard::models::ContainerState;
-use bollard::query_parameters::{KillContainerOptions, RemoveContainerOptions, WaitContainerOptions};
-use futures_util::StreamExt;
+use bollard::query_parameters::{KillContainerOptions, RemoveContainerOptions};
 use hotfn_protocols::{Ends, Exit, Exiting};
 use tokio::sync::{OnceCell, watch};
 
 use super::background::Background;
+use super::end::{KILL, outcome};
 use super::engine::{self, Engine, Stdin};
 use super::networks::Lease;
 use super::streams::Streams;
@@ -32,17 +32,6 @@ const KILL_PATIENCE: Duration = Duration::from_secs(10);
 const REMOVALS_MAX: u32 = 5;
 /// and the pause after the first; each further one is twice as long.
 const REMOVAL_PAUSE: Duration = Duration::from_millis(100);
-/// How often an engine that does not answer is asked how a container has ended,
-const QUESTIONS_MAX: u32 = 5;
-/// and the pause after the first; each further one is twice as long.
-const QUESTION_PAUSE: Duration = Duration::from_secs(1);
-/// The status of a process that a signal has ended is the signal's number above this.
-const SIGNALLED: i64 = 128;
-/// Signals have smaller numbers.
-const SIGNALS_END: i64 = 65;
-/// The signal that cannot be refused, which is also what a lack of memory ends with.
-const KILL: i32 = 9;
-
 /// A container that the engine has. Dropping it removes it in the background.
 #[derive(Debug)]
 pub(super) struct Held {
@@ -316,45 +305,7 @@ async fn remove(engine: &Engine, id: &str) -> Result<(), String> {
     }
 }
 
-/// How a container ended whose streams have.
-async fn outcome(engine: &Engine, id: &str) -> Exit {
-    let mut pause = QUESTION_PAUSE;
-    for tries in 1..=QUESTIONS_MAX {
-        // Its streams may end a moment before it does, or long before if it closed them.
-        let options = WaitContainerOptions { condition: "not-running".to_owned() };
-        let _ = engine.api.wait_container(id, Some(options)).next().await;
-        match state(engine, id).await {
-            Ok(state) if state.running != Some(true) => {
-                engine.tally.exit(u8::try_from(state.exit_code.unwrap_or_default()).unwrap_or(u8::MAX));
-                return exit(&state);
-            }
-            // Somebody has removed it.
-            Err(e) if engine::status(&e) == Some(404) => break,
-            Ok(_) => {}
-            Err(e) => {
-                engine.tally.retry(tally::INSPECT, engine::status(&e).into());
-                tracing::warn!(container = id, tries, "how did it end? {}", engine::why(&e));
-            }
-        }
-        tokio::time::sleep(pause).await;
-        pause *= 2;
-    }
-    Exit::Signal(KILL)
-}
-
-/// A container's init hands on the signal that ended the function as a status.
-fn exit(state: &ContainerState) -> Exit {
-    let code = state.exit_code.unwrap_or_default();
-    let signal = code - SIGNALLED;
-    match i32::try_from(signal) {
-        // A kill that was not the main process's own end leaves it with another status.
-        Ok(KILL) if state.oom_killed == Some(true) => Exit::OutOfMemory,
-        Ok(signal) if (1..SIGNALS_END).contains(&i64::from(signal)) => Exit::Signal(signal),
-        _ => Exit::Code(i32::try_from(code).unwrap_or(i32::MAX)),
-    }
-}
-
-async fn state(engine: &Engine, id: &str) -> Result<ContainerState, bollard::errors::Error> {
+pub(super) async fn state(engine: &Engine, id: &str) -> Result<ContainerState, bollard::errors::Error> {
     Ok(engine.api.inspect_container(id, None).await?.state.unwrap_or_default())
 }
 
@@ -368,25 +319,4 @@ async fn exited(mut exit: watch::Receiver<Option<Exit>>) -> Exit {
     let known = exit.wait_for(Option::is_some).await.map(|exit| *exit);
     // Without an answer the task that follows it was cut off, and with it everything here.
     known.ok().flatten().unwrap_or(Exit::Signal(KILL))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_status_tells_a_code_a_signal_and_a_want_of_memory() {
-        let check = |code, oom, expected| {
-            let state = ContainerState { exit_code: Some(code), oom_killed: Some(oom), ..ContainerState::default() };
-            assert_eq!(exit(&state), expected, "{code} {oom}");
-        };
-        check(0, false, Exit::Code(0));
-        check(3, false, Exit::Code(3));
-        check(143, false, Exit::Signal(15));
-        check(137, false, Exit::Signal(9));
-        check(137, true, Exit::OutOfMemory);
-        check(1, true, Exit::Code(1));
-        check(128, false, Exit::Code(128));
-        check(255, false, Exit::Code(255));
-    }
 }

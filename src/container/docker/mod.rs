@@ -41,6 +41,7 @@ mod auth;
 mod background;
 mod body;
 mod container;
+mod end;
 mod engine;
 mod events;
 #[doc(hidden)]

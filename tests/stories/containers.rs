@@ -44,7 +44,8 @@ table! {
     process {
         lifecycle {
             every_format_is_answered, the_functions_environment_is_over_the_images,
-            how_it_ended_is_told, what_it_prints_is_log_line_by_line,
+            how_it_ended_is_told, its_end_is_told_behind_what_it_wrote_unasked,
+            what_it_prints_is_log_line_by_line,
             frozen_it_stands_still_and_thawed_it_goes_on, a_frozen_one_hears_that_it_is_to_end,
             what_it_uses_can_be_looked_at,
             one_that_dies_while_it_idles_is_replaced, what_cannot_be_started_is_the_images_fault,
@@ -54,7 +55,8 @@ table! {
     docker {
         lifecycle {
             every_format_is_answered, the_functions_environment_is_over_the_images,
-            how_it_ended_is_told, what_it_prints_is_log_line_by_line,
+            how_it_ended_is_told, its_end_is_told_behind_what_it_wrote_unasked,
+            what_it_prints_is_log_line_by_line,
             frozen_it_stands_still_and_thawed_it_goes_on, a_frozen_one_hears_that_it_is_to_end,
             what_it_uses_can_be_looked_at,
             one_that_dies_while_it_idles_is_replaced, what_cannot_be_started_is_the_images_fault,
@@ -75,7 +77,8 @@ table! {
     oci {
         lifecycle {
             every_format_is_answered, the_functions_environment_is_over_the_images,
-            how_it_ended_is_told, what_it_prints_is_log_line_by_line,
+            how_it_ended_is_told, its_end_is_told_behind_what_it_wrote_unasked,
+            what_it_prints_is_log_line_by_line,
             frozen_it_stands_still_and_thawed_it_goes_on, a_frozen_one_hears_that_it_is_to_end,
             what_it_uses_can_be_looked_at,
             one_that_dies_while_it_idles_is_replaced, what_cannot_be_started_is_the_images_fault,

@@ -1,7 +1,7 @@
 //! One container: made, started, frozen, ended.
 //!
-//! That a container has ended shows in its streams' end, which comes at once; only then is the engine
-//! asked how it ended. Nothing else is asked of the engine while a container lives: to freeze it is to
+//! That a container has ended shows in its streams' end, which comes at once; only then, or when they are
+//! stuck, is the engine asked how it ended. Nothing else is asked of the engine while a container lives: to freeze it is to
 //! write to its control group, and where that is takes one question, at its first freeze.
 
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,7 +14,7 @@ use hotfn_protocols::{Ends, Exit, Exiting};
 use tokio::sync::{OnceCell, watch};
 
 use super::background::Background;
-use super::end::{KILL, outcome};
+use super::end::{End, KILL};
 use super::engine::{self, Engine, Stdin};
 use super::networks::Lease;
 use super::streams::Streams;
@@ -98,7 +98,8 @@ impl Made {
             }
         })?;
 
-        let (tell, exit) = watch::channel(None);
+        let end = End::new(held.engine.clone(), held.id.clone());
+        let exit = end.heard();
         let mut ends = None;
         let streams = if pipes {
             let (streams, stdin, answers) = Streams::of_format(wire, begun, log);
@@ -108,10 +109,9 @@ impl Made {
         } else {
             Streams::of_log(wire, begun, log)
         };
-        let (engine, id) = (held.engine.clone(), held.id.clone());
         tokio::spawn(async move {
-            streams.follow().await;
-            tell.send_replace(Some(outcome(&engine, &id).await));
+            streams.follow(|| end.told()).await;
+            end.told().await;
         });
         let freezer = OnceCell::new();
         let accounts = OnceCell::new();

@@ -1,11 +1,17 @@
 //! How a container has ended.
+//!
+//! That it has shows in the end of its streams, and the engine is asked only then. But the streams have no end
+//! to be seen as long as something is in them that nobody takes; so whoever is stuck there asks the engine
+//! meanwhile. To ask takes a connection for as long as there is no answer.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bollard::models::ContainerState;
 use bollard::query_parameters::WaitContainerOptions;
 use futures_util::StreamExt;
 use hotfn_protocols::Exit;
+use tokio::sync::watch;
 
 use super::container::state;
 use super::engine::{self, Engine};
@@ -22,10 +28,38 @@ const SIGNALS_END: i64 = 65;
 /// The signal that cannot be refused, which is also what a lack of memory ends with.
 pub(super) const KILL: i32 = 9;
 
-/// How a container ended whose streams have.
-pub(super) async fn outcome(engine: &Engine, id: &str) -> Exit {
-    let mut pause = QUESTION_PAUSE;
-    for tries in 1..=QUESTIONS_MAX {
+/// Tells how a container has ended.
+#[derive(Debug)]
+pub(super) struct End {
+    engine: Arc<Engine>,
+    /// The engine's own name of it.
+    id: String,
+    tell: watch::Sender<Option<Exit>>,
+}
+
+impl End {
+    pub(super) fn new(engine: Arc<Engine>, id: String) -> Self {
+        Self { engine, id, tell: watch::Sender::new(None) }
+    }
+
+    /// Where it is told.
+    pub(super) fn heard(&self) -> watch::Receiver<Option<Exit>> {
+        self.tell.subscribe()
+    }
+
+    /// Resolves when it has ended and that was told. Cancel safe.
+    pub(super) async fn told(&self) {
+        if self.tell.borrow().is_none() {
+            let exit = outcome(&self.engine, &self.id).await;
+            self.tell.send_replace(Some(exit));
+        }
+    }
+}
+
+/// How a container has ended, once it has.
+async fn outcome(engine: &Engine, id: &str) -> Exit {
+    let (mut pause, mut tries) = (QUESTION_PAUSE, 0);
+    while tries < QUESTIONS_MAX {
         // Its streams may end a moment before it does, or long before if it closed them.
         let options = WaitContainerOptions { condition: "not-running".to_owned() };
         let _ = engine.api.wait_container(id, Some(options)).next().await;
@@ -36,8 +70,10 @@ pub(super) async fn outcome(engine: &Engine, id: &str) -> Exit {
             }
             // Somebody has removed it.
             Err(e) if engine::status(&e) == Some(404) => break,
-            Ok(_) => {}
+            // It goes on. Some engines give a question up that has no answer for long.
+            Ok(_) => (pause, tries) = (QUESTION_PAUSE, 0),
             Err(e) => {
+                tries += 1;
                 engine.tally.retry(tally::INSPECT, engine::status(&e).into());
                 tracing::warn!(container = id, tries, "how did it end? {}", engine::why(&e));
             }

@@ -3,11 +3,13 @@
 //! One task a container reads both streams, since they come in one. What is the format's goes into a
 //! pipe that holds one turn; when nobody takes it the function's standard error waits with it, as long
 //! as the engine holds nothing for us either. During a call the pipe is read, and after it nothing is
-//! due there.
+//! due there. Behind what nobody takes the end of the streams cannot be seen, and whoever reads them is
+//! told of the container's otherwise.
 
 use std::io;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use bytes::Bytes;
 use hotfn_protocols::Stdout;
@@ -17,6 +19,10 @@ use super::frames::{Frames, Unframed};
 use super::wire::{Reader, Wire, Writer};
 use crate::container::lines::{self, Lines, TURN_BYTES};
 use crate::container::{Heard, LogLine, Stdio};
+
+/// How long what is the format's may lie before it counts as stuck. Who reads an answer slowly is given longer
+/// than a turn takes him; who asks for the end of a container that nobody calls learns of it so much later.
+const TAKEN_WITHIN: Duration = Duration::from_millis(500);
 
 /// A container's streams.
 pub(super) struct Streams {
@@ -56,11 +62,12 @@ impl Streams {
         (streams, writer, Answers(answers))
     }
 
-    /// Reads until the container has closed both, as it does when it ends.
-    pub(super) async fn follow(mut self) {
+    /// Reads until the container has closed both, as it does when it ends. When nobody takes what it wrote it
+    /// does what `stuck` says, which resolves when the container has ended.
+    pub(super) async fn follow<F: Future<Output = ()>>(mut self, stuck: impl Fn() -> F) {
         let mut turn = Some(Vec::from(std::mem::take(&mut self.begun)));
         while let Some(bytes) = turn {
-            match self.feed(&bytes).await {
+            match self.feed(&bytes, &stuck).await {
                 Ok(heard) => lines::rest(heard).await,
                 Err(e) => {
                     tracing::warn!("what a container prints is lost: {e}");
@@ -92,7 +99,7 @@ impl Streams {
         }
     }
 
-    async fn feed(&mut self, turn: &[u8]) -> Result<Heard, Unframed> {
+    async fn feed<F: Future<Output = ()>>(&mut self, turn: &[u8], stuck: impl Fn() -> F) -> Result<Heard, Unframed> {
         let Self { frames, out, err, log, .. } = self;
         let (mut answer, mut dropped) = (Vec::new(), false);
         frames.feed(turn, |stdio, bytes| {
@@ -104,8 +111,15 @@ impl Streams {
             dropped |= lines.feed(bytes, |line| log(stdio, line)) == Heard::Dropped;
         })?;
         if let Out::Format(format) = out {
-            // Nobody listens any more: the container is on its way out.
-            let _ = format.write_all(&answer).await;
+            // If nobody listens any more the container is on its way out, and nothing is missed.
+            let mut taken = pin!(format.write_all(&answer));
+            if tokio::time::timeout(TAKEN_WITHIN, &mut taken).await.is_err() {
+                tokio::select! {
+                    biased;
+                    _ = &mut taken => {}
+                    () = stuck() => drop(taken.await),
+                }
+            }
         }
         Ok(if dropped { Heard::Dropped } else { Heard::Kept })
     }

@@ -67,6 +67,18 @@ pub(super) async fn how_it_ended_is_told(house: &House) {
     }
 }
 
+/// More than any pipe of ours holds, and less than makes the function itself wait.
+pub(super) async fn its_end_is_told_behind_what_it_wrote_unasked(house: &House) {
+    let (container, _lines) = start(house, "").await;
+    let (mut stdin, mut stdout) = pipes(&*container);
+    soon(stdin.write_all(b"[[fill 40000; exit 3]]")).await.unwrap();
+    assert_eq!(soon(container.exit()).await, Exit::Code(3));
+    let mut written = Vec::new();
+    soon(stdout.read_to_end(&mut written)).await.unwrap();
+    assert_eq!(written.len(), 40_000, "it is still there");
+    soon(container.end(Duration::ZERO)).await;
+}
+
 pub(super) async fn what_it_prints_is_log_line_by_line(house: &House) {
     let (container, mut lines) = start(house, "flood 4000000").await;
     let (mut stdin, _stdout) = pipes(&*container);

@@ -52,4 +52,4 @@ pub use job::{Ids, Job, Label, Leads, Leftovers, Stdio};
 pub use process::Moment;
 pub use rustix::process::{Resource, Signal};
 pub use supervisor::{Spawned, Supervisor};
-pub use sys::leave_terminal;
+pub use sys::{is_ignored, leave_terminal};

@@ -17,6 +17,7 @@ mod terminal;
 
 pub(crate) use launch::{Launch, Step, launch};
 pub(crate) use reap::reap;
+pub use signals::is_ignored;
 pub(crate) use signals::{block_all_signals, signal};
 pub(crate) use stack::Stack;
 pub use terminal::leave_terminal;

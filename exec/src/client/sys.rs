@@ -12,7 +12,7 @@ use std::ptr;
 /// was started to ignore are left ignored.
 pub(super) fn readable(signals: impl Iterator<Item = i32>) -> io::Result<OwnedFd> {
     let mut set = empty_set();
-    for signal in signals.filter(|signal| !is_ignored(*signal)) {
+    for signal in signals.filter(|signal| !ignored(*signal)) {
         // SAFETY: `set` is an initialised set, and the number is one of a signal.
         unsafe { libc::sigaddset(&raw mut set, signal) };
     }
@@ -76,12 +76,6 @@ fn empty_set() -> libc::sigset_t {
     }
 }
 
-fn is_ignored(signal: i32) -> bool {
-    let mut action = MaybeUninit::<libc::sigaction>::uninit();
-    // SAFETY: asks for the present action only, and writes it to a place that is large enough; the
-    // value is read only if that went well.
-    unsafe {
-        libc::sigaction(signal, ptr::null(), action.as_mut_ptr()) == 0
-            && action.assume_init().sa_sigaction == libc::SIG_IGN
-    }
+fn ignored(number: i32) -> bool {
+    crate::sys::signal(number).is_some_and(crate::is_ignored)
 }

@@ -1,6 +1,7 @@
 //! Numbers of signals, and what a thread or a child does with them.
 #![allow(unsafe_code)]
 
+use std::mem::MaybeUninit;
 use std::ptr;
 
 use rustix::io::Errno;
@@ -14,6 +15,18 @@ pub(crate) fn signal(number: i32) -> Option<Signal> {
     // SAFETY: it is one of the range that the C library leaves to programs.
     let unnamed = || real_time.contains(&number).then(|| unsafe { Signal::from_raw_unchecked(number) });
     Signal::from_named_raw(number).or_else(unnamed)
+}
+
+/// Does this program ignore `signal`? Before it has handled any itself: was it started so, as by `nohup`?
+#[must_use]
+pub fn is_ignored(signal: Signal) -> bool {
+    let mut action = MaybeUninit::<libc::sigaction>::uninit();
+    // SAFETY: asks for the present action only, and writes it to a place that is large enough; the
+    // value is read only if that went well.
+    unsafe {
+        libc::sigaction(signal.as_raw(), ptr::null(), action.as_mut_ptr()) == 0
+            && action.assume_init().sa_sigaction == libc::SIG_IGN
+    }
 }
 
 /// The highest signal of Linux.
@@ -52,4 +65,15 @@ fn set_blocked(set: u64) -> Result<(), Errno> {
         libc::syscall(libc::SYS_rt_sigprocmask, libc::SIG_SETMASK, &raw const set, ptr::null::<u64>(), SIGNAL_SET_BYTES)
     };
     if answer == 0 { Ok(()) } else { Err(last_errno()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_ignored_is_told_from_what_is_not() {
+        // The standard library sees to the one, and nobody to the other.
+        assert!(is_ignored(Signal::PIPE) && !is_ignored(Signal::USR1));
+    }
 }

@@ -1,6 +1,5 @@
 //! What a node can be told by signals.
 
-use std::fs;
 use std::io::{self, IsTerminal as _};
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -37,7 +36,8 @@ impl Signals {
     /// From now on these signals end nothing by themselves. `has_certificates`: some could be read again. Whoever
     /// has started us deaf to HUP, as `nohup` does, wants us to stay so.
     pub(super) fn new(has_certificates: bool) -> io::Result<Self> {
-        let hangup = if is_deaf_to_hangup() { None } else { Some(signal(SignalKind::hangup())?) };
+        let is_deaf = hotfn_exec::is_ignored(hotfn_exec::Signal::HUP);
+        let hangup = if is_deaf { None } else { Some(signal(SignalKind::hangup())?) };
         Ok(Self {
             end: signals::Signals::new()?,
             log: signal(SignalKind::user_defined1())?,
@@ -112,17 +112,6 @@ async fn heard(signal: &mut Option<Signal>) {
     }
 }
 
-/// Are we deaf to HUP since before we began?
-fn is_deaf_to_hangup() -> bool {
-    fs::read_to_string("/proc/self/status").is_ok_and(|status| ignores_hangup(&status))
-}
-
-/// Reads it from what the system tells of a process: a bit for each signal, the first for HUP.
-fn ignores_hangup(status: &str) -> bool {
-    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
-    ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).is_some_and(|mask| mask & 1 != 0)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -138,14 +127,5 @@ mod tests {
         }
         check(true, true, true, Wish::Reload);
         check(true, true, false, Wish::End);
-    }
-
-    #[test]
-    fn what_nohup_has_done_is_seen() {
-        let check = |status: &str, expected: bool| assert_eq!(ignores_hangup(status), expected, "{status}");
-        check("Name:\thotfn\nSigIgn:\t0000000000001001\nSigCgt:\t0\n", true);
-        check("SigBlk:\t0000000000000001\nSigIgn:\t0000000000001000\n", false);
-        check("SigIgn:\tx\n", false);
-        check("", false);
     }
 }

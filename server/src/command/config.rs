@@ -10,6 +10,7 @@ use hotfn_exec::rules::{Commands, User};
 
 use super::peer::Network;
 use super::signature::{Algorithm, Secret};
+use crate::tls::Trust;
 
 /// What a command service is to do.
 #[derive(Clone, Debug)]
@@ -29,6 +30,8 @@ pub struct Config {
     /// Where outcomes may be sent: `host`, `host:port`, or a URL that the callback begins with.
     /// Empty: anywhere in shell mode, and in list mode to the caller's own address.
     pub callback_allow: Vec<String>,
+    /// Who says who answers where outcomes are sent to `https://`. Default: this machine's usual roots.
+    pub callback_trust: Trust,
     /// What a callback says. Default: the pair.
     pub callback_fields: CallbackFields,
     /// Variables of every command, over the base.
@@ -218,6 +221,7 @@ impl Default for Config {
             trusted_mode: Mode::default(),
             algorithm_min: Algorithm::default(),
             callback_allow: Vec::new(),
+            callback_trust: Trust::default(),
             callback_fields: CallbackFields::default(),
             env: Vec::new(),
             strays: Strays::default(),

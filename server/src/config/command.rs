@@ -21,7 +21,7 @@ mod table;
 
 use std::fs;
 use std::ops::RangeInclusive;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use hotfn_exec::rules::{Machine, User, World as _};
@@ -36,6 +36,7 @@ use crate::command::bind::{self, Bind};
 use crate::command::{
     Algorithm, Bounds, CallbackFields, Caller, Config, Key, Listed, Mode, Privileges, Secret, Settings, Strays,
 };
+use crate::tls::{Connector, Trust};
 
 pub use self::lines::{BIND, Lines, SECRET_KEY, SECRET_KEY_PREVIOUS};
 pub(super) use self::table::Words;
@@ -113,6 +114,10 @@ fn settings(table: Table, exec: ExecTable, place: &Place<'_>, lines: &Lines) -> 
             Some(AlgorithmName::Sha1) | None => Algorithm::Sha1,
         },
         callback_allow: table.callback_allow.unwrap_or_default(),
+        callback_trust: match &table.callback_ca {
+            Some(file) => place.check(file, |file| trust(place.beside(file)))?,
+            None => defaults.callback_trust,
+        },
         callback_fields: match table.callback_fields {
             Some(FieldsName::All) => CallbackFields::All,
             Some(FieldsName::Pair) | None => CallbackFields::Pair,
@@ -135,6 +140,13 @@ fn settings(table: Table, exec: ExecTable, place: &Place<'_>, lines: &Lines) -> 
 
 fn user(name: &str) -> Result<User, String> {
     Machine.user(name).ok_or_else(|| format!("there is no user {name:?}"))
+}
+
+/// The certificates in `file`, which are read now to say what is wrong with them.
+fn trust(file: PathBuf) -> Result<Trust, String> {
+    let trust = Trust::File(file);
+    Connector::new(&trust).map_err(|e| format!("{:#}", anyhow::Error::from(e)))?;
+    Ok(trust)
 }
 
 fn failure(status: u16) -> Result<StatusCode, String> {
@@ -257,6 +269,20 @@ mod tests {
         let both = of("[command]\nsecret_key = \"of the file\"\nsecret_key_previous = \"old\"\n", old);
         assert_eq!(names(&both), ["default", "previous"]);
         assert_eq!(sign(&both.config.keys[0].secret), sign(&Secret::new("k e=y").unwrap()));
+    }
+
+    #[test]
+    fn certificates_for_callbacks_are_read_to_say_what_is_wrong_with_them() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("hotfn.toml");
+        let refused = |ca: &str| {
+            let text = format!("[command]\ncallback_ca = \"{ca}\"\n");
+            parse(&text, &file, &Lines::default()).unwrap_err().to_string()
+        };
+        let missing = refused("absent.pem");
+        assert!(missing.contains("callback_ca") && missing.contains("absent.pem"), "{missing}");
+        fs::write(folder.path().join("empty.pem"), "").unwrap();
+        assert!(refused("empty.pem").contains("empty.pem"), "{}", refused("empty.pem"));
     }
 
     #[test]

@@ -2,15 +2,17 @@
 //!
 //! Delivery is at least once, and a job's name tells repeats. [`retry`] says when an outcome is sent
 //! again, [`spool`] keeps it meanwhile, also from one start of the service to the next, [`post`]
-//! sends it, and [`Courier`] is the shell around them: a task for each outcome on its way.
+//! sends it, over TLS by those whom [`trusted`] knows, and [`Courier`] is the shell around them: a task for
+//! each outcome on its way.
 //!
-//! Absent on purpose: TLS (a proxy's work), and following redirects.
+//! Absent on purpose: following redirects.
 
 mod directory;
 mod post;
 mod retry;
 mod spool;
 mod target;
+mod trusted;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -30,6 +32,8 @@ pub(super) use self::target::Target;
 
 use self::retry::{Next, Tried};
 use self::spool::Spool;
+use self::target::Scheme;
+use self::trusted::Trusted;
 use super::answer::encode;
 use super::config::{CallbackFields, Current};
 use super::gate::Now;
@@ -62,6 +66,7 @@ pub(super) struct Courier {
     functions: Option<Functions>,
     clock: fn() -> SystemTime,
     tally: Tally,
+    trusted: Trusted,
     /// A place for each outcome on its way.
     room: Arc<Semaphore>,
     sending: Arc<Semaphore>,
@@ -105,6 +110,7 @@ impl Courier {
             functions,
             clock,
             tally,
+            trusted: Trusted::default(),
             room: Arc::new(Semaphore::new(max)),
             sending: Arc::new(Semaphore::new(SENT_AT_ONCE)),
             end: CancellationToken::new(),
@@ -171,7 +177,14 @@ impl Courier {
                 // A key that is gone by now has a successor, which the receiver knows as well.
                 let key = config.key(&delivery.key).or_else(|| config.keys.first());
                 let unix_s = Now::of((self.clock)()).unix_s;
-                post::post(url, delivery, key.map(|key| &key.secret), unix_s).await
+                let tls = match url.scheme {
+                    Scheme::Http => None,
+                    Scheme::Https => match self.trusted.by(&config).await {
+                        Ok(tls) => Some(tls),
+                        Err(e) => return Tried::Failed(format!("{:#}", anyhow::Error::from(e))),
+                    },
+                };
+                post::post(url, tls.as_ref(), delivery, key.map(|key| &key.secret), unix_s).await
             }
             (Target::Function { app, name }, Some(functions)) => match functions.directory.find(app, name).await {
                 Ok(Some(function)) => post::call(&functions.invoke, function, delivery).await,

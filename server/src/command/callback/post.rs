@@ -8,6 +8,7 @@ use http::{HeaderName, Method, Request, header};
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
@@ -20,6 +21,7 @@ use super::super::{answer, hex};
 use super::retry::Tried;
 use super::spool::Delivery;
 use super::target::Url;
+use crate::tls::Connector;
 
 /// How long a connection may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
@@ -46,23 +48,39 @@ pub(super) async fn call(invoke: &Arc<dyn Invoke>, function: FunctionId, deliver
     }
 }
 
-/// Sends it to a URL, signed at the time `unix_s`.
-pub(super) async fn post(url: &Url, delivery: &Delivery, secret: Option<&Secret>, unix_s: u64) -> Tried {
-    match timeout(TIMEOUT, exchange(url, delivery, secret, unix_s)).await {
+/// Sends it to a URL, signed at the time `unix_s`; over TLS, if there is somebody for it.
+pub(super) async fn post(
+    url: &Url,
+    tls: Option<&Connector>,
+    delivery: &Delivery,
+    secret: Option<&Secret>,
+    unix_s: u64,
+) -> Tried {
+    let sent = async { exchange(url, tls, request(url, delivery, secret, unix_s)?).await };
+    match timeout(TIMEOUT, sent).await {
         Ok(Ok(status)) => Tried::Answered(status),
         Ok(Err(e)) => Tried::Failed(format!("{e:#}")),
         Err(_) => Tried::Failed(format!("no answer within {TIMEOUT:?}")),
     }
 }
 
-async fn exchange(url: &Url, delivery: &Delivery, secret: Option<&Secret>, unix_s: u64) -> anyhow::Result<u16> {
+async fn exchange(url: &Url, tls: Option<&Connector>, request: Request<Full<Bytes>>) -> anyhow::Result<u16> {
     let connect = TcpStream::connect((url.host.as_str(), url.port));
     let stream = match timeout(CONNECT_TIMEOUT, connect).await {
         Ok(stream) => stream?,
         Err(_) => anyhow::bail!("no connection within {CONNECT_TIMEOUT:?}"),
     };
+    match tls {
+        Some(tls) => ask(tls.connect(&url.host, stream).await?, request).await,
+        None => ask(stream, request).await,
+    }
+}
+
+async fn ask<S>(stream: S, request: Request<Full<Bytes>>) -> anyhow::Result<u16>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
-    let request = request(url, delivery, secret, unix_s)?;
     let exchange = async {
         let response = sender.send_request(request).await?;
         let status = response.status().as_u16();

@@ -16,15 +16,24 @@ pub(crate) enum Target {
     Url(Url),
 }
 
-/// An `http://` URL, taken apart.
+/// An `http://` or `https://` URL, taken apart.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Url {
+    pub(crate) scheme: Scheme,
     pub(crate) host: String,
     pub(crate) port: u16,
     /// Path and query: what is asked for, and signed.
     pub(crate) path: String,
     /// What user-info in the URL becomes.
     pub(crate) authorization: Option<String>,
+}
+
+/// How a URL's server is spoken to.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Scheme {
+    Http,
+    /// The same over TLS.
+    Https,
 }
 
 /// The scheme of functions.
@@ -42,11 +51,11 @@ impl Target {
             };
         }
         let uri: Uri = text.parse().map_err(|e| format!("{text:?} is not a URL: {e}"))?;
-        match uri.scheme_str() {
-            Some("http") => {}
-            Some("https") => return Err(format!("{text:?}: this build speaks no TLS; send to a proxy over http")),
-            _ => return Err(format!("{text:?} does not begin with http://")),
-        }
+        let scheme = match uri.scheme_str() {
+            Some("http") => Scheme::Http,
+            Some("https") => Scheme::Https,
+            _ => return Err(format!("{text:?} begins neither with http:// nor with https://")),
+        };
         let authority = uri.authority().ok_or_else(|| format!("{text:?} names no host"))?;
         let authorization = authority.as_str().rsplit_once('@').map(|(user, _)| {
             let user = decode(user).unwrap_or_else(|| user.as_bytes().to_vec());
@@ -57,8 +66,26 @@ impl Target {
             return Err(format!("{text:?} names no host"));
         }
         let path = uri.path_and_query().map_or("/", |path| path.as_str());
-        let port = uri.port_u16().unwrap_or(80);
-        Ok(Self::Url(Url { host: host.to_owned(), port, path: path.to_owned(), authorization }))
+        let port = uri.port_u16().unwrap_or_else(|| scheme.port());
+        Ok(Self::Url(Url { scheme, host: host.to_owned(), port, path: path.to_owned(), authorization }))
+    }
+}
+
+impl Scheme {
+    /// As it stands in a URL.
+    fn prefix(self) -> &'static str {
+        match self {
+            Self::Http => "http://",
+            Self::Https => "https://",
+        }
+    }
+
+    /// The port that nobody has to name.
+    fn port(self) -> u16 {
+        match self {
+            Self::Http => 80,
+            Self::Https => 443,
+        }
     }
 }
 
@@ -66,19 +93,28 @@ impl Url {
     /// As it stands in `Host`.
     pub(crate) fn authority(&self) -> String {
         let host = if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() };
-        if self.port == 80 { host } else { format!("{host}:{}", self.port) }
+        if self.port == self.scheme.port() { host } else { format!("{host}:{}", self.port) }
     }
 
     /// Is it one of those that `allowed` names: a host, a host and port, or the beginning of a URL?
     pub(crate) fn is_allowed(&self, allowed: &[String]) -> bool {
         let authority = self.authority();
-        let url = format!("http://{authority}{}", self.path);
-        allowed.iter().any(|allowed| match allowed.strip_prefix("http://") {
+        let url = format!("{}{authority}{}", self.scheme.prefix(), self.path);
+        allowed.iter().any(|allowed| match allowed.split_once("://") {
             // Up to a slash, so that a host is not the beginning of another.
-            Some(rest) if rest.contains('/') => url.starts_with(allowed),
-            Some(rest) => rest.eq_ignore_ascii_case(&authority),
+            Some((_, rest)) if rest.contains('/') => url.starts_with(allowed) && !self.climbs(),
+            Some((scheme, rest)) => {
+                self.scheme.prefix().strip_suffix("://") == Some(scheme) && rest.eq_ignore_ascii_case(&authority)
+            }
             None => allowed.eq_ignore_ascii_case(&authority) || allowed.eq_ignore_ascii_case(&self.host),
         })
+    }
+
+    /// Does its path have a step up, which may lead its server out of where it begins?
+    fn climbs(&self) -> bool {
+        let path = self.path.split('?').next().unwrap_or_default();
+        let steps = decode(path).unwrap_or_default();
+        steps.split(|byte| [b'/', b'\\'].contains(byte)).any(|step| step == b"..")
     }
 
     /// Does it lead to this address, as far as its text tells?
@@ -120,6 +156,9 @@ mod tests {
         let plain = url("http://func.example/api/v1?x=1");
         assert_eq!((plain.host.as_str(), plain.port, plain.path.as_str()), ("func.example", 80, "/api/v1?x=1"));
         assert_eq!((plain.authority().as_str(), plain.authorization), ("func.example", None));
+        let secret = url("https://func.example/");
+        assert_eq!((secret.scheme, secret.port, secret.authority().as_str()), (Scheme::Https, 443, "func.example"));
+        assert_eq!(url("https://func.example:80/").authority(), "func.example:80");
         let full = url("http://us%40er:p%3Aw@[::1]:8088");
         assert_eq!((full.host.as_str(), full.port, full.path.as_str()), ("::1", 8088, "/"));
         assert_eq!(full.authority(), "[::1]:8088");
@@ -133,7 +172,7 @@ mod tests {
     #[test]
     fn what_leads_nowhere_is_refused() {
         for wrong in
-            ["", "x", "/path", "ftp://h/", "https://h/", "http://", "http:///x", "hotfn:", "hotfn:a", "hotfn:a/b/c"]
+            ["", "x", "/path", "ftp://h/", "https://", "http://", "http:///x", "hotfn:", "hotfn:a", "hotfn:a/b/c"]
         {
             assert!(Target::parse(wrong).is_err(), "{wrong}");
         }
@@ -153,6 +192,15 @@ mod tests {
         check("http://h.evil/api/", "http://h/api/", false);
         check("http://h.evil/", "http://h", false);
         check("http://h@evil/", "h", false);
+        check("https://h/x", "h", true);
+        check("https://h/x", "http://h", false);
+        check("https://h/x", "https://h", true);
+        check("https://h/api/x", "https://h/api/", true);
+        check("http://h/api/x", "https://h/api/", false);
+        for climbing in ["..", "%2e%2E", "x/../..", "..%2fother", "..%5cother"] {
+            check(&format!("http://h/api/{climbing}/other"), "http://h/api/", false);
+        }
+        check("http://h/api/..x/y?../..", "http://h/api/", true);
         assert!(url("http://127.0.0.1:9/").is_of("::ffff:127.0.0.1".parse().unwrap()));
     }
 }

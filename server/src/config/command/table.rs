@@ -35,6 +35,7 @@ pub(super) struct Table {
     pub(super) trusted_users: Option<Spanned<Words>>,
     pub(super) min_algorithm: Option<AlgorithmName>,
     pub(super) callback_allow: Option<Vec<String>>,
+    pub(super) callback_ca: Option<Spanned<PathBuf>>,
     pub(super) callback_fields: Option<FieldsName>,
     #[serde(default)]
     pub(super) env: BTreeMap<String, Unshown>,

@@ -6,6 +6,7 @@ use super::super::command::{CURRENT, PREVIOUS};
 use super::page::{Page, number, seconds, size, text};
 use crate::command::bind::{self, Bind};
 use crate::command::{Algorithm, Bounds, CallbackFields, Config, Key, Mode, Privileges, Settings, Strays};
+use crate::tls::Trust;
 
 pub(super) fn tables(page: &mut Page, Settings { bind, tls, config }: &Settings) {
     let usual = Config::default();
@@ -32,6 +33,11 @@ pub(super) fn tables(page: &mut Page, Settings { bind, tls, config }: &Settings)
     page.line("min_algorithm", config.algorithm_min != usual.algorithm_min, algorithm);
     let anywhere = "anywhere in shell mode, else the caller's own address";
     page.list("callback_allow", config.callback_allow.clone(), anywhere);
+    let roots = match &config.callback_trust {
+        Trust::File(file) | Trust::FileForAnyName(file) => Some(text(file)),
+        Trust::Anyone | Trust::System => None,
+    };
+    page.perhaps("callback_ca", roots, "this machine's usual roots");
     let fields = match config.callback_fields {
         CallbackFields::All => "all",
         CallbackFields::Pair => "pair",

@@ -7,12 +7,14 @@ use hotfn_server::calls::Retries;
 use hotfn_server::command::{Algorithm, CallbackFields, Config, Functions, Means, Secret, Statement};
 use hotfn_server::config::Deployment;
 use hotfn_server::store::{Given, Store, Url};
+use hotfn_server::tls::{Tls, Trust};
 use serde_json::{Value, json};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpListener;
-use tokio::sync::mpsc;
+use tokio::sync::mpsc::{self, UnboundedSender};
 
 use super::sidecar::{KEY, Sidecar, config, eventually, within};
+use crate::certificates::Authority;
 use crate::soon;
 
 /// A receiver of callbacks who answers as it is told.
@@ -37,26 +39,7 @@ impl Receiver {
         tokio::spawn(async move {
             for nth in 0.. {
                 let (mut stream, _) = listener.accept().await.unwrap();
-                let mut text = Vec::new();
-                let whole = |text: &[u8]| {
-                    let text = String::from_utf8_lossy(text).into_owned();
-                    let (head, body) = text.split_once("\r\n\r\n")?;
-                    let length = head
-                        .lines()
-                        .find_map(|line| line.to_ascii_lowercase().strip_prefix("content-length: ")?.parse().ok());
-                    (body.len() >= length.unwrap_or(0)).then(|| (head.to_owned(), body.to_owned()))
-                };
-                let (head, body) = loop {
-                    match whole(&text) {
-                        Some(whole) => break whole,
-                        None => assert!(stream.read_buf(&mut text).await.unwrap() > 0),
-                    }
-                };
-                let status = statuses[nth.min(statuses.len() - 1)];
-                let answer = format!("HTTP/1.1 {status}\r\nLocation: /elsewhere\r\nContent-Length: 0\r\n\r\n");
-                // Told first: the sender may act on the answer at once.
-                let _ = sender.send(Heard { head, body, at: Instant::now() });
-                let _ = stream.write_all(answer.as_bytes()).await;
+                receive(&mut stream, statuses[nth.min(statuses.len() - 1)], &sender).await;
             }
         });
         Self { url, heard }
@@ -65,6 +48,28 @@ impl Receiver {
     async fn next(&mut self) -> Heard {
         soon(self.heard.recv()).await.unwrap()
     }
+}
+
+/// Hears one request, and answers.
+async fn receive(stream: &mut (impl AsyncRead + AsyncWrite + Unpin), status: &str, told: &UnboundedSender<Heard>) {
+    let mut text = Vec::new();
+    let whole = |text: &[u8]| {
+        let text = String::from_utf8_lossy(text).into_owned();
+        let (head, body) = text.split_once("\r\n\r\n")?;
+        let length =
+            head.lines().find_map(|line| line.to_ascii_lowercase().strip_prefix("content-length: ")?.parse().ok());
+        (body.len() >= length.unwrap_or(0)).then(|| (head.to_owned(), body.to_owned()))
+    };
+    let (head, body) = loop {
+        match whole(&text) {
+            Some(whole) => break whole,
+            None => assert!(stream.read_buf(&mut text).await.unwrap() > 0),
+        }
+    };
+    let answer = format!("HTTP/1.1 {status}\r\nLocation: /elsewhere\r\nContent-Length: 0\r\n\r\n");
+    // Told first: the sender may act on the answer at once.
+    let _ = told.send(Heard { head, body, at: Instant::now() });
+    let _ = stream.write_all(answer.as_bytes()).await;
 }
 
 impl Heard {
@@ -100,6 +105,35 @@ async fn case_24_posts_exactly_the_two_keyword_arguments() {
     sidecar.shell(&ask("exit 3", true, &receiver.url)).await;
     let said = receiver.next().await.json();
     assert_eq!((&said["kwargs"]["exitCode"], &said["kwargs"]["timedOut"]), (&json!(3), &json!(false)));
+}
+
+#[tokio::test]
+async fn a_callback_goes_over_tls_to_whom_the_config_believes_and_to_nobody_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let [ours, another] = ["ours", "another"].map(|name| Authority::new(folder.path(), name));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("https://{}/api/v1/func?x=1", listener.local_addr().unwrap());
+    let tls = Tls::start(ours.certify(&["127.0.0.1"], "receiver")).unwrap();
+    let (sender, mut heard) = mpsc::unbounded_channel();
+
+    let believing = Sidecar::start(Config { callback_trust: Trust::File(ours.roots.clone()), ..config() }).await;
+    believing.shell(&ask("echo hi", true, &url)).await;
+    let (stream, _) = soon(listener.accept()).await.unwrap();
+    receive(&mut soon(tls.accept(stream)).await.unwrap(), "200 OK", &sender).await;
+    let heard = heard.recv().await.unwrap();
+    assert_eq!(heard.body, r#"{"kwargs":{"stderr":"","stdout":"hi\n"}}"#);
+    assert!(heard.header("x-auth-signature").is_some(), "{}", heard.head);
+    let tally = believing.service.tally();
+    eventually("the delivery", || (tally.callbacks_delivered() == 1).then_some(())).await;
+
+    let by_another_name = url.replace("127.0.0.1", "localhost");
+    for (believed, url) in [(another.roots.clone(), &url), (ours.roots.clone(), &by_another_name)] {
+        let sidecar = Sidecar::start(Config { callback_trust: Trust::File(believed), ..config() }).await;
+        sidecar.shell(&ask("echo hi", true, url)).await;
+        let (stream, _) = soon(listener.accept()).await.unwrap();
+        assert!(soon(tls.accept(stream)).await.is_err(), "{url}");
+        assert_eq!(sidecar.service.tally().callbacks_delivered(), 0);
+    }
 }
 
 #[tokio::test]

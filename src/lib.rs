@@ -31,6 +31,7 @@
 //! What it does not know: HTTP statuses, users, storage, other nodes.
 
 mod agent;
+mod alarm;
 mod calls;
 mod census;
 mod cgroup;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use hotfn_exec::rules::Rules;
 use hotfn_protocols::Limits;
 
+use crate::Pace;
 use crate::iofs::Root;
 
 /// How an agent is to be: plain data, with defaults that are Fn's where Fn has the knob.
@@ -19,6 +20,8 @@ pub struct Config {
     pub state_dir: PathBuf,
     /// The bounds on what functions are sent and may answer.
     pub limits: Limits,
+    /// How slowly a call's body may come. Default: 256 bytes a second, with 10 s of grace.
+    pub body_pace: Pace,
     /// How long fetching an image may take. Default 10 min.
     pub pull_timeout: Duration,
     /// How long a container's socket may take to appear, from when it was started. Default 5 s.
@@ -48,6 +51,7 @@ impl Default for Config {
             iofs_root: Root::usual(),
             state_dir: crate::tag::usual_state(),
             limits: Limits::default(),
+            body_pace: Pace::default(),
             pull_timeout: Duration::from_secs(600),
             start_timeout: Duration::from_secs(5),
             freeze_idle: Some(Duration::from_millis(50)),

@@ -5,6 +5,7 @@
 //! 1. [`Invoke`] is the door: a [`Call`](hotfn_protocols::Call) goes in, a
 //!    [`Reply`](hotfn_protocols::Reply) or a [`Fault`](hotfn_protocols::Fault) comes out.
 //! 2. [`Agent`] implements it for the [`Function`]s that were deployed to it, as [`Config`] says.
+//!    The `intake` sees to it that no call holds a container while it waits for its own body.
 //! 3. [`pool`] decides which container serves the call, or that one must be started; `keeper` does
 //!    what it decides, and `slot` is the right to one call in one container.
 //! 4. `launch` is one container's life: it is `made`, with its directory ([`iofs`]) and the [`watch`]
@@ -48,6 +49,7 @@ mod function;
 pub mod fuzzing;
 pub mod host;
 mod hot;
+mod intake;
 mod invoke;
 pub mod iofs;
 mod keeper;
@@ -57,6 +59,7 @@ pub mod log;
 mod made;
 pub mod meter;
 pub mod metrics;
+mod pace;
 mod phases;
 pub mod pool;
 mod rate;
@@ -74,6 +77,7 @@ pub use agent::{Agent, Builder, StartError};
 pub use config::Config;
 pub use function::Function;
 pub use invoke::Invoke;
+pub use pace::Pace;
 pub use phases::Phases;
 pub use rate::Rate;
 pub use secret::Secret;

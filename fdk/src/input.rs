@@ -59,7 +59,7 @@ impl FromCall for Bytes {
         let max = ctx.settings().input_bytes_max;
         body.gather(max).await.map_err(|e| match e {
             BodyError::TooLarge { max } => InputError::TooLarge { max },
-            cut @ BodyError::Cut(_) => InputError::Read(cut),
+            other => InputError::Read(other),
         })
     }
 }

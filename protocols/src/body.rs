@@ -1,12 +1,18 @@
 //! The bytes of a call or a reply, whole or as they come.
 
+mod resumed;
+
 use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::{Body as _, Frame, SizeHint};
 use http_body_util::BodyExt as _;
+
+use self::resumed::Resumed;
+use crate::{Fault, Kind};
 
 /// Why a body could not be read to its end.
 ///
@@ -19,9 +25,31 @@ pub enum BodyError {
         /// The bound, in bytes.
         max: u64,
     },
+    /// Whoever read it was kept waiting for too long.
+    #[error("body came slower than {bytes_per_second} bytes a second, and {grace:?} of grace were over")]
+    TooSlow {
+        /// The least pace.
+        bytes_per_second: u32,
+        /// How long it might come slower than that.
+        grace: Duration,
+    },
     /// It broke off before its end.
     #[error("body was cut")]
     Cut(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl BodyError {
+    /// What a call's caller is told whose body failed like this.
+    #[must_use]
+    pub fn into_call_fault(self) -> Fault {
+        match self {
+            Self::TooLarge { max } => {
+                Fault::new(Kind::RequestTooLarge).because(format!("it is larger than {max} bytes")).caused_by(self)
+            }
+            Self::TooSlow { .. } => Fault::new(Kind::CallSlow).because(self.to_string()),
+            Self::Cut(_) => Fault::new(Kind::CallCut).caused_by(self),
+        }
+    }
 }
 
 /// The bytes of a call or a reply: nothing, all of them at hand, or a stream.
@@ -64,6 +92,15 @@ impl Body {
             }
         });
         Self(Inner::Stream(Box::pin(body)))
+    }
+
+    /// The body whose first piece was taken and is `first`, and whose others are those of `rest`.
+    #[must_use]
+    pub fn resumed(first: Bytes, rest: Self) -> Self {
+        if rest.is_empty() {
+            return first.into();
+        }
+        Self(Inner::Stream(Box::pin(Resumed { first: Some(first), rest })))
     }
 
     /// The whole body, where it is at hand: a stream answers `None` even when it is short.

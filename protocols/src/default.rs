@@ -23,7 +23,7 @@ use http::{HeaderValue, header};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 pub use self::environment::{arrival, env};
-use crate::stdio::{self, alongside};
+use crate::stdio::alongside;
 use crate::{
     Body, BodyError, Call, ContainerIo, Exit, Exiting, Fault, Head, Kind, Limits, ReplySink, Reuse, Stdin, Stdout,
     Verdict, sniff,
@@ -101,12 +101,12 @@ async fn feed(
 ) -> Result<(), Fault> {
     let mut bytes = 0;
     while let Some(piece) = body.next().await {
-        let piece = piece.map_err(stdio::call_fault)?;
+        let piece = piece.map_err(BodyError::into_call_fault)?;
         bytes += piece.len() as u64;
         if let Some(max) = bytes_max
             && bytes > max
         {
-            return Err(stdio::call_fault(BodyError::TooLarge { max }));
+            return Err(BodyError::TooLarge { max }.into_call_fault());
         }
         if stdin.write_all(&piece).await.is_err() {
             // It reads no more. That is its right, and the rest is read by nobody.

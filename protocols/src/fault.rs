@@ -87,6 +87,8 @@ kinds! {
     CallerLeft = "caller_left", Caller, "caller went away";
     /// The request's body broke off.
     CallCut = "call_cut", Caller, "request body was cut";
+    /// The request's body kept us waiting for too long.
+    CallSlow = "call_slow", Caller, "request body came too slowly";
     /// The format cannot carry this body.
     CallUnsupported = "call_unsupported", Caller, "request body cannot be carried by this function's format";
     /// The node is going down.

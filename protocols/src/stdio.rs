@@ -106,14 +106,14 @@ impl<D: Dialect> Shell<D> {
         let body_bytes_max = self.limits.request_bytes_max.map_or(bytes_max, |max| max.min(bytes_max));
         let body = match std::mem::take(&mut call.body).gather(body_bytes_max).await {
             Ok(body) => body,
-            Err(e) => return Verdict::failed(call_fault(e), Reuse::Keep),
+            Err(e) => return Verdict::failed(e.into_call_fault(), Reuse::Keep),
         };
         let (request, asked) = match D::encode(call, &body) {
             Ok(encoded) => encoded,
             Err(fault) => return Verdict::failed(fault, Reuse::Keep),
         };
         if request.len() as u64 > bytes_max {
-            return Verdict::failed(too_large(bytes_max), Reuse::Keep);
+            return Verdict::failed(BodyError::TooLarge { max: bytes_max }.into_call_fault(), Reuse::Keep);
         }
         drop(body);
 
@@ -262,18 +262,6 @@ pub(crate) fn shortened(text: &str) -> String {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text.to_owned(),
     }
-}
-
-/// What is told of a call's body that could not be read.
-pub(crate) fn call_fault(e: BodyError) -> Fault {
-    match e {
-        BodyError::TooLarge { max } => too_large(max),
-        BodyError::Cut(source) => Fault::new(Kind::CallCut).caused_by(source),
-    }
-}
-
-fn too_large(max: u64) -> Fault {
-    Fault::new(Kind::RequestTooLarge).because(format!("{max} bytes are allowed"))
 }
 
 fn document_fault<D: Dialect>(e: DocumentError) -> Fault {

@@ -2,8 +2,11 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use futures_util::FutureExt as _;
-use hotfn_protocols::{Call, Exit, Fault, Kind, Reply};
+use bytes::Bytes;
+use futures_util::{FutureExt as _, StreamExt as _, stream};
+use hotfn_protocols::{Body, BodyError, Call, Deadline, Exit, Fault, Kind, Reply, Retry};
+use http_body::Frame;
+use http_body_util::StreamBody;
 use tempfile::TempDir;
 
 use crate::testing::{Life, Scripted};
@@ -511,5 +514,35 @@ async fn a_container_that_ends_as_it_thaws_is_followed_by_another_once() {
     assert_eq!(house.fault("fickle", "y").await.0, Kind::Receiving);
     assert!(lives.iter().all(|life| life.is_over()));
     assert_eq!(lives.iter().map(|life| life.served.load(Ordering::Relaxed)).sum::<u32>(), 2, "nobody served it");
+    house.drain().await;
+}
+
+/// A body whose first piece is `first`, if that is any, and of which nothing more comes.
+fn stuck(first: &'static str) -> Body {
+    let first = (!first.is_empty()).then(|| Ok::<_, BodyError>(Frame::data(Bytes::from(first))));
+    Body::stream(StreamBody::new(stream::iter(first).chain(stream::pending())))
+}
+
+#[tokio::test]
+async fn a_call_whose_body_does_not_come_holds_no_container() {
+    let grace = Duration::from_millis(200);
+    let house = House::with(|c| c.body_pace.grace = grace);
+    house.deploy("echo", |f| f.memory_mb = 1000);
+    let agent = &house.agent;
+    let silent = async |first| agent.invoke(Call::new("echo", stuck(first))).await.map(drop).unwrap_err();
+    let (never, half, answered) = tokio::join!(silent(""), silent("half"), house.call("echo", "x"));
+    assert_eq!(answered.unwrap(), "x");
+    for fault in [never, half] {
+        assert_eq!((fault.kind(), fault.retry()), (Kind::CallSlow, Retry::Never), "{fault}");
+    }
+    assert_eq!(house.call("echo", "y").await.unwrap(), "y");
+    assert!(!house.only().is_over(), "the one that had it left it as it was");
+
+    let mut hurried = Call::new("echo", stuck(""));
+    hurried.deadline = Some(Deadline::after(Duration::ZERO));
+    let fault = agent.invoke(hurried).await.map(drop).unwrap_err();
+    assert_eq!(fault.reason(), Some("the call's own deadline passed before its body was here"));
+    let nobody = agent.invoke(Call::new("nobody", stuck(""))).await.map(drop).unwrap_err();
+    assert_eq!(nobody.kind(), Kind::UnknownFunction, "no body is waited for in vain");
     house.drain().await;
 }

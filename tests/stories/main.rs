@@ -29,6 +29,7 @@ mod package;
 mod real_fdks;
 mod rooms;
 mod secrets;
+mod slow_callers;
 mod static_program;
 mod store;
 mod streaming;

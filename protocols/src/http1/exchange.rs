@@ -57,10 +57,7 @@ impl Broken {
             Self::AnswerTooLarge { max } => {
                 Fault::new(Kind::ResponseTooLarge).because(format!("it is larger than {max} bytes"))
             }
-            Self::Call(e @ BodyError::TooLarge { max }) => {
-                Fault::new(Kind::RequestTooLarge).because(format!("it is larger than {max} bytes")).caused_by(e)
-            }
-            Self::Call(e @ BodyError::Cut(_)) => Fault::new(Kind::CallCut).caused_by(e),
+            Self::Call(e) => e.into_call_fault(),
             Self::CallerLeft => Fault::new(Kind::CallerLeft),
             Self::Invalid(e @ (Invalid::HeadTooLarge { .. } | Invalid::TooManyHeaders { .. })) => {
                 Fault::new(Kind::ResponseHeadersTooLarge).because(e.to_string())

@@ -32,7 +32,7 @@ pub(super) async fn take_in(body: Body, bytes_max: u64, room: &Room) -> Result<(
     if announced > room.memory_left() {
         return Err(room.no_memory());
     }
-    let late = |_| Fault::new(Kind::CallCut).because(format!("its body did not come within {PATIENCE:?}"));
+    let late = |_| Fault::new(Kind::CallSlow).because(format!("its body did not come within {PATIENCE:?}"));
     timeout(PATIENCE, gather(body, bytes_max, room)).await.map_err(late)?
 }
 
@@ -40,7 +40,7 @@ async fn gather(mut body: Body, bytes_max: u64, room: &Room) -> Result<(Bytes, O
     let mut memory = room.memory(0).ok_or_else(|| room.no_memory())?;
     let mut all = BytesMut::new();
     while let Some(piece) = body.next().await {
-        let piece = piece.map_err(cut)?;
+        let piece = piece.map_err(BodyError::into_call_fault)?;
         let bytes = all.len() as u64 + piece.len() as u64;
         within(bytes, bytes_max)?;
         room.grow(&mut memory, bytes)?;
@@ -55,10 +55,6 @@ fn within(bytes: u64, max: u64) -> Result<(), Fault> {
     }
     let reason = format!("a detached call's body is at most {max} bytes");
     Err(Fault::new(Kind::RequestTooLarge).because(reason).caused_by(BodyError::TooLarge { max }))
-}
-
-fn cut(error: BodyError) -> Fault {
-    Fault::new(Kind::CallCut).because(error.to_string()).caused_by(error)
 }
 
 #[cfg(test)]
@@ -84,7 +80,7 @@ mod tests {
     async fn a_body_that_does_not_come_is_not_waited_for_for_ever() {
         let room = room(1 << 20);
         let fault = take_in(stuck(3, 100), 1 << 20, &room).await.unwrap_err();
-        assert_eq!((fault.kind(), fault.reason()), (Kind::CallCut, Some("its body did not come within 60s")));
+        assert_eq!((fault.kind(), fault.reason()), (Kind::CallSlow, Some("its body did not come within 60s")));
         assert_eq!(room.memory_left(), 1 << 20, "and what was taken for it is free again");
     }
 

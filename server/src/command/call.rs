@@ -52,7 +52,7 @@ impl Commands {
             BodyError::TooLarge { max } => {
                 Fault::new(Kind::RequestTooLarge).because(format!("a command reads at most {max} bytes"))
             }
-            BodyError::Cut(why) => Fault::new(Kind::CallCut).caused_by(why),
+            other => other.into_call_fault(),
         })?;
         let ask = Ask {
             what: What::Argv(vec![function.as_str().to_owned()]),

@@ -31,6 +31,7 @@ pub(super) async fn gather(body: Body, bounds: &Bounds) -> Result<Bytes, Refusal
             Err(Refusal::new(Reason::TooLarge, format!("body is larger than {max} bytes")))
         }
         Ok(Err(BodyError::Cut(why))) => Err(Refusal::bad(format!("body cannot be read: {why}"))),
+        Ok(Err(slow @ BodyError::TooSlow { .. })) => Err(Refusal::new(Reason::Timeout, slow.to_string())),
         Err(_) => {
             let message = format!("body did not come within {} s", bounds.read_timeout.as_secs());
             Err(Refusal::new(Reason::Timeout, message))

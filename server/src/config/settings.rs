@@ -1,6 +1,6 @@
 //! The knobs of a node.
 
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -53,6 +53,10 @@ pub struct Settings {
     pub request_head_bytes_max: Option<usize>,
     /// How long a connection may take to send a request's head, in s.
     pub request_head_timeout: Option<u64>,
+    /// How slowly a call's body may come, in bytes a second.
+    pub request_body_pace: Option<u64>,
+    /// How long it may come slower than that, in s.
+    pub request_body_grace: Option<u64>,
     /// Most bytes of an answer's body; 0: no bound.
     pub response_bytes_max: Option<u64>,
     /// Most bytes of an answer's head; 0: the default.
@@ -103,6 +107,8 @@ impl Settings {
             request_bytes_max: self.request_bytes_max.or(below.request_bytes_max),
             request_head_bytes_max: self.request_head_bytes_max.or(below.request_head_bytes_max),
             request_head_timeout: self.request_head_timeout.or(below.request_head_timeout),
+            request_body_pace: self.request_body_pace.or(below.request_body_pace),
+            request_body_grace: self.request_body_grace.or(below.request_body_grace),
             response_bytes_max: self.response_bytes_max.or(below.response_bytes_max),
             response_head_bytes_max: self.response_head_bytes_max.or(below.response_head_bytes_max),
             log_bytes_max: self.log_bytes_max.or(below.log_bytes_max),
@@ -194,6 +200,8 @@ impl Settings {
         );
         put(&mut config.start_timeout, self.start_timeout_ms.map(Duration::from_millis));
         put(&mut config.end_grace, self.end_grace_ms.map(Duration::from_millis));
+        put(&mut config.body_pace.bytes_per_second, self.request_body_pace.and_then(pace));
+        put(&mut config.body_pace.grace, self.request_body_grace.map(Duration::from_secs));
         put(&mut config.limits.request_bytes_max, self.request_bytes_max.map(bound));
         put(&mut config.limits.response_bytes_max, self.response_bytes_max.map(bound));
         put(&mut config.limits.response_head_bytes_max, self.response_head_bytes_max.filter(|&max| max > 0));
@@ -235,6 +243,11 @@ fn put<T>(knob: &mut T, value: Option<T>) {
     if let Some(value) = value {
         *knob = value;
     }
+}
+
+/// The least pace that is this or says the same.
+fn pace(bytes_per_second: u64) -> Option<NonZeroU32> {
+    NonZeroU32::new(u32::try_from(bytes_per_second).unwrap_or(u32::MAX))
 }
 
 fn bound(value: u64) -> Option<u64> {

@@ -8,7 +8,6 @@ use tokio_util::task::task_tracker::TaskTrackerToken;
 use hotfn_protocols::http1::{Answering, Lines};
 use hotfn_protocols::{Body, BodyError, CallId, Fault, Headers, Kind, Reply, Timing, names, sniff};
 
-use super::body::Resumed;
 use crate::access::Denied;
 use crate::conversation::{self, date};
 use crate::metrics::OPEN_METRICS;
@@ -133,14 +132,14 @@ async fn sniff(mut body: Body) -> Result<(Option<&'static str>, Body), BodyError
     }
     let Some(first) = body.next().await.transpose()? else { return Ok((None, body)) };
     let kind = sniff::content_type(&first);
-    Ok((Some(kind), Body::stream(Resumed { first: Some(first), rest: body })))
+    Ok((Some(kind), Body::resumed(first, body)))
 }
 
 /// An answer that failed while it could still become an error.
 fn unfinished(error: BodyError) -> Fault {
     let kind = match error {
         BodyError::TooLarge { .. } => Kind::ResponseTooLarge,
-        BodyError::Cut(_) => Kind::Receiving,
+        BodyError::Cut(_) | BodyError::TooSlow { .. } => Kind::Receiving,
     };
     Fault::new(kind).caused_by(error)
 }

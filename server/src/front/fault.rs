@@ -12,6 +12,7 @@ fn status(kind: Kind) -> StatusCode {
     match kind {
         Kind::BeyondNode | Kind::CallCut => StatusCode::BAD_REQUEST,
         Kind::Busy | Kind::Draining => StatusCode::SERVICE_UNAVAILABLE,
+        Kind::CallSlow => StatusCode::REQUEST_TIMEOUT,
         Kind::CallUnsupported => StatusCode::UNSUPPORTED_MEDIA_TYPE,
         Kind::InitTimeout | Kind::PullTimeout | Kind::TimedOut => StatusCode::GATEWAY_TIMEOUT,
         Kind::RateLimited => StatusCode::TOO_MANY_REQUESTS,
@@ -56,6 +57,8 @@ pub(super) fn answer(fault: &Fault, call: CallId) -> Answer {
     let mut text = serde_json::to_string(&told).expect("strings are always JSON");
     text.push('\n');
     let mut answer = answer::json(status_of(fault), text);
+    // What is still to come of its body is not waited for either.
+    answer.closes = fault.kind() == Kind::CallSlow;
     answer.timing = fault.timing();
     answer.headers.insert(names::FN_BLAME, HeaderValue::from_static(told.blame));
     if let Retry::After(wait) = fault.retry() {
@@ -77,6 +80,7 @@ mod tests {
         let expected = |kind: Kind| match kind.code() {
             "beyond_node" | "call_cut" | "caller_left" | "image_barred" => 400,
             "unknown_function" => 404,
+            "call_slow" => 408,
             "request_too_large" => 413,
             "call_unsupported" => 415,
             "rate_limited" => 429,

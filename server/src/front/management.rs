@@ -30,7 +30,7 @@ pub(super) async fn answer(
 ) -> Result<Answer, Hangup> {
     let body = match tokio::time::timeout(BODY_PATIENCE, body.gather(api::BODY_BYTES_MAX)).await {
         Ok(Ok(body)) => body,
-        Ok(Err(BodyError::Cut(_))) => return Err(Hangup),
+        Ok(Err(BodyError::Cut(_) | BodyError::TooSlow { .. })) => return Err(Hangup),
         Ok(Err(BodyError::TooLarge { max })) => {
             let message = format!("Request too large: a body of the API has at most {max} bytes");
             return Ok(answer::refusal(StatusCode::PAYLOAD_TOO_LARGE, &message));

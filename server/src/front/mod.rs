@@ -34,7 +34,6 @@
 
 mod address;
 mod answer;
-mod body;
 mod call;
 mod connection;
 mod cors;

@@ -34,14 +34,15 @@ async fn a_fault_says_what_happened_and_whose_doing_it_was() {
 
 #[tokio::test]
 async fn every_kind_is_told_and_the_connection_lives_on() {
-    let next = std::sync::Mutex::new(Kind::ALL.iter().filter(|k| **k != Kind::CallerLeft));
+    let kinds = || Kind::ALL.iter().filter(|k| !matches!(k, Kind::CallerLeft | Kind::CallSlow));
+    let next = std::sync::Mutex::new(kinds());
     let node = serve(move |_| {
         let kind = *next.lock().unwrap().next().unwrap();
         async move { Err(Fault::new(kind)) }
     })
     .await;
     let mut client = Client::connect(node.addr).await;
-    for kind in Kind::ALL.iter().filter(|k| **k != Kind::CallerLeft) {
+    for kind in kinds() {
         client.send(CALL).await;
         let answer = client.answer().await;
         assert!(answer.status >= 400, "{kind:?}");
@@ -51,6 +52,18 @@ async fn every_kind_is_told_and_the_connection_lives_on() {
         let retry = matches!(kind, Kind::Busy | Kind::Draining).then_some("15");
         assert_eq!(answer.header("retry-after"), retry, "{kind:?}");
     }
+}
+
+/// The next byte could be of the body that did not come.
+#[tokio::test]
+async fn a_body_that_came_too_slowly_is_told_of_and_nothing_follows() {
+    let node = serve(|_| async { Err(Fault::new(Kind::CallSlow)) }).await;
+    let mut client = Client::connect(node.addr).await;
+    client.send("POST /invoke/f HTTP/1.1\ncontent-length: 10\n\nhello").await;
+    let answer = client.answer().await;
+    assert_eq!((answer.status, answer.header("connection")), (408, Some("close")));
+    assert_eq!(answer.json()["code"], "call_slow");
+    assert_eq!(client.rest().await, "");
 }
 
 #[tokio::test]

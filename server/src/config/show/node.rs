@@ -30,6 +30,10 @@ pub(super) fn table(page: &mut Page, settings: &Settings) {
     page.line("request_bytes_max", settings.request_bytes_max.is_some(), unbound(front.request_bytes_max));
     page.line("request_head_bytes_max", settings.request_head_bytes_max.is_some(), size(front.request_head_bytes_max));
     page.line("request_head_timeout", settings.request_head_timeout.is_some(), seconds(front.head_timeout));
+    let pace = agent.body_pace;
+    let bytes_per_second = number(pace.bytes_per_second.get().into());
+    page.line("request_body_pace", settings.request_body_pace.is_some(), bytes_per_second);
+    page.line("request_body_grace", settings.request_body_grace.is_some(), seconds(pace.grace));
     page.line("response_bytes_max", settings.response_bytes_max.is_some(), unbound(limits.response_bytes_max));
     let head = size(limits.response_head_bytes_max);
     page.line("response_head_bytes_max", settings.response_head_bytes_max.is_some(), head);

@@ -6,7 +6,8 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 
-use hotfn_protocols::{Body, BodyError};
+use super::Body;
+use crate::BodyError;
 
 /// Gives `first` back before what comes after it.
 pub(super) struct Resumed {

@@ -17,6 +17,7 @@
 //!   links only to names beside them; [`Socket::connect`] reaches exactly what was found.
 //! * [`ready()`]: any other socket, for those who read and write it themselves.
 //! * [`Stream`]: a connection that is not woken for what nobody waits for.
+//! * [`Impatient`]: a connection that fails when the peer takes nothing of what is written.
 //! * [`Packets`]: a connection that keeps the bounds of what is sent, and carries open files along;
 //!   what was cut on the way is an error and not a surprise.
 //! * [`Peer`]: who is at the other end, as far as the kernel vouches for it.
@@ -37,6 +38,7 @@ mod connect;
 mod dir;
 mod error;
 mod file;
+mod impatient;
 mod kind;
 mod packet;
 mod peer;
@@ -52,6 +54,7 @@ pub use claim::{Claim, adopt, claim};
 pub use connect::{connect, connect_of, connect_packets, connect_packets_within};
 pub use dir::{Dir, LINKS_MAX, LookError, Socket};
 pub use error::SocketError;
+pub use impatient::Impatient;
 pub use kind::{Datagrams, Kind, Listener};
 pub use packet::{AsyncPacketListener, AsyncPackets, FILES_MAX, PacketListener, Packets, Received};
 pub use peer::{OVERFLOW_ID, Peer};

@@ -1,7 +1,7 @@
 //! What others leave to us to vouch for.
 //!
 //! Questions about a peer that `rustix` cannot ask, as it has no room for a process that cannot be
-//! seen; descriptors that we were started with; one promise about descriptors that `tokio` cannot
+//! seen, and about what that one has not read yet; descriptors that we were started with; one promise about descriptors that `tokio` cannot
 //! read off a type; and a read into memory that nobody has cleared first, since clearing it would
 //! cost more than a small read does.
 #![allow(unsafe_code)]
@@ -76,6 +76,18 @@ pub(crate) fn peer_pidfd(socket: BorrowedFd<'_>) -> Option<OwnedFd> {
     }
     // SAFETY: the call succeeded, so the kernel has put a new descriptor there that nobody owns.
     Some(unsafe { OwnedFd::from_raw_fd(pidfd) })
+}
+
+/// How much of what was written to a unix socket its peer has not read: the memory that the kernel
+/// keeps it in, whole pieces of it.
+pub(crate) fn unread(socket: BorrowedFd<'_>) -> io::Result<usize> {
+    let mut unread: libc::c_int = 0;
+    // SAFETY: `TIOCOUTQ`, which sockets know as `SIOCOUTQ`, has the kernel write one integer; `unread`
+    // is one, alive and ours alone for the call.
+    if unsafe { libc::ioctl(socket.as_raw_fd(), libc::TIOCOUTQ, &raw mut unread) } != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(usize::try_from(unread).unwrap_or(0))
 }
 
 /// Takes over a descriptor that we were started with, and has it closed on exec.

@@ -13,6 +13,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use hotfn_socket::Impatient;
+
 use super::listener::{Accepted, Handed, Listener, OwnPath};
 use super::origin::{Origin, Place};
 use super::{Address, Front, connection};
@@ -215,10 +217,10 @@ async fn serve(
     match stream {
         Accepted::Tcp(stream) => serve_tcp(TcpStream::from_std(stream)?, tls, front, closing).await,
         Accepted::Unix(stream) => {
-            // The kernel has no watch over what waits unsent here, so who takes nothing of an answer keeps its
-            // connection: it is of this machine, and may open the file.
+            // What waits unsent here the kernel does not watch, as it does for TCP.
+            let stream = Impatient::new(UnixStream::from_std(stream)?, front.config.head_timeout);
             let from = Origin::new(Place { local: None, scheme: "http" });
-            connection::serve(UnixStream::from_std(stream)?, from, front, closing).await;
+            connection::serve(stream, from, front, closing).await;
             Ok(())
         }
     }

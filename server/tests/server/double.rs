@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
+use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -16,7 +17,8 @@ use hotfn::Invoke;
 use hotfn_protocols::{Body, BodyError, Call, Fault, Reply};
 use hotfn_server::calls::{self, Calls, Retries, Rules};
 use hotfn_server::front::listen::Server;
-use hotfn_server::front::{Config, Front, Trigger};
+use hotfn_server::front::listener::Listener;
+use hotfn_server::front::{Address, Config, Front, Permissions, Trigger};
 use hotfn_server::store::Store;
 use hotfn_server::threads::Threads;
 
@@ -77,6 +79,19 @@ where
     let (_, lines) = hotfn::log::pipe();
     let calls = Calls::start(store, invoke.clone(), rules, lines, config);
     (listening(Front::with_calls(invoke, calls.clone(), Config::default())).await, calls)
+}
+
+/// Serves `answer` behind a front at a unix socket.
+pub(crate) async fn serve_at<F, A>(path: &Path, config: Config, answer: F) -> (Arc<Front>, Server)
+where
+    F: Fn(Call) -> A + Send + Sync + 'static,
+    A: Future<Output = Result<Reply, Fault>> + Send + 'static,
+{
+    let front = Front::new(Arc::new(Double(answer)), config);
+    let address = Address::Unix(path.to_owned());
+    let listener = Listener::open(&address, Permissions::default()).await.unwrap();
+    let threads = Arc::new(Threads::start(NonZeroUsize::MIN).unwrap());
+    (front.clone(), Server::start(vec![listener], front, threads, None))
 }
 
 async fn listening(front: Arc<Front>) -> Running {

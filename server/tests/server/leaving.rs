@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use hotfn_protocols::{Call, Fault, Reply};
 use hotfn_server::front::Config;
+use tokio::net::UnixStream;
 use tokio::sync::mpsc;
 
 use crate::client::Client;
-use crate::double::{piecewise, reply, serve, serve_with};
+use crate::double::{piecewise, reply, serve, serve_at, serve_with};
 use crate::soon;
 
 /// Tells when it is dropped.
@@ -60,14 +61,18 @@ async fn an_answer_ends_when_its_caller_leaves() {
     soon(pieces.closed()).await;
 }
 
+/// Longer than what is on its way between two sockets.
+const LONG: usize = 32 << 20;
+
+fn impatient() -> Config {
+    Config { head_timeout: Duration::from_millis(500), ..Config::default() }
+}
+
 /// He is there, and his machine says so; only nothing of the answer goes anywhere.
 #[tokio::test]
 async fn who_takes_nothing_of_an_answer_is_given_up() {
-    // Longer than what is on its way between two sockets.
-    const LONG: usize = 32 << 20;
-    let config = Config { head_timeout: Duration::from_millis(500), ..Config::default() };
     let (told, mut events) = mpsc::unbounded_channel();
-    let node = serve_with(config, move |_| {
+    let node = serve_with(impatient(), move |_| {
         let _ = told.send("called");
         async { Ok(reply(vec![b'x'; LONG])) }
     })
@@ -77,5 +82,23 @@ async fn who_takes_nothing_of_an_answer_is_given_up() {
     assert_eq!(soon(events.recv()).await, Some("called"));
     node.front.refuse();
     soon(node.front.settled()).await;
+    drop(client);
+}
+
+#[tokio::test]
+async fn who_takes_nothing_of_an_answer_at_a_path_is_given_up_as_well() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("http.sock");
+    let (told, mut events) = mpsc::unbounded_channel();
+    let (front, _server) = serve_at(&path, impatient(), move |_| {
+        let _ = told.send("called");
+        async { Ok(reply(vec![b'x'; LONG])) }
+    })
+    .await;
+    let mut client = Client::of(soon(UnixStream::connect(&path)).await.unwrap());
+    client.send("POST /invoke/f HTTP/1.1\ncontent-length: 0\n\n").await;
+    assert_eq!(soon(events.recv()).await, Some("called"));
+    front.refuse();
+    soon(front.settled()).await;
     drop(client);
 }

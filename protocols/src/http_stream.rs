@@ -102,8 +102,6 @@ impl ContainerIo for HttpStream {
             Ok(upload) => upload,
             Err(e) => return failed(Broken::Call(e)),
         };
-        // May the function have read something of the call?
-        let mut may_be_read = false;
         loop {
             let kept = self.kept.take();
             let is_reused = kept.as_ref().is_some_and(|kept| kept.used);
@@ -111,7 +109,7 @@ impl ContainerIo for HttpStream {
                 Some(kept) => kept,
                 None => match Box::pin(self.dial()).await {
                     Ok(new) => new,
-                    Err(fault) => return gone(fault, call, upload, may_be_read),
+                    Err(fault) => return gone(fault, call, upload),
                 },
             };
             let mut exchange = connection.exchange(call, &mut upload);
@@ -119,13 +117,10 @@ impl ContainerIo for HttpStream {
                 Ok(head) => head,
                 // The function closed an idle connection just as we wrote to it. Only this once:
                 // the next connection is a new one. This one is dropped before it is dialled.
-                Err(broken) if is_reused && exchange.is_repeatable(&broken) => {
-                    may_be_read |= !exchange.is_unread(&broken);
-                    continue;
-                }
-                Err(broken) if !may_be_read && exchange.is_unread(&broken) => {
+                Err(broken) if is_reused && exchange.is_unread(&broken) => continue,
+                Err(broken) if exchange.is_unread(&broken) => {
                     drop(exchange);
-                    return gone(broken.into_fault(Kind::Receiving), call, upload, may_be_read);
+                    return gone(broken.into_fault(Kind::Receiving), call, upload);
                 }
                 Err(broken) => return failed(broken),
             };
@@ -220,9 +215,9 @@ fn callers_head(head: ResponseHead, intent: Intent) -> Result<Head, Verdict> {
     Err(Verdict::failed(fault, Reuse::Keep))
 }
 
-/// The function has gone. What it did not read of the call can be given back for another to have.
-fn gone(fault: Fault, call: &mut Call, upload: Upload, may_be_read: bool) -> Verdict {
-    match upload.into_body().filter(|_| !may_be_read) {
+/// The function has gone, and has read nothing of the call, which can be given back for another to have.
+fn gone(fault: Fault, call: &mut Call, upload: Upload) -> Verdict {
+    match upload.into_body() {
         None => Verdict::failed(fault, Reuse::Retire),
         Some(body) => {
             call.body = body;

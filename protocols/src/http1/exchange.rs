@@ -176,39 +176,27 @@ where
         self.is_answered && self.uplink.is_whole() && self.inbox.is_empty()
     }
 
-    /// After `broken`, can the same request be sent once more? It can if it is all still here, and
-    /// if it is sure that the function did not read it.
+    /// After `broken`, is it sure that the function has read nothing of the request, and is all of it
+    /// still here? Then it can be sent once more, on another connection or to another function, since
+    /// nobody may have begun to work.
     ///
-    /// A function may close an idle connection at any time, also at the very moment we write to
-    /// it. On a unix socket the kernel tells the two ends of that race apart: a write after the
-    /// close fails with `EPIPE`, and when the close came after the write, but before the function
-    /// read all of it, our next read fails with `ECONNRESET`. A clean end of file, however, means
-    /// that everything was read: the function may have begun to work, and to ask it twice could do
-    /// the work twice. `EPIPE` on a later write says the same of what was written before.
-    pub(crate) fn is_repeatable(&self, broken: &Broken) -> bool {
+    /// A function may close an idle connection at any time, also at the very moment we write to it.
+    /// On a unix socket the kernel tells the ends of that race apart. When the close came first, the
+    /// write fails, and nothing was written. When it came after the write, but before the function
+    /// read all of it, our next read fails with `ECONNRESET`. That is not to say that it has read
+    /// nothing: of a request that was written in several pieces, or is longer than what is read at a
+    /// time, some may have been read. But whoever reads takes as much as [`READ_BYTES_MIN`], if it is
+    /// there: of a request that was there at once and is no longer, all was unread. A clean end of file
+    /// means that everything was read: the function may have begun to work.
+    pub(crate) fn is_unread(&self, broken: &Broken) -> bool {
         if self.is_heard || !self.uplink.is_replayable() {
             return false;
         }
         let is_reset = |e: &io::Error| e.kind() == io::ErrorKind::ConnectionReset;
-        self.was_never_written()
-            || self.uplink.failure().is_some_and(is_reset)
-            || matches!(broken, Broken::Lost(e) if is_reset(e))
-    }
-
-    /// After `broken`, is it sure that the function has read nothing at all? Then the request may be
-    /// another's, in whose place nobody may have begun to work.
-    ///
-    /// That some of it was never read the kernel says. Whoever reads takes as much as
-    /// [`READ_BYTES_MIN`] at a time, if it is there: of a request that is no longer all was unread.
-    pub(crate) fn is_unread(&self, broken: &Broken) -> bool {
-        let is_read_at_once = self.uplink.begun_bytes() <= READ_BYTES_MIN;
-        self.is_repeatable(broken) && (is_read_at_once || self.was_never_written())
-    }
-
-    /// Had the function closed the connection before anything was written to it?
-    fn was_never_written(&self) -> bool {
-        self.uplink.first_write().is_none()
-            && self.uplink.failure().is_some_and(|e| e.kind() == io::ErrorKind::BrokenPipe)
+        let was_reset = self.uplink.failure().is_some_and(is_reset) || matches!(broken, Broken::Lost(e) if is_reset(e));
+        let is_read_at_once = self.uplink.bytes_at_once().is_some_and(|bytes| bytes <= READ_BYTES_MIN);
+        let was_never_written = self.uplink.first_write().is_none() && self.uplink.failure().is_some();
+        was_never_written || was_reset && is_read_at_once
     }
 
     /// Holds the answer back for as long as it is short, and either of known length or here

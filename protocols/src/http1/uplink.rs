@@ -112,6 +112,8 @@ pub(super) struct Uplink<'a> {
     failure: Option<io::Error>,
     /// Bytes that were queued at the beginning: the head, and what was at hand.
     begun_bytes: usize,
+    /// Was more queued since?
+    has_grown: bool,
 }
 
 impl<'a> Uplink<'a> {
@@ -119,8 +121,9 @@ impl<'a> Uplink<'a> {
     pub(super) fn new(outbox: &'a mut Outbox, length: Length, upload: &'a mut Upload) -> Self {
         outbox.promise(length);
         let is_framed = length == Length::Exact(0);
-        let (first_write, failure, begun_bytes) = Default::default();
-        let mut uplink = Self { upload, outbox, is_framed, is_written: false, first_write, failure, begun_bytes };
+        let (first_write, failure, begun_bytes, has_grown) = Default::default();
+        let mut uplink =
+            Self { upload, outbox, is_framed, is_written: false, first_write, failure, begun_bytes, has_grown };
         let at_hand = uplink.upload.at_hand.clone();
         if !at_hand.is_empty() {
             // Promised lengths are kept by what is at hand: they were made of it.
@@ -131,10 +134,10 @@ impl<'a> Uplink<'a> {
         uplink
     }
 
-    /// Bytes that were queued at the beginning. There were no others as long as it is
-    /// [replayable](Self::is_replayable).
-    pub(super) fn begun_bytes(&self) -> usize {
-        self.begun_bytes
+    /// How many bytes the request has so far, if all of them were queued at the beginning: few of them
+    /// leave in one write.
+    pub(super) fn bytes_at_once(&self) -> Option<usize> {
+        (!self.has_grown).then_some(self.begun_bytes)
     }
 
     /// Goes on. Ready when the request is written or writing has failed.
@@ -152,7 +155,9 @@ impl<'a> Uplink<'a> {
             if self.is_framed {
                 return Poll::Ready(Ok(()));
             }
-            match ready!(self.upload.poll_next(cx)?) {
+            let next = ready!(self.upload.poll_next(cx)?);
+            self.has_grown = true;
+            match next {
                 Some(piece) => self.frame(piece)?,
                 None => self.frame_end()?,
             }

@@ -1,8 +1,12 @@
 //! What becomes of the connection between calls, and when a request is sent once more.
 
+use std::pin::Pin;
 use std::sync::mpsc;
+use std::task::Poll;
 
 use bytes::Bytes;
+use http_body::Frame;
+use tokio::sync::oneshot;
 
 use super::*;
 use crate::http1::scripted::{PATIENCE, abandon};
@@ -87,17 +91,80 @@ async fn is_sent_again(body: Body, then: fn(&mut Peer)) -> bool {
 #[tokio::test]
 async fn only_what_the_function_cannot_have_read_is_sent_again() {
     let large = || Bytes::from(vec![7; 4 << 20]);
-    let unread = |peer: &mut Peer| peer.byte();
+    let unread = |peer: &mut Peer| peer.wait();
+    let some_read = |peer: &mut Peer| peer.byte();
     let read = |peer: &mut Peer| drop(peer.request());
     let half_an_answer = |peer: &mut Peer| {
         peer.byte();
         peer.write("H");
     };
-    assert!(is_sent_again(large().into(), unread).await, "hung up with the request unread");
+    assert!(is_sent_again("hi".into(), unread).await, "hung up with the request unread");
     assert!(!is_sent_again("hi".into(), read).await, "hung up when it had read it all");
     assert!(!is_sent_again("hi".into(), half_an_answer).await, "hung up within its answer");
     let taken = || Body::stream(Slow::new([Ok(large())]));
-    assert!(!is_sent_again(taken(), unread).await, "the body is gone");
+    assert!(!is_sent_again(taken(), some_read).await, "the body is gone");
+}
+
+/// A reset says that some of it was unread, and not how much was.
+#[tokio::test]
+async fn a_large_request_of_which_some_may_have_been_read_is_not_sent_again() {
+    let large = || Bytes::from(vec![7; 4 << 20]);
+    assert!(!is_sent_again(large().into(), |peer| peer.byte()).await);
+    assert!(!is_sent_again(large().into(), |peer| peer.wait()).await, "the kernel says the same");
+}
+
+#[tokio::test]
+async fn a_large_request_that_found_the_connection_closed_is_sent_again() {
+    let (tell, told) = mpsc::channel();
+    let function = Function::new([
+        script(move |mut peer| {
+            peer.request();
+            peer.write(NEXT);
+            drop(peer);
+            tell.send(()).unwrap();
+        }),
+        script(|mut peer| {
+            assert_eq!(peer.request().unwrap().body.len(), 4 << 20);
+            peer.write(NEXT);
+        }),
+    ]);
+    let mut io = end(&function, Limits::default());
+    dispatch(&mut io, Call::new("f", "")).await;
+    told.recv_timeout(PATIENCE).unwrap();
+    let (_, verdict) = dispatch(&mut io, Call::new("f", vec![7; 4 << 20])).await;
+    assert!(verdict.fault.is_none(), "{verdict:?}");
+    drop(io);
+    function.finish();
+}
+
+/// No more bytes, and an end when it is told.
+struct EndsWhen(oneshot::Receiver<()>);
+
+impl http_body::Body for EndsWhen {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        Pin::new(&mut self.0).poll(cx).map(|_| None)
+    }
+}
+
+/// The end of its body alone was unread.
+#[tokio::test]
+async fn a_request_whose_end_came_later_is_nobody_elses_once_its_beginning_was_read() {
+    let (end_body, ended) = oneshot::channel::<()>();
+    let function = Function::new([script(move |mut peer| {
+        peer.some();
+        end_body.send(()).unwrap();
+        peer.wait();
+    })]);
+    let mut io = end(&function, Limits::default());
+    let body = Body::resumed("hi".into(), Body::stream(EndsWhen(ended)));
+    let (_, verdict) = dispatch(&mut io, Call::new("f", body)).await;
+    assert_eq!((verdict.reuse, verdict.fault.unwrap().kind()), (Reuse::Retire, Kind::Receiving));
+    assert!(!verdict.unread, "it may have begun to work");
+    drop(io);
+    function.finish();
 }
 
 #[tokio::test]

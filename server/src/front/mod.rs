@@ -16,7 +16,7 @@
 //!
 //! Read on in the order a request walks: [`listen`] accepts connections from each [`listener`] at its
 //! `address`, `connection` is asked by one and knows its `origin`, `walk` is a request's way from its head to its answer, [`routes`] finds
-//! whom it is for, `door` says what token that takes, `call` makes a [`Call`](hotfn_protocols::Call) of
+//! whom it is for among the `sources` of an app, `door` says what token that takes, `call` makes a [`Call`](hotfn_protocols::Call) of
 //! it with `request`, `answer` makes an answer of a [`Reply`](hotfn_protocols::Reply), and `fault` knows
 //! which HTTP status a [`Fault`](hotfn_protocols::Fault) is. `management` is the way to the API, `cors`
 //! knows which pages of other sites may call, and `meter` counts, by `kits` as well. Callers who do not wait have their
@@ -47,6 +47,7 @@ mod meter;
 mod origin;
 mod request;
 pub mod routes;
+mod sources;
 mod walk;
 
 use std::sync::Arc;

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
-use http::header::{ACCEPT, CONTENT_TYPE};
+use http::header::{ACCEPT, CONTENT_TYPE, HOST};
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode};
 use http_body::Frame;
 use http_body_util::combinators::UnsyncBoxBody;
@@ -120,7 +120,8 @@ impl Connection {
     ///
     /// # Errors
     /// When the connection breaks first.
-    pub async fn send(&mut self, request: Request<Body>) -> Result<http::Response<Incoming>, Broken> {
+    pub async fn send(&mut self, mut request: Request<Body>) -> Result<http::Response<Incoming>, Broken> {
+        request.headers_mut().entry(HOST).or_insert(HeaderValue::from_static("node.test"));
         self.0.ready().await?;
         Ok(self.0.send_request(request).await?)
     }

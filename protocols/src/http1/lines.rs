@@ -24,6 +24,9 @@ pub struct Lines {
     /// The lengths of the names, a bit each: most names that are looked for are not there, and as a
     /// rule this says so at once.
     lengths: u64,
+    /// How many are called `Host`: each request is asked that, and counting while they are taken up costs
+    /// less than looking for them.
+    hosts: usize,
 }
 
 /// Where name and value of a line are.
@@ -37,12 +40,13 @@ impl Lines {
     /// Takes up the lines that were found in `head`, in the place of others.
     pub(super) fn fill(&mut self, head: &Bytes, lines: &[Header<'_>]) -> Result<(), Invalid> {
         self.spans.clear();
-        self.lengths = 0;
+        (self.lengths, self.hosts) = (0, 0);
         for line in lines {
             if line.name.len() > NAME_BYTES_MAX {
                 return Err(Invalid::Head(format!("header name of {} bytes", line.name.len())));
             }
             self.lengths |= length_bit(line.name.len());
+            self.hosts += usize::from(is_host(line.name.as_bytes()));
             self.spans.push(Span { name: place(head, line.name.as_bytes()), value: place(head, line.value) });
         }
         Ok(())
@@ -57,7 +61,7 @@ impl Lines {
     pub(super) fn clear(&mut self) {
         self.head = Bytes::new();
         self.spans.clear();
-        self.lengths = 0;
+        (self.lengths, self.hosts) = (0, 0);
     }
 
     /// Names as they came, and values.
@@ -80,6 +84,11 @@ impl Lines {
     #[must_use]
     pub fn first_shared(&self, name: &HeaderName) -> Option<Bytes> {
         self.found(name).next().map(|span| self.head.slice(span.value.clone()))
+    }
+
+    /// How many lines are called `Host`.
+    pub(super) fn hosts(&self) -> usize {
+        self.hosts
     }
 
     /// A map of them, values as slices of what was read. Beyond some tens of thousands, more than
@@ -126,6 +135,10 @@ impl Lines {
         };
         spans.iter().filter(is_it)
     }
+}
+
+fn is_host(name: &[u8]) -> bool {
+    matches!(name, [b'h' | b'H', b'o' | b'O', b's' | b'S', b't' | b'T'])
 }
 
 fn length_bit(bytes: usize) -> u64 {

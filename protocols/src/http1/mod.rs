@@ -126,6 +126,9 @@ pub enum Invalid {
         /// The bound, in bytes.
         max: usize,
     },
+    /// None, or more than one, where one `Host` is to be.
+    #[error("request has {0} host headers, and should have one")]
+    Hosts(usize),
     /// `101`: the peer went on to speak something that nobody asked for.
     #[error("status 101 switches to a protocol that was not asked for")]
     Switched,

@@ -107,6 +107,19 @@ impl RequestDecoder {
 }
 
 impl RequestHead {
+    /// RFC 9112, section 3.2: a request of HTTP/1.1 names one host, of HTTP/1.0 one at most. For whoever is
+    /// called by the world; a function knows whose it is.
+    ///
+    /// # Errors
+    /// [`Invalid::Hosts`]. Two who read different ones of two would not agree on whom the request is for.
+    pub fn check_host(&self) -> Result<(), Invalid> {
+        match self.lines.hosts() {
+            1 => Ok(()),
+            0 if self.version == http::Version::HTTP_10 => Ok(()),
+            hosts => Err(Invalid::Hosts(hosts)),
+        }
+    }
+
     /// `/call` in `POST /call HTTP/1.1`, as it came.
     #[must_use]
     pub fn target(&self) -> &str {

@@ -177,6 +177,26 @@ fn requests_that_could_be_understood_in_two_ways_are_refused() {
 }
 
 #[test]
+fn a_request_names_one_host() {
+    fn check(request: &str, expected: Result<(), Invalid>) {
+        let mut buf = BytesMut::from(request);
+        let Ok(Some(Event::Head(head))) = RequestDecoder::new(Limits::default()).decode(&mut buf) else {
+            panic!("{request:?} is a head")
+        };
+        assert_eq!(head.check_host(), expected, "{request:?}");
+    }
+    check("GET / HTTP/1.1\r\nhOSt: a\r\n\r\n", Ok(()));
+    check("GET / HTTP/1.1\r\nHost:\r\n\r\n", Ok(()));
+    check("GET / HTTP/1.1\r\n\r\n", Err(Invalid::Hosts(0)));
+    check("GET / HTTP/1.1\r\nHosts: a\r\nDate: b\r\n\r\n", Err(Invalid::Hosts(0)));
+    check("GET http://a/ HTTP/1.1\r\n\r\n", Err(Invalid::Hosts(0)));
+    check("GET / HTTP/1.1\r\nHost: a\r\nX: y\r\nhost: a\r\n\r\n", Err(Invalid::Hosts(2)));
+    check("GET / HTTP/1.0\r\n\r\n", Ok(()));
+    check("GET / HTTP/1.0\r\nHost: a\r\n\r\n", Ok(()));
+    check("GET / HTTP/1.0\r\nHost: a\r\nHost: b\r\n\r\n", Err(Invalid::Hosts(2)));
+}
+
+#[test]
 fn what_follows_an_answer_stays_in_the_buffer() {
     let wire = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhiHTTP/1.1 500";
     assert_eq!(response(&[wire]).rest, b"HTTP/1.1 500");

@@ -133,16 +133,18 @@ where
             Poll::Ready(next) => Poll::Ready(Ok(next)),
             Poll::Pending => patience.poll_waiting(cx, || served.is_begun()).map(Err),
         });
-        match next.await.map_err(Ended::Over)? {
-            None => Err(Ended::Finished),
-            Some(Ok(request)) => Ok(request),
-            Some(Err(Refused::Lost(e))) => Err(Ended::Gone(e.into())),
-            Some(Err(Refused::Invalid(invalid))) => {
-                let refusal = self.host.unreadable(status(&invalid), &invalid);
-                self.send(refusal, true).await?;
-                Err(Ended::Finished)
-            }
-        }
+        let invalid = match next.await.map_err(Ended::Over)? {
+            None => return Err(Ended::Finished),
+            Some(Ok((head, body))) => match head.check_host() {
+                Ok(()) => return Ok((head, body)),
+                Err(invalid) => invalid,
+            },
+            Some(Err(Refused::Lost(e))) => return Err(Ended::Gone(e.into())),
+            Some(Err(Refused::Invalid(invalid))) => invalid,
+        };
+        let refusal = self.host.unreadable(status(&invalid), &invalid);
+        self.send(refusal, true).await?;
+        Err(Ended::Finished)
     }
 
     async fn answer(&mut self, head: RequestHead, body: Body) -> Result<H::Answer, Ended> {

@@ -17,7 +17,7 @@ use crate::client::{Client, ask};
 use crate::double::{Running, reply, serve, serve_detached};
 use crate::soon;
 
-const DETACHED: &str = "POST /invoke/f HTTP/1.1\nFn-Invoke-Type: detached\ncontent-length: 2\n\nhi";
+const DETACHED: &str = "POST /invoke/f HTTP/1.1\nHost: t\nFn-Invoke-Type: detached\ncontent-length: 2\n\nhi";
 
 /// Nothing is waited for between two tries.
 const AT_ONCE: Retries = Retries { attempts: Some(3), delay_ms: Some(0), growth: None, delay_max_ms: None };
@@ -209,7 +209,7 @@ async fn a_call_that_was_waited_for_leaves_a_record_where_all_do() {
     let store = store().await;
     let (node, _calls, _heard) = told(&store, config, vec![Ok(reply("yes")), Err(Kind::TimedOut)]).await;
     for status in [Status::Success, Status::Timeout] {
-        let answer = ask(node.addr, "GET /t/shop HTTP/1.1\n\n").await;
+        let answer = ask(node.addr, "GET /t/shop HTTP/1.1\nHost: t\n\n").await;
         let id = answer.header("fn-call-id").unwrap();
         let record = soon(async {
             loop {
@@ -238,7 +238,7 @@ async fn who_announces_bodies_and_sends_none_keeps_nobody_out() {
     let store = store().await;
     let (node, _calls, _heard) = told(&store, config, Vec::new()).await;
     let mut silent = Client::connect(node.addr).await;
-    silent.send("POST /invoke/f HTTP/1.1\nFn-Invoke-Type: detached\nExpect: 100-continue\n").await;
+    silent.send("POST /invoke/f HTTP/1.1\nHost: t\nFn-Invoke-Type: detached\nExpect: 100-continue\n").await;
     silent.send("content-length: 65535\n\n").await;
     // From here on its body is waited for.
     silent.until("100 Continue\r\n\r\n").await;
@@ -294,6 +294,6 @@ async fn who_keeps_no_calls_says_so() {
 #[tokio::test]
 async fn a_trigger_is_never_detached() {
     let (node, _calls) = serve_detached(store().await, Config::default(), |_| async { Ok(reply("waited for")) }).await;
-    let answer = ask(node.addr, "GET /t/shop HTTP/1.1\nFn-Invoke-Type: detached\n\n").await;
+    let answer = ask(node.addr, "GET /t/shop HTTP/1.1\nHost: t\nFn-Invoke-Type: detached\n\n").await;
     assert_eq!((answer.status, &*answer.body), (200, "waited for"));
 }

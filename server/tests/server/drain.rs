@@ -10,7 +10,7 @@ use crate::client::Client;
 use crate::double::{Running, reply, serve, serve_with};
 use crate::soon;
 
-const CALL: &str = "POST /invoke/f HTTP/1.1\ncontent-length: 0\n\n";
+const CALL: &str = "POST /invoke/f HTTP/1.1\nHost: t\ncontent-length: 0\n\n";
 const LONG: Duration = Duration::from_secs(60);
 
 /// A front whose calls end when the semaphore lets them, and one that says when a call has begun.
@@ -34,7 +34,7 @@ async fn calls_under_way_finish_while_new_ones_are_refused() {
     let (mut busy, mut idle) = (Client::connect(node.addr).await, Client::connect(node.addr).await);
     busy.send(CALL).await;
     let _begun = soon(began.acquire()).await.unwrap();
-    idle.send("GET / HTTP/1.1\n\n").await;
+    idle.send("GET / HTTP/1.1\nHost: t\n\n").await;
     idle.answer().await;
 
     node.front.refuse();
@@ -57,7 +57,7 @@ async fn calls_under_way_finish_while_new_ones_are_refused() {
 async fn idle_connections_are_closed_and_the_port_is_free_again() {
     let (node, ..) = gated().await;
     let mut idle = Client::connect(node.addr).await;
-    idle.send("GET / HTTP/1.1\n\n").await;
+    idle.send("GET / HTTP/1.1\nHost: t\n\n").await;
     idle.answer().await;
     soon(node.server.close(LONG)).await;
     assert_eq!(idle.rest().await, "");
@@ -96,7 +96,7 @@ async fn a_connection_that_says_nothing_is_closed() {
     let config = Config { head_timeout: Duration::from_millis(50), ..Config::default() };
     let node = serve_with(config, |_| async { Ok(reply("ok")) }).await;
     let mut slow = Client::connect(node.addr).await;
-    slow.send("POST /invoke/f HTTP/1.1\n").await;
+    slow.send("POST /invoke/f HTTP/1.1\nHost: t\n").await;
     let text = slow.rest().await;
     assert!(text.is_empty() || text.starts_with("HTTP/1.1 408 "), "{text}");
 }
@@ -113,6 +113,6 @@ async fn a_kept_connection_is_closed_once_it_is_silent_and_not_while_it_is_answe
     let mut client = Client::connect(node.addr).await;
     client.send(CALL).await;
     assert_eq!(client.answer().await.body, "ok");
-    client.send("POST /invoke/f HTTP/1.1\n").await;
+    client.send("POST /invoke/f HTTP/1.1\nHost: t\n").await;
     assert_eq!(client.rest().await, "", "half a head is silence too");
 }

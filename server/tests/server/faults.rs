@@ -9,7 +9,7 @@ use http::StatusCode;
 use crate::client::{Client, ask};
 use crate::double::{piecewise, reply, serve, serve_with};
 
-const CALL: &str = "POST /invoke/f HTTP/1.1\ncontent-length: 0\n\n";
+const CALL: &str = "POST /invoke/f HTTP/1.1\nHost: t\ncontent-length: 0\n\n";
 
 #[tokio::test]
 async fn a_fault_says_what_happened_and_whose_doing_it_was() {
@@ -59,7 +59,7 @@ async fn every_kind_is_told_and_the_connection_lives_on() {
 async fn a_body_that_came_too_slowly_is_told_of_and_nothing_follows() {
     let node = serve(|_| async { Err(Fault::new(Kind::CallSlow)) }).await;
     let mut client = Client::connect(node.addr).await;
-    client.send("POST /invoke/f HTTP/1.1\ncontent-length: 10\n\nhello").await;
+    client.send("POST /invoke/f HTTP/1.1\nHost: t\ncontent-length: 10\n\nhello").await;
     let answer = client.answer().await;
     assert_eq!((answer.status, answer.header("connection")), (408, Some("close")));
     assert_eq!(answer.json()["code"], "call_slow");
@@ -78,9 +78,9 @@ async fn a_caller_who_left_is_sent_nothing() {
 async fn an_announced_length_beyond_the_bound_never_becomes_a_call() {
     let config = Config { request_bytes_max: Some(4), ..Config::default() };
     let node = serve_with(config, |_| async { Ok(reply("called")) }).await;
-    let answer = ask(node.addr, "POST /invoke/f HTTP/1.1\ncontent-length: 5\n\nhello").await;
+    let answer = ask(node.addr, "POST /invoke/f HTTP/1.1\nHost: t\ncontent-length: 5\n\nhello").await;
     assert_eq!((answer.status, &answer.json()["code"]), (413, &"request_too_large".into()));
-    assert_eq!(ask(node.addr, "POST /invoke/f HTTP/1.1\ncontent-length: 4\n\nhell").await.body, "called");
+    assert_eq!(ask(node.addr, "POST /invoke/f HTTP/1.1\nHost: t\ncontent-length: 4\n\nhell").await.body, "called");
 }
 
 #[tokio::test]
@@ -91,7 +91,7 @@ async fn a_status_that_ends_nothing_is_no_answer() {
             Ok(Reply { head, ..Reply::default() })
         })
         .await;
-        let answer = ask(node.addr, "GET /t/shop HTTP/1.1\n\n").await;
+        let answer = ask(node.addr, "GET /t/shop HTTP/1.1\nHost: t\n\n").await;
         assert_eq!((answer.status, &answer.json()["code"]), (502, &"invalid_response".into()), "{status}");
     }
 }

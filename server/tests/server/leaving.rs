@@ -30,9 +30,9 @@ async fn never(call: Call, told: mpsc::UnboundedSender<&'static str>) -> Result<
 #[tokio::test]
 async fn a_call_ends_when_its_caller_leaves() {
     for request in [
-        "POST /invoke/f HTTP/1.1\ncontent-length: 2\n\nhi",
-        "POST /invoke/f HTTP/1.1\ntransfer-encoding: chunked\n\n2\nhi\n0\n\n",
-        "GET /t/shop HTTP/1.1\n\n",
+        "POST /invoke/f HTTP/1.1\nHost: t\ncontent-length: 2\n\nhi",
+        "POST /invoke/f HTTP/1.1\nHost: t\ntransfer-encoding: chunked\n\n2\nhi\n0\n\n",
+        "GET /t/shop HTTP/1.1\nHost: t\n\n",
     ] {
         let (told, mut events) = mpsc::unbounded_channel();
         let node = serve(move |call| never(call, told.clone())).await;
@@ -54,7 +54,7 @@ async fn an_answer_ends_when_its_caller_leaves() {
     })
     .await;
     let mut client = Client::connect(node.addr).await;
-    client.send("POST /invoke/f HTTP/1.1\ncontent-length: 0\n\n").await;
+    client.send("POST /invoke/f HTTP/1.1\nHost: t\ncontent-length: 0\n\n").await;
     pieces.send(Ok("first")).await.unwrap();
     client.until("first").await;
     drop(client);
@@ -78,7 +78,7 @@ async fn who_takes_nothing_of_an_answer_is_given_up() {
     })
     .await;
     let mut client = Client::connect(node.addr).await;
-    client.send("POST /invoke/f HTTP/1.1\ncontent-length: 0\n\n").await;
+    client.send("POST /invoke/f HTTP/1.1\nHost: t\ncontent-length: 0\n\n").await;
     assert_eq!(soon(events.recv()).await, Some("called"));
     node.front.refuse();
     soon(node.front.settled()).await;
@@ -96,7 +96,7 @@ async fn who_takes_nothing_of_an_answer_at_a_path_is_given_up_as_well() {
     })
     .await;
     let mut client = Client::of(soon(UnixStream::connect(&path)).await.unwrap());
-    client.send("POST /invoke/f HTTP/1.1\ncontent-length: 0\n\n").await;
+    client.send("POST /invoke/f HTTP/1.1\nHost: t\ncontent-length: 0\n\n").await;
     assert_eq!(soon(events.recv()).await, Some("called"));
     front.refuse();
     soon(front.settled()).await;

@@ -27,13 +27,13 @@ async fn caught() -> (Running, mpsc::UnboundedReceiver<Call>) {
 #[tokio::test]
 async fn the_fixed_paths_answer_as_fn_does() {
     let node = nobody().await;
-    let greeting = ask(node.addr, "GET / HTTP/1.1\n\n").await;
+    let greeting = ask(node.addr, "GET / HTTP/1.1\nHost: t\n\n").await;
     assert_eq!(greeting.status, 200);
     assert_eq!(greeting.json(), serde_json::json!({"goto": "https://github.com/fnproject/fn", "hello": "world!"}));
-    assert_eq!(ask(node.addr, "GET /healthz HTTP/1.1\n\n").await.json(), serde_json::json!({"status": "ok"}));
-    let ready = ask(node.addr, "GET /readyz HTTP/1.1\n\n").await;
+    assert_eq!(ask(node.addr, "GET /healthz HTTP/1.1\nHost: t\n\n").await.json(), serde_json::json!({"status": "ok"}));
+    let ready = ask(node.addr, "GET /readyz HTTP/1.1\nHost: t\n\n").await;
     assert_eq!((ready.status, ready.json()["ready"].clone()), (200, true.into()));
-    let version = ask(node.addr, "GET /version HTTP/1.1\n\n").await;
+    let version = ask(node.addr, "GET /version HTTP/1.1\nHost: t\n\n").await;
     assert_eq!(version.json()["version"], env!("CARGO_PKG_VERSION"));
 }
 
@@ -41,7 +41,7 @@ async fn the_fixed_paths_answer_as_fn_does() {
 async fn what_is_nowhere_is_404_and_a_wrong_method_405() {
     let node = nobody().await;
     let check = async |request: &str, status: u16, message: &str| {
-        let answer = ask(node.addr, &format!("{request} HTTP/1.1\n\n")).await;
+        let answer = ask(node.addr, &format!("{request} HTTP/1.1\nHost: t\n\n")).await;
         assert_eq!((answer.status, answer.json()), (status, serde_json::json!({ "message": message })), "{request}");
         answer
     };
@@ -53,7 +53,7 @@ async fn what_is_nowhere_is_404_and_a_wrong_method_405() {
     check("BREW /t/shop", 405, "Method not allowed: BREW /t/shop").await;
     check("GET /t/shop/x", 404, r#"Trigger not found: app "shop" has no trigger with source "/x""#).await;
     check("GET /t/other", 404, r#"Trigger not found: app "other" has no trigger with source "/""#).await;
-    let answer = ask(node.addr, "POST /invoke/f/?q=1 HTTP/1.1\ncontent-length: 0\n\n").await;
+    let answer = ask(node.addr, "POST /invoke/f/?q=1 HTTP/1.1\nHost: t\ncontent-length: 0\n\n").await;
     assert_eq!((answer.status, answer.header("location")), (307, Some("/invoke/f?q=1")));
 }
 
@@ -88,7 +88,7 @@ async fn a_trigger_takes_every_common_method() {
         assert_eq!(call.headers["fn-intent"], "x");
     }
     for path in ["/t/shop", "/t/shop/", "/t/shop?q"] {
-        assert_eq!(ask(node.addr, &format!("GET {path} HTTP/1.1\n\n")).await.status, 200, "{path}");
+        assert_eq!(ask(node.addr, &format!("GET {path} HTTP/1.1\nHost: t\n\n")).await.status, 200, "{path}");
     }
 }
 
@@ -98,7 +98,7 @@ async fn a_connection_serves_many_calls() {
     let mut client = Client::connect(node.addr).await;
     let mut names = Vec::new();
     for _ in 0..3 {
-        client.send("POST /invoke/f HTTP/1.1\ncontent-length: 2\n\nhi").await;
+        client.send("POST /invoke/f HTTP/1.1\nHost: t\ncontent-length: 2\n\nhi").await;
         let answer = client.answer().await;
         assert_eq!(answer.body, "ok");
         names.push(answer.header("fn-call-id").unwrap().to_owned());
@@ -119,7 +119,7 @@ async fn status_and_headers_are_the_functions() {
     })
     .await;
     let mut client = Client::connect(node.addr).await;
-    client.send("GET /t/shop HTTP/1.1\nconnection: close\n\n").await;
+    client.send("GET /t/shop HTTP/1.1\nHost: t\nconnection: close\n\n").await;
     let text = client.rest().await.to_lowercase();
     assert!(text.starts_with("http/1.1 404 "), "{text}");
     assert!(text.contains("x-a: 1\r\nx-a: 2\r\n") && text.contains("content-length: 4\r\n"), "{text}");
@@ -138,7 +138,7 @@ async fn what_a_body_is_gets_guessed_only_when_nobody_says() {
     })
     .await;
     for expected in [Some("a/b"), None, Some("text/html; charset=utf-8")] {
-        let answer = ask(node.addr, "GET /t/shop HTTP/1.1\n\n").await;
+        let answer = ask(node.addr, "GET /t/shop HTTP/1.1\nHost: t\n\n").await;
         assert_eq!(answer.header("content-type"), expected);
     }
 }
@@ -147,11 +147,24 @@ async fn what_a_body_is_gets_guessed_only_when_nobody_says() {
 async fn no_room_for_heads_beyond_the_bound() {
     let config = Config { request_head_bytes_max: 64 << 10, ..Config::default() };
     let node = serve_with(config, |_| async { Ok(reply("ok")) }).await;
-    let head = |bytes: usize| format!("GET /t/shop HTTP/1.1\nx: {}\n\n", "x".repeat(bytes));
+    let head = |bytes: usize| format!("GET /t/shop HTTP/1.1\nHost: t\nx: {}\n\n", "x".repeat(bytes));
     assert_eq!(ask(node.addr, &head(63 << 10)).await.status, 200);
     assert_eq!(ask(node.addr, &head(65 << 10)).await.status, 431);
-    let many = format!("GET /t/shop HTTP/1.1\n{}\n", "x: y\n".repeat(101));
+    let many = format!("GET /t/shop HTTP/1.1\nHost: t\n{}\n", "x: y\n".repeat(101));
     assert_eq!(ask(node.addr, &many).await.status, 431);
+}
+
+#[tokio::test]
+async fn a_request_that_names_no_host_or_two_is_refused() {
+    let node = nobody().await;
+    let check = async |head: &str, status: u16, message: &str| {
+        let answer = ask(node.addr, &format!("{head}\n\n")).await;
+        assert_eq!(answer.status, status, "{head:?}");
+        assert!(answer.body.contains(message), "{}", answer.body);
+    };
+    check("GET /version HTTP/1.1", 400, "request has 0 host headers, and should have one").await;
+    check("GET /version HTTP/1.1\nHost: a\nHost: b", 400, "request has 2 host headers").await;
+    check("GET /version HTTP/1.0", 200, "version").await;
 }
 
 #[tokio::test]

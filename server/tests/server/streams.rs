@@ -22,7 +22,7 @@ async fn a_request_reaches_the_function_as_it_comes() {
     })
     .await;
     let mut client = Client::connect(node.addr).await;
-    client.send("POST /invoke/f HTTP/1.1\ntransfer-encoding: chunked\n\n3\none\n").await;
+    client.send("POST /invoke/f HTTP/1.1\nHost: t\ntransfer-encoding: chunked\n\n3\none\n").await;
     assert_eq!(soon(pieces.recv()).await.unwrap(), "one");
     client.send("3\ntwo\n").await;
     assert_eq!(soon(pieces.recv()).await.unwrap(), "two");
@@ -46,7 +46,7 @@ async fn a_request_that_breaks_off_is_seen_as_cut() {
     })
     .await;
     let mut client = Client::connect(node.addr).await;
-    client.send("POST /invoke/f HTTP/1.1\ncontent-length: 10\n\nhello").await;
+    client.send("POST /invoke/f HTTP/1.1\nHost: t\ncontent-length: 10\n\nhello").await;
     drop(client);
     assert_eq!(soon(outcome.recv()).await.unwrap(), Err("body was cut".to_owned()));
 }
@@ -61,7 +61,7 @@ async fn an_answer_reaches_the_caller_as_it_comes() {
     })
     .await;
     let mut client = Client::connect(node.addr).await;
-    client.send("POST /invoke/f HTTP/1.1\ncontent-length: 0\n\n").await;
+    client.send("POST /invoke/f HTTP/1.1\nHost: t\ncontent-length: 0\n\n").await;
     soon(pieces.send(Ok("<html>"))).await.unwrap();
     let head = client.head().await;
     assert_eq!(head.header("transfer-encoding"), Some("chunked"));
@@ -77,7 +77,8 @@ async fn an_answer_reaches_the_caller_as_it_comes() {
 async fn a_known_length_is_announced() {
     let node = serve(|call| async { Ok(reply(call.body)) }).await;
     let body = "x".repeat(300_000);
-    let answer = ask(node.addr, &format!("POST /invoke/f HTTP/1.1\ncontent-length: {}\n\n{body}", body.len())).await;
+    let answer =
+        ask(node.addr, &format!("POST /invoke/f HTTP/1.1\nHost: t\ncontent-length: {}\n\n{body}", body.len())).await;
     assert_eq!(answer.header("content-length"), Some("300000"));
     assert_eq!(answer.body, body);
 }
@@ -91,13 +92,13 @@ async fn no_body_where_http_allows_none() {
         })
         .await;
         let mut client = Client::connect(node.addr).await;
-        client.send(&format!("{method} /t/shop HTTP/1.1\n\n")).await;
+        client.send(&format!("{method} /t/shop HTTP/1.1\nHost: t\n\n")).await;
         let head = client.head().await;
         assert_eq!(head.status, status);
         assert_eq!(head.header("content-length"), (method == "HEAD").then_some("8"), "{status} {method}");
         assert_eq!(head.header("transfer-encoding"), None);
         // The next answer begins where this one ended.
-        client.send("GET / HTTP/1.1\n\n").await;
+        client.send("GET / HTTP/1.1\nHost: t\n\n").await;
         assert_eq!(client.answer().await.json()["hello"], "world!");
     }
 }
@@ -112,7 +113,7 @@ async fn a_head_request_leaves_a_streaming_function_in_peace() {
     })
     .await;
     let mut client = Client::connect(node.addr).await;
-    client.send("HEAD /t/shop HTTP/1.1\n\n").await;
+    client.send("HEAD /t/shop HTTP/1.1\nHost: t\n\n").await;
     for _ in 0..100 {
         soon(pieces.send(Ok("piece"))).await.expect("somebody reads to the end");
     }

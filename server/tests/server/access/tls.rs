@@ -53,7 +53,7 @@ async fn who_believes_the_authority_is_answered_by_the_right_host_only() {
 
     // Whoever speaks without encryption gets no answer, and harms nobody.
     let mut plain = Client::connect(api.addr()).await;
-    plain.send("GET /version HTTP/1.1\n\n").await;
+    plain.send("GET /version HTTP/1.1\nHost: t\n\n").await;
     assert!(!plain.rest().await.contains("200"));
     assert!(connect(api.addr(), &file(&ours), "localhost").await.is_ok());
 }
@@ -210,7 +210,7 @@ async fn host_commands_are_asked_for_over_tls_too() {
     assert_eq!(get(&mut client, "/").await.status, 200);
     // A unix socket stays as it is: nobody else is on its way.
     let mut near = Client::of(soon(tokio::net::UnixStream::connect(&socket)).await.unwrap());
-    near.send("GET / HTTP/1.1\n\n").await;
+    near.send("GET / HTTP/1.1\nHost: t\n\n").await;
     assert_eq!(near.answer().await.status, 200);
     let before = shown(addr).await;
     authority.certify(&["localhost"], "commands");

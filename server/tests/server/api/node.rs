@@ -30,7 +30,7 @@ async fn paths_and_methods_that_are_not_there_say_so() {
 #[tokio::test]
 async fn a_node_that_follows_no_store_has_no_api() {
     let node = crate::double::serve(|_| async { Ok(crate::double::reply("ok")) }).await;
-    let answer = ask(node.addr, "GET /v2/apps HTTP/1.1\n\n").await;
+    let answer = ask(node.addr, "GET /v2/apps HTTP/1.1\nHost: t\n\n").await;
     assert_eq!((answer.status, answer.json()), (404, json!({"message": "Path not found: GET /v2/apps"})));
 }
 

@@ -68,7 +68,7 @@ async fn what_is_switched_off_or_from_elsewhere_is_forbidden() {
     assert_eq!((status, answer["reason"].as_str()), (403, Some("Forbidden")));
     let elsewhere = Config { allow_from: vec!["10.0.0.0/8".parse().unwrap()], ..config() };
     let sidecar = Sidecar::start(elsewhere).await;
-    assert_eq!(ask(sidecar.addr, "GET / HTTP/1.1\n\n").await.status, 403);
+    assert_eq!(ask(sidecar.addr, "GET / HTTP/1.1\nHost: t\n\n").await.status, 403);
     assert_eq!(sidecar.shell(r#"{"command":"true"}"#).await.0, 403);
 }
 
@@ -119,13 +119,13 @@ async fn what_is_no_request_gets_its_code_and_the_service_goes_on() {
     let check = async |request: &str, status: u16| {
         assert_eq!(ask(sidecar.addr, request).await.status, status, "{request}");
     };
-    check("POST /shell HTTP/1.1\nContent-Length: 1\nTransfer-Encoding: chunked\n\n", 400).await;
-    check("POST /shell HTTP/1.1\nContent-Length: 1\nContent-Length: 2\n\n", 400).await;
-    check("POST /shell HTTP/1.1\nTransfer-Encoding: gzip, chunked\n\n", 501).await;
-    check(&format!("GET / HTTP/1.1\nX: {}\n\n", "a".repeat(17 << 10)), 431).await;
+    check("POST /shell HTTP/1.1\nHost: t\nContent-Length: 1\nTransfer-Encoding: chunked\n\n", 400).await;
+    check("POST /shell HTTP/1.1\nHost: t\nContent-Length: 1\nContent-Length: 2\n\n", 400).await;
+    check("POST /shell HTTP/1.1\nHost: t\nTransfer-Encoding: gzip, chunked\n\n", 501).await;
+    check(&format!("GET / HTTP/1.1\nHost: t\nX: {}\n\n", "a".repeat(17 << 10)), 431).await;
     check("GET / HTTP/3.0\n\n", 505).await;
-    check("PUT /shell HTTP/1.1\n\n", 405).await;
-    check("GET /nothing HTTP/1.1\n\n", 404).await;
+    check("PUT /shell HTTP/1.1\nHost: t\n\n", 405).await;
+    check("GET /nothing HTTP/1.1\nHost: t\n\n", 404).await;
     for body in ["", "{", "[]", "{\"command\":1}", "{\"command\":\"true\",\"wait\":1}"] {
         let (status, answer) = sidecar.shell(body).await;
         assert_eq!((status, answer["reason"].as_str()), (400, Some("BadRequest")), "{body}");
@@ -140,7 +140,7 @@ async fn connections_beyond_the_bound_are_closed() {
     let mut open = Vec::new();
     for _ in 0..2 {
         let mut client = Client::connect(sidecar.addr).await;
-        client.send("GET / HTTP/1.1\n\n").await;
+        client.send("GET / HTTP/1.1\nHost: t\n\n").await;
         assert_eq!(client.answer().await.status, 200);
         open.push(client);
     }
@@ -151,7 +151,7 @@ async fn connections_beyond_the_bound_are_closed() {
     soon(async {
         loop {
             let mut client = Client::connect(sidecar.addr).await;
-            client.send("GET / HTTP/1.1\nConnection: close\n\n").await;
+            client.send("GET / HTTP/1.1\nHost: t\nConnection: close\n\n").await;
             if client.rest().await.starts_with("HTTP/1.1 200") {
                 return;
             }
@@ -177,7 +177,7 @@ async fn case_32_starts_when_docker0_is_missing_and_serves_it_once_it_appears() 
         return skipped("adding an address takes root");
     }
     for addr in addrs {
-        assert_eq!(ask(addr, "GET / HTTP/1.1\n\n").await.status, 200);
+        assert_eq!(ask(addr, "GET / HTTP/1.1\nHost: t\n\n").await.status, 200);
     }
     ip("delete");
     listening.close(Duration::ZERO).await;
@@ -192,7 +192,7 @@ async fn case_32_a_place_that_cannot_be_had_yet_is_tried_again() {
     let service = Service::start(config(), Means::default()).unwrap();
     let listening = Listening::start(&places, Vec::new(), &service, None).unwrap();
     let there = eventually("the first place", || listening.local_addrs().first().copied()).await;
-    assert_eq!(ask(there, "GET / HTTP/1.1\n\n").await.status, 200);
+    assert_eq!(ask(there, "GET / HTTP/1.1\nHost: t\n\n").await.status, 200);
     std::fs::create_dir(&folder).unwrap();
     let connected = || std::os::unix::net::UnixStream::connect(folder.join("command.sock")).ok();
     eventually("the second place", connected).await;
@@ -209,7 +209,8 @@ async fn a_unix_socket_lets_its_trusted_users_ask_without_a_signature() {
     let ask = async |body: &str| {
         let mut stream = soon(UnixStream::connect(&path)).await.unwrap();
         let length = body.len();
-        let request = format!("POST /shell HTTP/1.1\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}");
+        let request =
+            format!("POST /shell HTTP/1.1\r\nHost: t\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}");
         stream.write_all(request.as_bytes()).await.unwrap();
         let mut answer = String::new();
         soon(stream.read_to_string(&mut answer)).await.unwrap();
@@ -227,7 +228,7 @@ async fn a_unix_socket_lets_its_trusted_users_ask_without_a_signature() {
 async fn what_is_counted_is_told_to_who_signs_and_by_the_socket_to_its_own_user() {
     let sidecar = Sidecar::start(config()).await;
     assert_eq!(sidecar.output("echo hi").await, "hi\n");
-    let stranger = ask(sidecar.addr, "GET /metrics HTTP/1.1\n\n").await;
+    let stranger = ask(sidecar.addr, "GET /metrics HTTP/1.1\nHost: t\n\n").await;
     assert_eq!((stranger.status, stranger.body.contains("hotfn_")), (401, false));
     let signed = Ask { method: "GET", target: "/metrics", path: "/metrics", body: b"", ..Ask::shell("") };
     let signed = sidecar.send(&signed).await;
@@ -239,7 +240,7 @@ async fn what_is_counted_is_told_to_who_signs_and_by_the_socket_to_its_own_user(
     let listening = Listening::start(&[Bind::Unix(path.clone())], Vec::new(), &sidecar.service, None).unwrap();
     eventually("the socket", || path.exists().then_some(())).await;
     let mut stream = soon(UnixStream::connect(&path)).await.unwrap();
-    stream.write_all(b"GET /metrics HTTP/1.1\r\nConnection: close\r\n\r\n").await.unwrap();
+    stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n").await.unwrap();
     let mut told = String::new();
     soon(stream.read_to_string(&mut told)).await.unwrap();
     assert!(told.starts_with("HTTP/1.1 200") && told.ends_with("# EOF\n"), "{told}");

@@ -136,7 +136,7 @@ async fn a_service_manager_opens_the_sockets_and_the_first_caller_starts_the_ser
     let running = Running::at(addr, &mut command).await;
     assert_eq!(running.output("echo hi").await, "hi\n");
     let mut stream = tokio::net::UnixStream::connect(&path).await.unwrap();
-    stream.write_all(b"GET / HTTP/1.1\r\nConnection: close\r\n\r\n").await.unwrap();
+    stream.write_all(b"GET / HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n").await.unwrap();
     let mut answer = String::new();
     crate::soon(tokio::io::AsyncReadExt::read_to_string(&mut stream, &mut answer)).await.unwrap();
     assert!(answer.starts_with("HTTP/1.1 200 ") && answer.contains("\n* Version: "), "{answer}");
@@ -288,7 +288,7 @@ async fn a_node_with_the_table_answers_commands_as_well() {
     command.args(["serve", "--db", "memory", "--listen", &node.to_string(), "--config"]).arg(&config);
     let running = Running::at(addr, command.env("TMPDIR", folder.path())).await;
     assert_eq!(running.output("echo hi").await, "hi\n");
-    let shown = ask(node, "GET /metrics HTTP/1.1\n\n").await.body;
+    let shown = ask(node, "GET /metrics HTTP/1.1\nHost: t\n\n").await.body;
     assert!(shown.contains("\nhotfn_command_requests_total{reason=\"Ok\"} 1\n"), "{shown}");
     running.end();
 }

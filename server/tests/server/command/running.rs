@@ -232,19 +232,19 @@ async fn case_37_looks_jobs_up_and_ends_them() {
     assert_eq!((answer["data"].get("running"), answer["data"]["exitCode"].as_i64()), (None, Some(143)));
     let (status, answer) = sidecar.get("GET", "/shell/nothing").await;
     assert_eq!((status, answer["reason"].as_str()), (404, Some("NotFound")));
-    assert_eq!(ask(sidecar.addr, &format!("GET {path} HTTP/1.1\n\n")).await.status, 401);
+    assert_eq!(ask(sidecar.addr, &format!("GET {path} HTTP/1.1\nHost: t\n\n")).await.status, 401);
 }
 
 #[tokio::test]
 async fn case_38_shows_the_welcome_text_with_version_and_release_date() {
     let sidecar = Sidecar::start(config()).await;
-    let answer = ask(sidecar.addr, "GET / HTTP/1.1\n\n").await;
+    let answer = ask(sidecar.addr, "GET / HTTP/1.1\nHost: t\n\n").await;
     assert_eq!((answer.status, answer.header("content-type")), (200, Some("text/plain; charset=utf-8")));
     let lines: Vec<&str> = answer.body.lines().filter(|line| !line.is_empty()).collect();
     assert!(lines[1].starts_with("* Version: ") && lines[2].starts_with("* Release Date: 20"), "{lines:?}");
     assert_eq!(lines[2].len(), "* Release Date: YYYY-MM-DD HH:MM:SS".len());
     let mut client = Client::connect(sidecar.addr).await;
-    client.send("HEAD / HTTP/1.1\n\n").await;
+    client.send("HEAD / HTTP/1.1\nHost: t\n\n").await;
     assert_eq!(client.head().await.status, 200);
 }
 

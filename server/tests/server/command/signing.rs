@@ -161,9 +161,9 @@ async fn case_08_answers_503_on_shell_and_200_on_the_root_without_a_key() {
     let sidecar = Sidecar::start(Config::default()).await;
     let (status, told) = sidecar.shell(r#"{"command":"true"}"#).await;
     assert_eq!((status, told["reason"].as_str()), (503, Some("Unavailable")));
-    assert_eq!(ask(sidecar.addr, "GET / HTTP/1.1\n\n").await.status, 200);
-    assert_eq!(ask(sidecar.addr, "GET /readyz HTTP/1.1\n\n").await.status, 503);
-    assert_eq!(ask(sidecar.addr, "GET /healthz HTTP/1.1\n\n").await.status, 200);
+    assert_eq!(ask(sidecar.addr, "GET / HTTP/1.1\nHost: t\n\n").await.status, 200);
+    assert_eq!(ask(sidecar.addr, "GET /readyz HTTP/1.1\nHost: t\n\n").await.status, 503);
+    assert_eq!(ask(sidecar.addr, "GET /healthz HTTP/1.1\nHost: t\n\n").await.status, 200);
 }
 
 #[tokio::test]

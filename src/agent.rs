@@ -236,17 +236,27 @@ fn hold(call: &mut Call, timeout: Duration, now: Instant) -> Deadline {
     *call.deadline.insert(call.deadline.map_or(ours, |callers| callers.earlier(ours)))
 }
 
+/// What there is to do about a call that has an answer's head, or a fault.
+enum After {
+    /// Another container may have it: this one had read nothing of it.
+    Again(Box<Call>),
+    /// Nothing.
+    Nothing,
+    /// A task brings the rest of its answer, and counts it when that has ended.
+    Rest,
+}
+
 /// Talks to the container until the answer's head is there, or all of it.
 ///
 /// A whole answer costs no task. One that goes on streaming gets a task of its own, so that the
 /// deadline holds even when the caller is slow to read.
 async fn converse<W>(
-    keeper: &Keeper,
+    keeper: &Arc<Keeper>,
     mut work: Pin<Box<W>>,
     source: ReplySource,
     began: Instant,
     timing: &mut Timing,
-    back: &mut Option<Box<Call>>,
+    after: &mut After,
 ) -> Result<Reply, Fault>
 where
     W: Future<Output = Ended> + Send + 'static,
@@ -264,20 +274,26 @@ where
         timing.function = reached.map(|reached| now.saturating_duration_since(reached));
     };
     match done {
-        Some(Ended { fault: Some(fault), back: given_back, .. }) => {
-            *back = given_back;
+        Some(Ended { fault: Some(fault), back, .. }) => {
+            if let Some(call) = back {
+                *after = After::Again(call);
+            }
             note(source.reached());
             return Err(fault);
         }
         Some(Ended { fault: None, .. }) => {}
         None => {
             // Here, where the connection is registered: elsewhere each piece would be heard of twice.
+            let counting = keeper.clone();
             let rest = async move {
-                if let Some(fault) = work.await.fault {
+                let fault = work.await.fault;
+                if let Some(fault) = &fault {
                     tracing::debug!("answer was cut: {fault}");
                 }
+                counting.calls.rest_ended(fault.as_ref());
             };
             keeper.tasks.spawn(rest);
+            *after = After::Rest;
         }
     }
     let answer = source.into_reply();
@@ -329,10 +345,11 @@ impl Invoke for Agent {
                 }
                 admitted => admitted,
             };
+            let mut after = After::Nothing;
             let outcome = match admitted {
                 Err(fault) => Err(fault),
                 Ok((deployed, arrived)) => {
-                    let (mut now, mut back, mut is_again) = (arrived, None, false);
+                    let (mut now, mut is_again) = (arrived, false);
                     loop {
                         let ready = self.ready(&deployed, (arrived, now), &mut call, &mut timing).await;
                         let (slot, end, began) = match ready {
@@ -341,13 +358,19 @@ impl Invoke for Agent {
                         };
                         let (sink, source) = reply_pipe();
                         let work = Box::pin(dispatch(slot, end, call, sink));
-                        let outcome = converse(&self.keeper, work, source, began, &mut timing, &mut back).await;
-                        let Some(given_back) = back.take().filter(|_| !is_again) else { break outcome };
-                        (call, now, is_again) = (*given_back, Instant::now(), true);
+                        let outcome = converse(&self.keeper, work, source, began, &mut timing, &mut after).await;
+                        match after {
+                            After::Again(given_back) if !is_again => call = *given_back,
+                            _ => break outcome,
+                        }
+                        (after, now, is_again) = (After::Nothing, Instant::now(), true);
                     }
                 }
             };
-            counted.ended(&outcome, &timing);
+            match after {
+                After::Rest => counted.goes_on(&timing),
+                After::Again(_) | After::Nothing => counted.ended(&outcome, &timing),
+            }
             if let Some((id, function)) = named {
                 meter::closing(id, &function, &outcome, &timing);
             }

@@ -61,6 +61,13 @@ impl Calls {
         Counted(Some(counts))
     }
 
+    /// The rest of an answer is there, or was cut by `fault`.
+    pub(crate) fn rest_ended(&self, fault: Option<&Fault>) {
+        let counts = self.0.here();
+        let count = fault.map_or(&counts.answered, |fault| &counts.faults[fault.kind() as usize]);
+        count.fetch_add(1, Ordering::Relaxed);
+    }
+
     /// A container is given that nobody used for a while, the last part of it frozen.
     pub(crate) fn rested(&self, idle: Duration, paused: Option<Duration>) {
         let counts = self.0.here();
@@ -97,7 +104,7 @@ impl Calls {
 }
 
 impl Counted<'_> {
-    /// It has an answer's head, or a fault.
+    /// It has a whole answer, or a fault.
     pub(crate) fn ended(mut self, outcome: &Result<Reply, Fault>, timing: &Timing) {
         let Some(counts) = self.0.take() else { return };
         let fault = match outcome {
@@ -113,12 +120,27 @@ impl Counted<'_> {
                 return;
             }
         }
+        counts.note(timing);
+    }
+
+    /// It has an answer's head, and the rest is on its way: what became of it is told
+    /// [later](Calls::rest_ended).
+    pub(crate) fn goes_on(mut self, timing: &Timing) {
+        if let Some(counts) = self.0.take() {
+            counts.note(timing);
+        }
+    }
+}
+
+impl Counts {
+    /// How long the steps to an answer's head took.
+    fn note(&self, timing: &Timing) {
         let spent = |step: Option<Duration>| step.unwrap_or_default();
         let (queued, busy) = (spent(timing.queue), spent(timing.dispatch) + spent(timing.function));
-        counts.queued.note(queued);
-        counts.took.note(queued + spent(timing.thaw) + busy);
+        self.queued.note(queued);
+        self.took.note(queued + spent(timing.thaw) + busy);
         if timing.function.is_some() {
-            counts.busy.note(busy);
+            self.busy.note(busy);
         }
     }
 }
@@ -164,6 +186,18 @@ mod tests {
         assert_eq!((sums.took.count(), sums.queued.count(), sums.busy.count()), (1, 1, 0));
         drop(under_way);
         assert_eq!(calls.sums().left, 2);
+    }
+
+    #[test]
+    fn a_call_whose_answer_goes_on_is_counted_when_that_has_ended() {
+        let calls = Calls::default();
+        calls.begin().goes_on(&Timing::default());
+        let sums = calls.sums();
+        assert_eq!((sums.answered, sums.left, sums.took.count()), (0, 0, 1));
+        calls.rest_ended(None);
+        calls.rest_ended(Some(&Fault::new(Kind::TimedOut)));
+        let sums = calls.sums();
+        assert_eq!((sums.answered, sums.faults_that(|kind| kind == Kind::TimedOut)), (1, 1));
     }
 
     #[test]

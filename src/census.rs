@@ -43,14 +43,18 @@ impl Census {
         page.plain("fn_queued", "Calls that wait for a container", now.waiting)?;
         page.plain("fn_running", "Calls that a container works on", now.calls)?;
         page.plain("fn_calls", "Calls that came", sums.begun)?;
-        page.plain("fn_completed", "Calls that were answered by their function", sums.answered)?;
-        page.plain("fn_canceled", "Calls whose caller left first", sums.left + sums.faults_that(left))?;
+        page.plain("fn_completed", "Calls whose whole answer came from their function", sums.answered)?;
+        page.plain(
+            "fn_canceled",
+            "Calls whose caller left first, or within the answer",
+            sums.left + sums.faults_that(left),
+        )?;
         page.plain("fn_timeouts", "Calls that were not answered in time", sums.faults_that(late))?;
         page.plain("fn_errors", "Calls that failed otherwise", sums.faults_that(error))?;
         page.plain("fn_server_busy", "Calls for which there was no room", sums.faults_that(busy))?;
 
         page.counter("hotfn_calls", "Calls that came", sums.begun)?;
-        page.counter("hotfn_calls_answered", "Calls that were answered by their function", sums.answered)?;
+        page.counter("hotfn_calls_answered", "Calls whose whole answer came from their function", sums.answered)?;
         page.counter("hotfn_calls_left", "Calls whose caller left before there was an answer", sums.left)?;
         let faults = sums.faults().map(|(kind, n)| ([("code", kind.code()), ("blame", kind.blame().as_str())], n));
         page.counters("hotfn_call_faults", "Calls that ended in a fault", faults)?;

@@ -546,3 +546,25 @@ async fn a_call_whose_body_does_not_come_holds_no_container() {
     assert_eq!(nobody.kind(), Kind::UnknownFunction, "no body is waited for in vain");
     house.drain().await;
 }
+
+#[tokio::test]
+async fn an_answer_that_streams_is_counted_when_it_ends() {
+    let house = House::new();
+    house.deploy("echo", |f| f.timeout = Duration::from_millis(500));
+    // More than what is held back until it is whole, and than what waits for a slow reader.
+    let begin = async || {
+        let call = Call::new("echo", vec![b'x'; 8 << 20]);
+        tokio::time::timeout(PATIENCE, house.agent.invoke(call)).await.expect("an answer in time").unwrap()
+    };
+    let sums = |house: &House| house.agent.keeper.calls.sums();
+    let whole = begin().await;
+    assert_eq!((sums(&house).answered, sums(&house).took.count()), (0, 1));
+    assert_eq!(whole.body.gather(16 << 20).await.unwrap().len(), 8 << 20);
+    house.until("it counts as answered", |h| sums(h).answered == 1).await;
+    drop(begin().await);
+    house.until("who leaves counts as gone", |h| sums(h).faults_that(|kind| kind == Kind::CallerLeft) == 1).await;
+    let _unread = begin().await;
+    house.until("the deadline counts", |h| sums(h).faults_that(|kind| kind == Kind::TimedOut) == 1).await;
+    assert_eq!((sums(&house).answered, sums(&house).begun), (1, 3));
+    house.drain().await;
+}

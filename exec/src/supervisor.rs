@@ -68,7 +68,14 @@ impl Supervisor {
         let bell = Arc::new(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?);
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
         epoll::add(&epoll, &bell, EventData::new_u64(BELL), EventFlags::IN)?;
-        let room = Room { epoll, bell: Arc::clone(&bell), queue, shelf: Shelf::new()?, stack: Stack::new()? };
+        let room = Room {
+            parent: rustix::process::getpid(),
+            epoll,
+            bell: Arc::clone(&bell),
+            queue,
+            shelf: Shelf::new()?,
+            stack: Stack::new()?,
+        };
         std::thread::Builder::new().name("supervisor".to_owned()).spawn(move || room.run())?;
         Ok(one.insert(Self { orders, bell }).clone())
     }
@@ -90,6 +97,8 @@ impl Supervisor {
 
 /// What the thread has before it.
 struct Room {
+    /// We.
+    parent: Pid,
     epoll: OwnedFd,
     bell: Arc<OwnedFd>,
     queue: mpsc::Receiver<Order>,
@@ -141,7 +150,7 @@ impl Room {
         let needs = Needs { stdio, cwd: cwd(job)?, file: job.file.clone(), cgroup: job.cgroup.clone() };
         let held = self.shelf.hold(&needs).map_err(|e| SpawnError::os(job, "lay out its descriptors", e))?;
         let since = Moment::now();
-        let started = sys::launch(&launch(job, held)?, &mut self.stack);
+        let started = sys::launch(&launch(job, self.parent, held)?, &mut self.stack);
         if job.ids.is_some() {
             // Until it was its program the child had our memory, and for the kernel it is the memory
             // that may not be looked at any more once its user has changed.
@@ -193,12 +202,13 @@ fn pipe(flow: Flow) -> Result<(OwnedFd, OwnedFd), Errno> {
         Flow::In => (write, read),
         Flow::Out => (read, write),
     };
-    // Of our end alone: few programs can bear standard streams that do not block.
-    rustix::fs::fcntl_setfl(&ours, rustix::fs::fcntl_getfl(&ours)? | OFlags::NONBLOCK)?;
+    // Of our end alone: few programs can bear standard streams that do not block. A new pipe has no other
+    // flag that could be set.
+    rustix::fs::fcntl_setfl(&ours, OFlags::NONBLOCK)?;
     Ok((ours, theirs))
 }
 
-fn launch<'a>(job: &Job, held: Held<'a>) -> Result<Launch<'a>, SpawnError> {
+fn launch<'a>(job: &Job, parent: Pid, held: Held<'a>) -> Result<Launch<'a>, SpawnError> {
     let c = |bytes: Vec<u8>| CString::new(bytes).map_err(|e| SpawnError::os(job, "pass it a text with a NUL", e));
     let program = c(job.program.as_os_str().as_bytes().to_vec())?;
     let args = job.args.iter().map(|arg| c(arg.as_bytes().to_vec()));
@@ -215,7 +225,7 @@ fn launch<'a>(job: &Job, held: Held<'a>) -> Result<Launch<'a>, SpawnError> {
         (Uid::from_raw(ids.uid), Gid::from_raw(ids.gid), groups)
     });
     Ok(Launch {
-        parent: rustix::process::getpid(),
+        parent,
         held,
         leads: job.leads,
         ids,

@@ -31,7 +31,7 @@ impl Socket {
     /// # Errors
     /// As `connect(2)`: `ConnectionRefused` if nobody listens.
     pub async fn connect(&self) -> io::Result<Stream> {
-        Stream::new(self.connect_of(Kind::Stream).await?.into())
+        Stream::of_nonblocking(self.connect_of(Kind::Stream).await?.into())
     }
 
     async fn connect_of(&self, kind: Kind) -> io::Result<OwnedFd> {

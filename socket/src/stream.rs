@@ -45,6 +45,11 @@ impl Stream {
     /// When the socket cannot be made non-blocking, or not registered.
     pub fn new(socket: Blocking) -> io::Result<Self> {
         socket.set_nonblocking(true)?;
+        Self::of_nonblocking(socket)
+    }
+
+    /// The same of one that does not block.
+    pub(crate) fn of_nonblocking(socket: Blocking) -> io::Result<Self> {
         Ok(Self { socket: Arc::new(sys::register(socket, Interest::READABLE)?), room: None })
     }
 

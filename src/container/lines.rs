@@ -22,9 +22,10 @@ pub(super) const TURN_BYTES: usize = 16 << 10;
 /// The rest after a turn that was read in vain: a flood comes to some 8 MB/s.
 const REST: Duration = Duration::from_millis(2);
 
-/// Hands each line that comes out of `pipe` to `log`, until everybody has closed its other end.
+/// Hands each line that comes out of `pipe` to `log`, until everybody has closed its other end. It is a pipe, and does
+/// not block.
 pub(super) fn follow(pipe: OwnedFd, stdio: Stdio, log: LogLine) -> io::Result<JoinHandle<()>> {
-    let mut pipe = pipe::Receiver::from_owned_fd(pipe)?;
+    let mut pipe = pipe::Receiver::from_owned_fd_unchecked(pipe)?;
     Ok(tokio::spawn(async move {
         let mut lines = Lines::default();
         // Most processes are silent most of the time: there is a buffer only while one speaks.

@@ -1,4 +1,5 @@
-//! A process's standard input and output, as a format wants them.
+//! A process's standard input and output, as a format wants them. They are the pipes of a
+//! [`Spawned`](hotfn_exec::Spawned), of which nobody need ask whether they are pipes that do not block.
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -10,12 +11,12 @@ use crate::forward::forward;
 
 /// The end that the process reads from. It does not block.
 pub(super) fn writer(pipe: OwnedFd) -> io::Result<Box<dyn Stdin>> {
-    Ok(Box::new(Writer(pipe::Sender::from_owned_fd(pipe)?)))
+    Ok(Box::new(Writer(pipe::Sender::from_owned_fd_unchecked(pipe)?)))
 }
 
 /// The end that the process writes to. It does not block.
 pub(super) fn reader(pipe: OwnedFd) -> io::Result<Box<dyn Stdout>> {
-    Ok(Box::new(Reader(pipe::Receiver::from_owned_fd(pipe)?)))
+    Ok(Box::new(Reader(pipe::Receiver::from_owned_fd_unchecked(pipe)?)))
 }
 
 #[derive(Debug)]

@@ -123,6 +123,8 @@ impl ProcessDriver {
         let name = words.next().ok_or_else(|| image(&spec.image, "names no program"))?;
         let here = match &spec.dir {
             Some(dir) => std::path::absolute(dir),
+            // Of such a name nobody asks where it begins.
+            None if Path::new(&name).is_absolute() => Ok(PathBuf::new()),
             None => std::env::current_dir(),
         };
         let here = here.map_err(|e| os("find the directory to start in", e))?;

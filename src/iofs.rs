@@ -187,6 +187,16 @@ pub enum Look {
     Ready,
 }
 
+impl Look {
+    fn of(is_there: Result<bool, Invalid>) -> Self {
+        match is_there {
+            Ok(false) => Self::Absent,
+            Ok(true) => Self::Ready,
+            Err(invalid) => Self::Invalid(invalid),
+        }
+    }
+}
+
 impl Iofs {
     /// The directory's real path on this host.
     #[must_use]
@@ -209,11 +219,18 @@ impl Iofs {
     /// Looks for the socket once, without contacting anybody.
     #[must_use]
     pub fn look(&self) -> Look {
-        match self.place.look() {
-            Ok(None) => Look::Absent,
-            Ok(Some(_)) => Look::Ready,
-            Err(invalid) => Look::Invalid(invalid),
-        }
+        Look::of(self.place.look().map(|socket| socket.is_some()))
+    }
+
+    /// The same, for who connects next: the first connection is made to the very socket that was found, unless
+    /// that refuses it, or is [forgotten](Self::forget) before.
+    pub(crate) fn find(&self) -> Look {
+        Look::of(self.place.find())
+    }
+
+    /// Lets go of what was found: whoever connects from now on looks for himself.
+    pub(crate) fn forget(&self) {
+        self.place.forget();
     }
 
     /// The place of the function's socket. It can be dialled for as long as the directory is there.

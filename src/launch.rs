@@ -16,6 +16,7 @@ use crate::log::Log;
 use crate::made::{Failed, Made};
 use crate::phases::{Lap, Phases};
 use crate::pool::{ContainerId, Event};
+use crate::watch::Armed;
 use crate::{Function, meter};
 
 /// What is needed to start one container and to keep it.
@@ -43,6 +44,8 @@ struct Up {
     iofs: Arc<Iofs>,
     door: Option<Door>,
     container: Box<dyn Container>,
+    /// Until its socket is there.
+    armed: Option<Armed>,
 }
 
 impl Up {
@@ -71,11 +74,12 @@ impl Launch {
         let ends = risen.map(|risen| risen.and_then(|()| self.ends(up.as_ref())));
         let iofs = up.as_ref().map(|up| up.iofs.clone());
         let door = up.as_mut().and_then(|up| up.door.take());
+        let armed = up.as_mut().and_then(|up| up.armed.take());
         match (ends, up) {
             (Some(Ok(ends)), Some(up)) => {
                 let calls = door.as_ref().map(Door::calls);
                 let hot = Hot::new(up.name, self.function.clone(), up.log, calls, up.container, ends, phases);
-                self.keep(Arc::new(hot), report).await;
+                self.keep(Arc::new(hot), report, armed, iofs.as_deref()).await;
             }
             (ends, up) => {
                 match ends {
@@ -119,8 +123,8 @@ impl Launch {
         let started = Failed { name: &name, function: &self.function }.in_time(created.start(log.sink())).await;
         lap.note(&mut phases.start);
         let container = started?;
-        let up = up.insert(Up { name, log, iofs, door, container });
-        let Some(armed) = armed else { return Ok(()) };
+        let up = up.insert(Up { name, log, iofs, door, container, armed });
+        let Some(armed) = &up.armed else { return Ok(()) };
 
         let wait = self.keeper.config.start_timeout;
         let ended = up.container.exit();
@@ -161,9 +165,8 @@ impl Launch {
         end.map(Ends::one).ok_or_else(|| Fault::new(Kind::Internal).because("the driver gave no pipes"))
     }
 
-    /// The container is up: say so, and stay until it ends or is to end.
-    async fn keep(&self, hot: Arc<Hot>, report: Report) {
-        meter::launched(&hot.name, &hot.function, &hot.phases);
+    /// The container is up: say so, and stay until it ends or is to end. `armed` has watched for its socket.
+    async fn keep(&self, hot: Arc<Hot>, report: Report, armed: Option<Armed>, iofs: Option<&Iofs>) {
         self.keeper.launches.note(&hot.phases);
         let exit = hot.container().exit();
         match report {
@@ -174,6 +177,13 @@ impl Launch {
                 }
             }
         }
+        // Whoever waits has his turn before what can be done later.
+        tokio::task::yield_now().await;
+        drop(armed);
+        if let Some(iofs) = iofs {
+            iofs.forget();
+        }
+        meter::launched(&hot.name, &hot.function, &hot.phases);
         let by_itself = tokio::select! {
             exit = exit => Some(exit),
             () = hot.asked_to_leave() => None,

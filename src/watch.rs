@@ -10,6 +10,7 @@
 //! kernel's queue overflows everybody is woken to look for themselves.
 
 use std::collections::HashMap;
+use std::ffi::CStr;
 use std::fmt;
 use std::io;
 use std::mem::MaybeUninit;
@@ -20,7 +21,7 @@ use rustix::fs::inotify::{self, CreateFlags, ReadFlags, Reader, WatchFlags};
 use tokio::net::unix::pipe;
 use tokio::sync::Notify;
 
-use crate::iofs::{Invalid, Iofs, Look};
+use crate::iofs::{Invalid, Iofs, LISTENER, Look};
 
 /// What gives a name: to bind and to link make one, to rename moves one here. Writing to a file that
 /// has one does not.
@@ -42,7 +43,14 @@ struct Inner {
 }
 
 /// Who waits for which directory, by the kernel's number of its watch.
-type Waiting = HashMap<i32, Arc<Notify>>;
+type Waiting = HashMap<i32, Awaited>;
+
+/// What one waits for.
+struct Awaited {
+    named: Arc<Notify>,
+    /// The only name that matters.
+    name: Option<&'static str>,
+}
 
 /// A directory that is watched, until this is dropped.
 pub struct Armed {
@@ -88,17 +96,22 @@ impl Watch {
     /// # Errors
     /// When the user has no watch left, or the directory is gone.
     pub fn arm(&self, iofs: &Iofs) -> Result<Armed, WatchError> {
-        self.arm_for(iofs.path(), GIVES_A_NAME)
+        self.arm_for(iofs.path(), GIVES_A_NAME, Some(LISTENER))
     }
 
-    /// Watches a directory for what happens in it.
-    pub(crate) fn arm_for(&self, path: &Path, what: WatchFlags) -> Result<Armed, WatchError> {
+    /// Watches a directory for what happens in it, to `name` if that is all that matters.
+    pub(crate) fn arm_for(
+        &self,
+        path: &Path,
+        what: WatchFlags,
+        name: Option<&'static str>,
+    ) -> Result<Armed, WatchError> {
         // Locked around both: an event that comes at once finds its way only when the number is known.
         let mut waiting = self.inner.waiting();
         let number = inotify::add_watch(&self.inner.inotify, path, what)
             .map_err(|e| WatchError::Directory { path: path.to_owned(), source: e.into() })?;
         let named = Arc::new(Notify::new());
-        waiting.insert(number, Arc::clone(&named));
+        waiting.insert(number, Awaited { named: Arc::clone(&named), name });
         drop(waiting);
         Ok(Armed { watch: self.clone(), number, named })
     }
@@ -120,14 +133,15 @@ impl Armed {
     /// Waits until the container's socket is there.
     ///
     /// Only the first appearance of the name decides: whatever has it then is the function's socket
-    /// or the reason why there is none. Other names do not matter. Cancel safe, and may be called
+    /// or the reason why there is none, and the first connection is made to that very socket, also if
+    /// another has its name by then. Other names do not matter. Cancel safe, and may be called
     /// again.
     ///
     /// # Errors
     /// When what has the name is not a socket that we would connect to.
     pub async fn socket(&self, iofs: &Iofs) -> Result<(), Invalid> {
         loop {
-            match iofs.look() {
+            match iofs.find() {
                 Look::Absent => self.changed().await,
                 Look::Invalid(invalid) => return Err(invalid),
                 Look::Ready => return Ok(()),
@@ -171,16 +185,19 @@ impl Inner {
         loop {
             let next = |events: &mut Reader<'_, _>| {
                 let event = events.next()?;
-                Ok((event.wd(), event.events()))
+                let name = event.file_name().map(CStr::to_owned);
+                Ok((event.wd(), event.events(), name))
             };
             // What was read is ours to route, whatever the runtime says of more.
             let event =
                 if events.is_buffer_empty() { self.inotify.try_io(|| next(&mut events)) } else { next(&mut events) };
             match event {
-                Ok((_, flags)) if flags.contains(ReadFlags::QUEUE_OVERFLOW) => self.wake_all(),
-                Ok((number, _)) => {
-                    if let Some(waiting) = self.waiting().get(&number) {
-                        waiting.notify_one();
+                Ok((_, flags, _)) if flags.contains(ReadFlags::QUEUE_OVERFLOW) => self.wake_all(),
+                Ok((number, _, name)) => {
+                    if let Some(awaited) = self.waiting().get(&number)
+                        && awaited.concerns(name.as_deref())
+                    {
+                        awaited.named.notify_one();
                     }
                 }
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => return,
@@ -194,11 +211,18 @@ impl Inner {
     }
 
     fn wake_all(&self) {
-        self.waiting().values().for_each(|waiting| waiting.notify_one());
+        self.waiting().values().for_each(|awaited| awaited.named.notify_one());
     }
 
     fn waiting(&self) -> MutexGuard<'_, Waiting> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Awaited {
+    /// What has no name is of the directory itself.
+    fn concerns(&self, name: Option<&CStr>) -> bool {
+        name.zip(self.name).is_none_or(|(name, awaited)| name.to_bytes() == awaited.as_bytes())
     }
 }
 

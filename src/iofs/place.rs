@@ -4,12 +4,12 @@ use std::ffi::OsStr;
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use hotfn_protocols::{Dial, Stream};
-use hotfn_socket::Dir;
+use hotfn_socket::{Dir, Socket};
 use tokio::time::Instant;
 
 use super::{Invalid, LISTENER};
@@ -27,14 +27,33 @@ pub(super) struct Place {
     dir: Arc<Dir>,
     /// Somebody was let in before: the function listens, and to be refused now means something.
     reached: Arc<AtomicBool>,
+    /// What was found when the container came up, for those who wait for it at that moment.
+    found: Arc<Mutex<Option<Socket>>>,
 }
 
 impl Place {
     pub(super) fn new(dir: Dir) -> Self {
-        Self { dir: Arc::new(dir), reached: Arc::default() }
+        Self { dir: Arc::new(dir), reached: Arc::default(), found: Arc::default() }
     }
 
-    pub(super) fn look(&self) -> Result<Option<hotfn_socket::Socket>, Invalid> {
+    /// Is it there? The first who connects is spared to look once more.
+    pub(super) fn find(&self) -> Result<bool, Invalid> {
+        let socket = self.look()?;
+        let is_there = socket.is_some();
+        *self.found() = socket;
+        Ok(is_there)
+    }
+
+    /// Lets go of what was found.
+    pub(super) fn forget(&self) {
+        self.found().take();
+    }
+
+    fn found(&self) -> MutexGuard<'_, Option<Socket>> {
+        self.found.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn look(&self) -> Result<Option<Socket>, Invalid> {
         self.dir.look(OsStr::new(LISTENER))
     }
 
@@ -49,6 +68,12 @@ impl Place {
     }
 
     async fn connect_first(&self) -> io::Result<hotfn_socket::Stream> {
+        let found = self.found().take();
+        if let Some(socket) = found
+            && let Ok(stream) = socket.connect().await
+        {
+            return Ok(stream);
+        }
         let until = Instant::now() + FIRST_PATIENCE;
         loop {
             match self.connect().await {

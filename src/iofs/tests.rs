@@ -31,6 +31,10 @@ fn bind(path: &Path) {
     std::mem::forget(UnixListener::bind(path).unwrap());
 }
 
+async fn soon<T>(what: impl Future<Output = T>) -> T {
+    tokio::time::timeout(PATIENCE, what).await.expect("in good time")
+}
+
 /// What the agent says of a directory in which the container has done `deed`, both when it looks
 /// after the deed and when the deed wakes it. Then it dials, if it would.
 async fn check(deed: impl Fn(&Path), expected: &str) {
@@ -176,6 +180,55 @@ async fn a_second_hop_that_leaves_is_refused_and_nobody_is_contacted() {
     assert!(e.to_string().contains("outside its directory"), "{e}");
 
     assert_eq!(listener.accept().unwrap_err().kind(), io::ErrorKind::WouldBlock);
+}
+
+#[tokio::test]
+async fn the_first_connection_is_made_to_what_was_found() {
+    for (forgotten, reached) in [(false, "found"), (true, "another")] {
+        let (_dir, root) = root();
+        let iofs = root.container("c").unwrap();
+        let name = iofs.path().join(LISTENER);
+        let found = UnixListener::bind(&name).unwrap();
+        soon(Watch::new().unwrap().arm(&iofs).unwrap().socket(&iofs)).await.unwrap();
+        fs::remove_file(&name).unwrap();
+        let another = UnixListener::bind(&name).unwrap();
+        if forgotten {
+            iofs.forget();
+        }
+        let _stream = iofs.dial().dial().await.unwrap();
+        let listeners = [("found", &found), ("another", &another)];
+        for (of, listener) in listeners {
+            listener.set_nonblocking(true).unwrap();
+            assert_eq!(listener.accept().is_ok(), of == reached, "{of}, forgotten: {forgotten}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn when_what_was_found_refuses_another_is_looked_for() {
+    let (_dir, root) = root();
+    let iofs = root.container("c").unwrap();
+    let name = iofs.path().join(LISTENER);
+    let found = UnixListener::bind(&name).unwrap();
+    soon(Watch::new().unwrap().arm(&iofs).unwrap().socket(&iofs)).await.unwrap();
+    drop(found);
+    fs::remove_file(&name).unwrap();
+    bind(&name);
+    iofs.dial().dial().await.unwrap();
+}
+
+#[tokio::test]
+async fn another_name_than_the_sockets_wakes_nobody() {
+    let ((_dir, root), watch) = (root(), Watch::new().unwrap());
+    let containers = ["one", "other"].map(|id| root.container(id).unwrap());
+    let [one, other] = containers.each_ref().map(|iofs| watch.arm(iofs).unwrap());
+    bind(&containers[0].path().join("phonylsnr.sock"));
+    bind(&containers[1].path().join(LISTENER));
+    // Behind the one's event.
+    soon(other.changed()).await;
+    assert!(tokio::time::timeout(Duration::ZERO, one.changed()).await.is_err());
+    symlink("phonylsnr.sock", containers[0].path().join(LISTENER)).unwrap();
+    soon(one.changed()).await;
 }
 
 #[tokio::test]

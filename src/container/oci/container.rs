@@ -48,7 +48,7 @@ impl Ready {
         let failed = |why: String| DriverError::Engine { what: format!("start container {id}"), why };
 
         let turn = engine.turns.acquire().await.expect("nobody closes it");
-        let armed = engine.watch.arm_for(&bundle, SAYS_STARTED).map_err(|e| failed(e.to_string()))?;
+        let armed = engine.watch.arm_for(&bundle, SAYS_STARTED, None).map_err(|e| failed(e.to_string()))?;
         let stdin = if self.pipes { Stdio::Pipe } else { Stdio::Null };
         let job = engine.runtime.run(&parts.root, &bundle, &id, stdin);
         let mut spawned = engine.supervisor.spawn(job).await.map_err(|e| failed(e.to_string()))?;

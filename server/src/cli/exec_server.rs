@@ -2,7 +2,7 @@
 
 use std::io;
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -41,7 +41,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Sessions at once
-    #[arg(long, value_name = "N", default_value = "64")]
+    #[arg(long, value_name = "N", default_value = "64", value_parser = sessions)]
     sessions: NonZeroUsize,
     /// How long jobs may take to finish when the server ends, in seconds
     #[arg(long, value_name = "S", default_value_t = 10)]
@@ -106,19 +106,30 @@ fn start(args: &Args, rules: Rules) -> anyhow::Result<Server> {
     }
     if args.inherited {
         let mut sockets = hotfn_socket::inherited(|name| std::env::var(name).ok())?;
-        anyhow::ensure!(sockets.len() == 1, "a service manager should hand over one socket; it is {}", sockets.len());
+        anyhow::ensure!(
+            sockets.len() == 1,
+            "{} sockets were handed over, and one is served; start this by a unit with one socket, or without \
+             --inherited and with a PATH",
+            sockets.len()
+        );
         let listener: PacketListener = sockets.remove(0).into_listener()?;
         tracing::info!("running programs for callers of a socket that was handed over");
         return Ok(Server::on(listener, config, rules)?);
     }
-    if args.parents
-        && let Some(folder) = path.parent()
-    {
-        std::fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
-    }
+    folder(&path, args.parents)?;
     let server = Server::start(config, rules)?;
     tracing::info!(path = %path.display(), "running programs for callers");
     Ok(server)
+}
+
+/// Makes the socket's folder if that was asked for; else it has to be there.
+fn folder(socket: &Path, make: bool) -> anyhow::Result<()> {
+    let Some(folder) = socket.parent().filter(|folder| !folder.as_os_str().is_empty()) else { return Ok(()) };
+    if make {
+        return std::fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()));
+    }
+    anyhow::ensure!(folder.exists(), "there is no folder {}; --parents makes it", folder.display());
+    Ok(())
 }
 
 /// While there is one thread: the kernel's calls change the one that makes them. The group comes before
@@ -156,6 +167,10 @@ fn limit(word: &str) -> Result<(Resource, u64), String> {
         .ok_or_else(|| format!("{word:?} is not a limit like nofile=1024; core, fsize, nofile and nproc can be set"))
 }
 
+fn sessions(word: &str) -> Result<NonZeroUsize, String> {
+    word.parse().map_err(|_| format!("{word:?} is not a number of sessions; there is one at least"))
+}
+
 /// A name without a file has no mode: whoever shares the network namespace may connect.
 fn path(word: &str) -> Result<PathBuf, String> {
     if word.starts_with('@') {
@@ -167,6 +182,24 @@ fn path(word: &str) -> Result<PathBuf, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_folder_is_there_or_is_made_when_that_was_asked_for() {
+        let home = tempfile::tempdir().unwrap();
+        let socket = home.path().join("tools/exec.sock");
+        assert!(folder(&socket, false).unwrap_err().to_string().ends_with("tools; --parents makes it"));
+        folder(&socket, true).unwrap();
+        folder(&socket, false).unwrap();
+        folder(Path::new("exec.sock"), false).unwrap();
+    }
+
+    #[test]
+    fn sessions_are_one_at_least() {
+        assert_eq!(sessions("64").map(NonZeroUsize::get), Ok(64));
+        for wrong in ["0", "-1", "many"] {
+            assert!(sessions(wrong).unwrap_err().contains(wrong), "{wrong}");
+        }
+    }
 
     #[test]
     fn limits_have_names_and_sockets_have_files() {

@@ -4,7 +4,8 @@ use std::fs::File;
 use std::io::Read;
 
 use rustix::process::Pid;
-use rustix::time::ClockId;
+
+use crate::sys;
 
 /// One line of `/proc/PID/stat`, as far as we care.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -59,10 +60,8 @@ impl Moment {
     /// A process that is started from now on is not older than this.
     #[must_use]
     pub fn now() -> Self {
-        let now = rustix::time::clock_gettime(ClockId::Boottime);
-        let per_second = rustix::param::clock_ticks_per_second();
-        let (seconds, rest) = (now.tv_sec.unsigned_abs(), now.tv_nsec.unsigned_abs());
-        Self(seconds * per_second + rest * per_second / 1_000_000_000)
+        let (now, per_second) = (sys::since_boot(), sys::ticks_per_second());
+        Self(now.as_secs() * per_second + u64::from(now.subsec_nanos()) * per_second / 1_000_000_000)
     }
 }
 

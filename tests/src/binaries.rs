@@ -147,6 +147,12 @@ fn build(folder: &Path, cargo: &mut Command) {
     if run.is_some() && fs::read_to_string(&mark).ok() == run {
         return;
     }
+    // Those of this package, by which packages that look at them would be built anew.
+    for (name, _) in std::env::vars_os() {
+        if name.to_str().is_some_and(|name| name.starts_with("CARGO_MANIFEST_") || name.starts_with("CARGO_PKG_")) {
+            cargo.env_remove(name);
+        }
+    }
     let status = cargo.status().expect("cargo starts");
     assert!(status.success(), "{cargo:?} ended with {status}");
     if let Some(run) = run {

@@ -11,17 +11,24 @@ use tokio::sync::oneshot;
 use super::*;
 use crate::http1::scripted::{PATIENCE, abandon};
 
+/// A function that answers once and hangs up, and who hears that it has.
+fn closes_after_one() -> (Script, mpsc::Receiver<()>) {
+    let (tell, told) = mpsc::channel();
+    let closes = script(move |mut peer| {
+        peer.request();
+        peer.write(NEXT);
+        drop(peer);
+        tell.send(()).unwrap();
+    });
+    (closes, told)
+}
+
 #[tokio::test]
 async fn a_connection_the_function_closed_while_idle_is_dialled_anew() {
     for looks in [true, false] {
-        let (tell, told) = mpsc::channel();
+        let (closes, told) = closes_after_one();
         let function = Function::new([
-            script(move |mut peer| {
-                peer.request();
-                peer.write(NEXT);
-                drop(peer);
-                tell.send(()).unwrap();
-            }),
+            closes,
             script(|mut peer| {
                 assert_eq!(peer.request().unwrap().body, b"again");
                 peer.write(NEXT);
@@ -115,14 +122,9 @@ async fn a_large_request_of_which_some_may_have_been_read_is_not_sent_again() {
 
 #[tokio::test]
 async fn a_large_request_that_found_the_connection_closed_is_sent_again() {
-    let (tell, told) = mpsc::channel();
+    let (closes, told) = closes_after_one();
     let function = Function::new([
-        script(move |mut peer| {
-            peer.request();
-            peer.write(NEXT);
-            drop(peer);
-            tell.send(()).unwrap();
-        }),
+        closes,
         script(|mut peer| {
             assert_eq!(peer.request().unwrap().body.len(), 4 << 20);
             peer.write(NEXT);

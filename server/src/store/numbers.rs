@@ -5,7 +5,7 @@
 //! seen to need. They are looked at behind what adds something, in its own transaction: writers stand in
 //! one queue, so nobody else adds meanwhile, and what was added beyond them is taken back.
 
-use super::{Error, Failure, Transaction};
+use super::{Error, Transaction};
 
 /// Most apps of a store.
 const APPS_MAX: u64 = 10_000;
@@ -17,25 +17,23 @@ const TRIGGERS_MAX: u64 = 100_000;
 impl Transaction {
     /// Refuses what was added if there are more apps now than there may be.
     pub(super) async fn check_apps(&mut self) -> Result<(), Error> {
-        let is_within = self.count("SELECT CAST(COUNT(*) AS TEXT) FROM apps").await? <= APPS_MAX;
-        is_within.then_some(()).ok_or(Error::TooManyApps { max: APPS_MAX })
+        self.check("apps", APPS_MAX, Error::TooManyApps { max: APPS_MAX }).await
     }
 
     /// The same of functions.
     pub(super) async fn check_functions(&mut self) -> Result<(), Error> {
-        let is_within = self.count("SELECT CAST(COUNT(*) AS TEXT) FROM fns").await? <= FUNCTIONS_MAX;
-        is_within.then_some(()).ok_or(Error::TooManyFunctions { max: FUNCTIONS_MAX })
+        self.check("fns", FUNCTIONS_MAX, Error::TooManyFunctions { max: FUNCTIONS_MAX }).await
     }
 
     /// The same of triggers.
     pub(super) async fn check_triggers(&mut self) -> Result<(), Error> {
-        let is_within = self.count("SELECT CAST(COUNT(*) AS TEXT) FROM triggers").await? <= TRIGGERS_MAX;
-        is_within.then_some(()).ok_or(Error::TooManyTriggers { max: TRIGGERS_MAX })
+        self.check("triggers", TRIGGERS_MAX, Error::TooManyTriggers { max: TRIGGERS_MAX }).await
     }
 
-    async fn count(&mut self, sql: &str) -> Result<u64, Failure> {
-        let rows = self.query::<1>(sql, &[]).await?;
-        Ok(rows.iter().flatten().find_map(|count| count.parse().ok()).unwrap_or_default())
+    async fn check(&mut self, table: &str, max: u64, too_many: Error) -> Result<(), Error> {
+        let rows = self.query::<1>(&format!("SELECT CAST(COUNT(*) AS TEXT) FROM {table}"), &[]).await?;
+        let count: u64 = rows.iter().flatten().find_map(|count| count.parse().ok()).unwrap_or_default();
+        if count <= max { Ok(()) } else { Err(too_many) }
     }
 }
 

@@ -73,10 +73,10 @@ impl Target {
 
 impl Scheme {
     /// As it stands in a URL.
-    fn prefix(self) -> &'static str {
+    fn as_str(self) -> &'static str {
         match self {
-            Self::Http => "http://",
-            Self::Https => "https://",
+            Self::Http => "http",
+            Self::Https => "https",
         }
     }
 
@@ -99,22 +99,20 @@ impl Url {
     /// Is it one of those that `allowed` names: a host, a host and port, or the beginning of a URL?
     pub(crate) fn is_allowed(&self, allowed: &[String]) -> bool {
         let authority = self.authority();
-        let url = format!("{}{authority}{}", self.scheme.prefix(), self.path);
+        let url = format!("{}://{authority}{}", self.scheme.as_str(), self.path);
         allowed.iter().any(|allowed| match allowed.split_once("://") {
             // Up to a slash, so that a host is not the beginning of another.
             Some((_, rest)) if rest.contains('/') => url.starts_with(allowed) && !self.climbs(),
-            Some((scheme, rest)) => {
-                self.scheme.prefix().strip_suffix("://") == Some(scheme) && rest.eq_ignore_ascii_case(&authority)
-            }
+            Some((scheme, rest)) => scheme == self.scheme.as_str() && rest.eq_ignore_ascii_case(&authority),
             None => allowed.eq_ignore_ascii_case(&authority) || allowed.eq_ignore_ascii_case(&self.host),
         })
     }
 
-    /// Does its path have a step up, which may lead its server out of where it begins?
+    /// May its path have a step up, which would lead its server out of where it begins? One that cannot be
+    /// decoded may have any.
     fn climbs(&self) -> bool {
         let path = self.path.split('?').next().unwrap_or_default();
-        let steps = decode(path).unwrap_or_default();
-        steps.split(|byte| [b'/', b'\\'].contains(byte)).any(|step| step == b"..")
+        decode(path).is_none_or(|path| path.split(|byte| [b'/', b'\\'].contains(byte)).any(|step| step == b".."))
     }
 
     /// Does it lead to this address, as far as its text tells?
@@ -197,7 +195,7 @@ mod tests {
         check("https://h/x", "https://h", true);
         check("https://h/api/x", "https://h/api/", true);
         check("http://h/api/x", "https://h/api/", false);
-        for climbing in ["..", "%2e%2E", "x/../..", "..%2fother", "..%5cother"] {
+        for climbing in ["..", "%2e%2E", "x/../..", "..%2fother", "..%5cother", "../x%zz", "../x%"] {
             check(&format!("http://h/api/{climbing}/other"), "http://h/api/", false);
         }
         check("http://h/api/..x/y?../..", "http://h/api/", true);
